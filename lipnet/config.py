@@ -1,0 +1,187 @@
+"""Typed configuration: dataclass defaults <- YAML file <- ``key=value`` overrides.
+
+Every constructor downstream gets only its own section, or plain numbers. An unknown key is an error
+that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from lipnet.errors import LipnetError
+
+if TYPE_CHECKING:
+    from omegaconf.errors import OmegaConfBaseException
+
+
+class ConfigError(LipnetError):
+    """A config file or override that cannot be used."""
+
+
+@dataclass
+class CropConfig:
+    """How a mouth is cut out of a frame (``mouth.py``)."""
+
+    width: int = 100  # px of the crop
+    height: int = 50  # px of the crop
+    eye_distance: float = 72.0  # px between the eyes' centres in the crop: sets the crop's scale
+    detect_every: int = 8  # frames from one face detection to the next; landmarks are on every frame
+    predictor: str = ""  # 68-point landmark file (.dat); empty: the one of face_recognition_models
+
+
+@dataclass
+class ModelConfig:
+    """Sizes of the network (``model.py``). The defaults are the paper's."""
+
+    in_channels: int = 3  # 3 = RGB, 1 = grey
+    height: int = 50  # px of the input
+    width: int = 100  # px of the input
+    channels: list[int] = field(default_factory=lambda: [32, 64, 96])  # of each convolution
+    kernels: list[list[int]] = field(default_factory=lambda: [[3, 5, 5], [3, 5, 5], [3, 3, 3]])  # T, H, W
+    strides: list[list[int]] = field(default_factory=lambda: [[1, 2, 2], [1, 1, 1], [1, 1, 1]])  # T, H, W
+    norm: str = "none"  # after each convolution: none or batch
+    cell: str = "gru"  # gru or lstm
+    hidden: int = 256  # units a direction
+    layers: int = 2  # bidirectional recurrent layers
+    dropout: float = 0.5  # after each block and each recurrent layer
+    alphabet: str = " abcdefghijklmnopqrstuvwxyz"  # the outputs, less the blank
+    word_heads: bool = False  # a linear head on each recurrent layer names the word of each frame
+
+
+@dataclass
+class DataConfig:
+    """Where the crops are and how they are batched (``data.py``)."""
+
+    root: str = ""  # folder that preprocess.py wrote
+    train_split: str = "train"  # a list in ROOT/splits by its name, or a list file
+    dev_splits: list[str] = field(default_factory=lambda: ["dev_seen", "dev_unseen"])  # the same
+    batch_size: int = 16  # clips
+    workers: int = 0  # loader processes; 0 = load in the training process
+
+
+@dataclass
+class AugmentConfig:
+    """Changes made to training clips (``data.py``); 0 switches each of them off."""
+
+    splice: float = 0.0  # probability of replacing each word by another clip's, same slot and speaker
+    trim: float = 0.0  # at most this part of the silence at both ends is cut off, drawn for each batch
+    resample: float = 0.05  # probability of deleting, and of duplicating, each frame
+    flip: float = 0.5  # probability of mirroring a clip
+    shift: int = 0  # px, at most, to each side
+    brightness: float = 0.0  # at most this part of the full scale is added or taken away
+    contrast: float = 0.0  # at most this part of a pixel's distance from the mean is added or taken away
+    word_clips: float = 0.0  # probability of an extra single-word item for each clip, in the first epoch
+    word_clip_decay: float = 0.925  # factor on that probability for each epoch
+
+
+@dataclass
+class TrainConfig:
+    """The optimisation (``engine.py``)."""
+
+    epochs: int = 100
+    lr: float = 1e-3  # peak learning rate of AdamW
+    warmup: float = 1.0  # epochs of linear warm-up, a cosine to 0 follows
+    weight_decay: float = 1e-2
+    clip_norm: float = 5.0  # of the whole gradient, L2; 0 = no clipping
+    ema: float = 0.995  # decay a step of the averaged weights that are evaluated and kept; 0 = none
+    word_loss: float = 1.0  # weight of the word heads' cross-entropy beside the CTC loss
+    eval_every: int = 1  # epochs
+
+
+@dataclass
+class RunConfig:
+    """One training run: where it writes and what it runs on."""
+
+    dir: str = ""  # run folder, must not hold a run yet
+    seed: int = 0
+    device: str = "auto"  # auto, cpu, cuda or cuda:N
+    precision: str = "auto"  # auto, float32 or bfloat16; auto = bfloat16 where the device has it in hardware
+
+
+@dataclass
+class Config:
+    """The whole tree. Its YAML form is what a run folder keeps."""
+
+    crop: CropConfig = field(default_factory=CropConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+
+
+def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Merge defaults, the YAML file at ``path`` and ``section.key=value`` overrides, the last winning.
+
+    Raises ConfigError on a missing file, broken YAML, an unknown key or a value of the wrong type.
+    """
+    from omegaconf import OmegaConf  # here, so that reading weights need not wait for it
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    config = OmegaConf.structured(Config)
+    source = str(path)
+    try:
+        if path is not None:
+            config = OmegaConf.merge(config, OmegaConf.load(_existing(path)))
+        for override in overrides:
+            source = f"override {override!r}"
+            if "=" not in override:
+                raise ConfigError(f"{source}: expected section.key=value, such as train.epochs=20")
+            config = OmegaConf.merge(config, OmegaConf.from_dotlist([override]))
+        loaded = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{source}: {_explain(error)}") from error
+    except (YAMLError, UnicodeDecodeError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{source}: not a config file ({' '.join(str(error).split())})") from error
+    assert isinstance(loaded, Config)
+    return loaded
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the whole tree as YAML, atomically."""
+    from omegaconf import OmegaConf
+
+    write_atomically(path, OmegaConf.to_yaml(OmegaConf.structured(config)).encode())
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` so that a reader sees the old file or the whole new one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such config file; the recipes are in configs/")
+    return path
+
+
+def _explain(error: OmegaConfBaseException) -> str:
+    """One line for OmegaConf's several; an unknown key comes with the nearest known one."""
+    key = str(getattr(error, "full_key", "") or "")
+    known = _keys(Config)
+    sections = [entry.name for entry in dataclasses.fields(Config)]
+    if key and key not in known + sections:
+        nearest = difflib.get_close_matches(key, known + sections, n=1, cutoff=0.0)[0]
+        return f"unknown key {key!r}; did you mean {nearest!r}?"
+    reason = str(error.msg or error).splitlines()[0]
+    return f"{key}: {reason}" if key else reason
+
+
+def _keys(section: Any, prefix: str = "") -> list[str]:
+    """Dotted names of every leaf below a dataclass."""
+    hints = get_type_hints(section)
+    names = []
+    for entry in dataclasses.fields(section):
+        kind = hints[entry.name]
+        name = f"{prefix}{entry.name}"
+        names += _keys(kind, f"{name}.") if dataclasses.is_dataclass(kind) else [name]
+    return names
