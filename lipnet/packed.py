@@ -1,0 +1,217 @@
+"""Crops on disk: for each speaker one flat uint8 array (``SPEAKER.u8``) and one JSON index beside it.
+
+The array holds the frames of all clips end to end, each (H, W, 3) RGB; the index says which frames are
+whose, and what is said in them. Crops are appended first and the index is replaced atomically after, so a
+killed run leaves at worst some frames at the array's end that no index names; the next run overwrites them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lipnet.config import CropConfig, write_atomically
+from lipnet.errors import LipnetError
+from lipnet.grid import Clip, Word, natural_key, read_split, split_overlapped, split_unseen
+
+FORMAT = 1
+SAVE_SECONDS = 5.0  # a killed run loses at most this much work
+
+
+class PackedError(LipnetError):
+    """Packed crops that cannot be read or written."""
+
+
+@dataclass(frozen=True)
+class PackedClip:
+    """One clip of a packed corpus: frames ``start`` ... ``start + frames`` of its speaker's array."""
+
+    speaker: str
+    id: str
+    start: int
+    frames: int
+    faces: int  # frames in which a face was really found
+    sentence: str
+    words: tuple[Word, ...]  # without timings: empty
+
+    @property
+    def name(self) -> str:
+        return f"{self.speaker}/{self.id}"
+
+
+class SpeakerWriter:
+    """Appends clips to one speaker's array. Use as a context manager; leaving it saves the index."""
+
+    def __init__(self, root: Path, speaker: str, crop: CropConfig) -> None:
+        """Raises PackedError where crops of another geometry are there already."""
+        self.array_path, self.index_path = _paths(root, speaker)
+        self.crop = crop
+        self.speaker = speaker
+        self.clips: dict[str, PackedClip] = {}
+        if self.index_path.exists():
+            index = _read_index(self.index_path)
+            if index["crop"] != asdict(crop):
+                raise PackedError(
+                    f"{self.index_path}: cropped with other settings ({_differences(index['crop'], crop)}); "
+                    "give another --out, or delete this one"
+                )
+            self.clips = {clip.id: clip for clip in _clips(index)}
+        self.frames = sum(clip.frames for clip in self.clips.values())
+
+    def __enter__(self) -> SpeakerWriter:
+        self.array_path.parent.mkdir(parents=True, exist_ok=True)
+        self._array = self.array_path.open("r+b" if self.array_path.exists() else "w+b")
+        self._array.seek(self.frames * self.crop.height * self.crop.width * 3)
+        self._array.truncate()
+        self._saved = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._save()
+        self._array.close()
+
+    def add(self, clip: Clip, crops: np.ndarray, faces: int) -> None:
+        """Append ``crops`` (T, H, W, 3) uint8 RGB of ``clip``, in ``faces`` of which a face was found."""
+        assert crops.dtype == np.uint8 and crops.shape[1:] == (self.crop.height, self.crop.width, 3)
+        self._array.write(np.ascontiguousarray(crops).data)
+        frames = len(crops)
+        self.clips[clip.id] = PackedClip(
+            self.speaker, clip.id, self.frames, frames, faces, clip.sentence, clip.words
+        )
+        self.frames += frames
+        if time.monotonic() - self._saved > SAVE_SECONDS:
+            self._save()
+
+    def _save(self) -> None:
+        self._array.flush()
+        clips = {
+            clip.id: {
+                "start": clip.start,
+                "frames": clip.frames,
+                "faces": clip.faces,
+                "sentence": clip.sentence,
+                "words": [[word.text, word.start, word.end] for word in clip.words],
+            }
+            for clip in self.clips.values()
+        }
+        index = {"format": FORMAT, "speaker": self.speaker, "crop": asdict(self.crop), "clips": clips}
+        write_atomically(self.index_path, json.dumps(index, indent=1).encode())
+        self._saved = time.monotonic()
+
+
+class PackedCorpus:
+    """Everything that ``preprocess.py`` wrote below ``root``. Arrays are memory-mapped when first used."""
+
+    def __init__(self, root: str | Path) -> None:
+        """Raises PackedError where there are no packed crops, or of several geometries."""
+        self.root = Path(root)
+        indices = [_read_index(path) for path in sorted(self.root.rglob("*.json"))]
+        if not indices:
+            raise PackedError(f"{self.root}: no packed crops here; make them with scripts/preprocess.py")
+        self.crop = CropConfig(**indices[0]["crop"])
+        if any(index["crop"] != indices[0]["crop"] for index in indices):
+            raise PackedError(f"{self.root}: crops of several geometries; preprocess them into folders apart")
+        indices.sort(key=lambda index: natural_key(index["speaker"]))
+        self.clips = {clip.name: clip for index in indices for clip in _clips(index)}
+        self._arrays: dict[str, np.ndarray] = {}
+
+    def array(self, speaker: str) -> np.ndarray:
+        """A speaker's frames, memory-mapped: (frames, H, W, 3) uint8 RGB."""
+        if speaker not in self._arrays:
+            path = _paths(self.root, speaker)[0]
+            frame = (self.crop.height, self.crop.width, 3)
+            if not path.exists():
+                raise PackedError(f"{path}: missing; run scripts/preprocess.py again")
+            count = path.stat().st_size // int(np.prod(frame))
+            self._arrays[speaker] = np.memmap(path, np.uint8, "r", shape=(count, *frame))
+        return self._arrays[speaker]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_arrays": {}}  # a loader process maps the files itself
+
+    def split(self, name: str) -> list[PackedClip]:
+        """The clips of a split: ``all``, the name of a list in ROOT/splits, or a list file's path.
+
+        Raises PackedError where there is no such list, or where it names clips that are not packed.
+        """
+        if name == "all":
+            return list(self.clips.values())
+        path = self.root / "splits" / f"{name}.txt"
+        if not path.exists():
+            path = Path(name)
+        if not path.is_file():
+            known = ", ".join(sorted(file.stem for file in (self.root / "splits").glob("*.txt")))
+            raise PackedError(f"no split {name!r}: give a list file, or one of: all, {known}")
+        names = read_split(path)
+        absent = [clip for clip in names if clip not in self.clips]
+        if absent or not names:
+            some = (
+                f"{len(absent)} of {len(names)} clips are not in {self.root}, such as {absent[0]}"
+                if absent
+                else "empty"
+            )
+            raise PackedError(f"{path}: {some}; preprocess them, or take them off the list")
+        return [self.clips[clip] for clip in names]
+
+
+def write_splits(root: Path, corpus_root: Path, overlapped: Path | None = None, seed: int = 0) -> list[str]:
+    """Write ROOT/splits: the corpus' own lists, and the paper's two splits over the packed clips.
+
+    Args:
+        overlapped: a list file of the overlapped split's test clips, else 255 a speaker drawn by ``seed``.
+
+    Returns:
+        The names of the lists.
+    """
+    names = list(PackedCorpus(root).clips)
+    test_list = None if overlapped is None else read_split(overlapped)
+    lists = {path.stem: read_split(path) for path in sorted((corpus_root / "splits").glob("*.txt"))}
+    lists["unseen_train"], lists["unseen_test"] = split_unseen(names)
+    lists["overlapped_train"], lists["overlapped_test"] = split_overlapped(names, test_list, seed)
+    folder = root / "splits"
+    folder.mkdir(exist_ok=True)
+    for name, clips in lists.items():
+        write_atomically(folder / f"{name}.txt", "".join(f"{clip}\n" for clip in clips).encode())
+    return list(lists)
+
+
+def _paths(root: Path, speaker: str) -> tuple[Path, Path]:
+    return root / f"{speaker}.u8", root / f"{speaker}.json"
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        if index["format"] == FORMAT:
+            return index
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise PackedError(f"{path}: no index of packed crops of format {FORMAT}; run scripts/preprocess.py anew")
+
+
+def _clips(index: dict[str, Any]) -> Iterator[PackedClip]:
+    for clip_id, entry in index["clips"].items():
+        words = tuple(Word(*word) for word in entry["words"])
+        yield PackedClip(
+            index["speaker"],
+            clip_id,
+            entry["start"],
+            entry["frames"],
+            entry["faces"],
+            entry["sentence"],
+            words,
+        )
+
+
+def _differences(old: dict[str, Any], new: CropConfig) -> str:
+    return ", ".join(
+        f"{key} {old.get(key)!r} there, {value!r} now"
+        for key, value in asdict(new).items()
+        if old.get(key) != value
+    )
