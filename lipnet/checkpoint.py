@@ -1,0 +1,93 @@
+"""Weights that explain themselves, and the state that resumes a run.
+
+Weights are a safetensors file whose header holds, as JSON, all that evaluation and prediction need: the
+model's config, the crop's geometry, how and on what it was trained, and what it scored. The optimiser, the
+schedule and the random state live only in the run's ``resume.pt``.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from lipnet import __version__
+from lipnet.config import CropConfig, ModelConfig, write_atomically
+from lipnet.errors import LipnetError
+from lipnet.model import LipNet
+
+FORMAT = "lipnet-1"
+
+
+class CheckpointError(LipnetError):
+    """A file that is no checkpoint of ours, or of another version."""
+
+
+@dataclass
+class Checkpoint:
+    """What a weights file says about itself. ``info`` is for people: split, speakers, epoch, metrics, ..."""
+
+    model: ModelConfig
+    crop: CropConfig
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+def save_weights(path: Path, weights: dict[str, torch.Tensor], checkpoint: Checkpoint) -> None:
+    """Write weights and their description, atomically."""
+    header = {"format": FORMAT, "version": __version__, **asdict(checkpoint)}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    write_atomically(path, save(tensors, {"lipnet": json.dumps(header)}))
+
+
+def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[LipNet, Checkpoint]:
+    """The network with its weights, in evaluation mode on ``device``, and what the file says of itself.
+
+    Raises CheckpointError where there is no such file or it is of another kind.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such weights file; train one with scripts/train.py")
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {})["lipnet"])
+            if header["format"] != FORMAT:
+                raise CheckpointError(f"{path}: format {header['format']}, this version reads {FORMAT}")
+            checkpoint = Checkpoint(
+                ModelConfig(**header["model"]), CropConfig(**header["crop"]), header["info"]
+            )
+            model = LipNet(checkpoint.model)
+            model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        raise CheckpointError(f"{path}: not lipnet weights; give a best.safetensors of a run") from error
+    return model.place(device).eval(), checkpoint
+
+
+def save_resume(path: Path, state: dict[str, Any]) -> None:
+    """Write a run's whole state, atomically."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    torch.save(state, temporary)
+    temporary.replace(path)
+
+
+def load_resume(path: Path) -> dict[str, Any]:
+    """Read what ``save_resume`` wrote. Raises CheckpointError on another kind of file."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises whatever a broken pickle makes of itself
+        raise CheckpointError(f"{path}: cannot be resumed from; delete it to start the run anew") from error
+    return dict(state)
+
+
+def source_revision() -> str:
+    """The commit of this source tree, with ``+`` where it has changes; empty outside a git checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,0 +1,310 @@
+"""From packed crops to batches: index lists for what changes time, batched tensors for what changes pixels.
+
+A sample is a list of frame indices into its speaker's memory map. Splicing, trimming, deleting and
+duplicating frames only edit that list; the frames are gathered once, when the batch is put together.
+Shapes: B batch, T frames, H and W pixels, L label length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision.transforms.v2 import functional as transforms
+
+from lipnet.config import AugmentConfig
+from lipnet.grid import WORDS, is_grid_sentence
+from lipnet.packed import PackedClip, PackedCorpus
+from lipnet.text import Alphabet
+
+IGNORE = -100  # word class of a frame of which no word is known: left out of the cross-entropy
+WORD_CLASS = {word: index for index, word in enumerate(WORDS, start=1)}  # 0 is silence
+# What is spliced together, by slot. The preposition and the letter are one unit: both are so short (1 to
+# 6 frames) that a cut between them damages them.
+SPLICE_UNITS = ((0,), (1,), (2, 3), (4,), (5,))
+MIN_WORD_FRAMES = 3  # of a single-word clip, as in the paper
+POOL_BATCHES = 16  # clips of so many batches are sorted by length together, to save padding
+
+
+class SampleKey(NamedTuple):
+    """What to make of one clip: all that its random changes depend on, besides the seed."""
+
+    clip: int  # its place in the dataset
+    epoch: int = 0
+    trim: float = 0.0  # part of the silence at both ends to cut off
+    single_word: bool = False
+
+
+class Batch(NamedTuple):
+    """Clips padded to the longest of them; lengths are true."""
+
+    frames: Tensor  # (B, T, H, W, 3) uint8 RGB
+    lengths: Tensor  # (B,) int64 frames
+    targets: Tensor  # (sum of L,) int64 symbols of all clips, end to end
+    target_lengths: Tensor  # (B,) int64 symbols
+    words: Tensor  # (B, T) int64 word class of each frame, IGNORE where unknown
+    names: list[str]
+    sentences: list[str]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One clip as a plan: which frames of ``array`` in which order, and what is said in them."""
+
+    array: np.ndarray  # (frames, H, W, 3) uint8 RGB, memory-mapped
+    indices: np.ndarray  # (T,) int64
+    words: np.ndarray  # (T,) int64 word classes
+    sentence: str
+    targets: list[int]  # (L,) symbols
+    name: str
+
+
+class ClipDataset(Dataset[Sample]):
+    """Clips of a packed corpus, changed by ``augment`` where it is given (training)."""
+
+    def __init__(
+        self,
+        corpus: PackedCorpus,
+        clips: Sequence[PackedClip],
+        alphabet: Alphabet,
+        augment: AugmentConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Raises TextError where a sentence has a character that the alphabet lacks."""
+        self.corpus, self.clips, self.alphabet = corpus, list(clips), alphabet
+        self.augment, self.seed = augment, seed
+        self._words = [_frame_words(clip) for clip in self.clips]
+        self._donors: dict[str, list[int]] = {}
+        for index, clip in enumerate(self.clips):
+            alphabet.encode(clip.sentence)
+            if is_grid_sentence([word.text for word in clip.words]):
+                self._donors.setdefault(clip.speaker, []).append(index)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, key: SampleKey) -> Sample:
+        clip = self.clips[key.clip]
+        rng = np.random.default_rng((self.seed, key.epoch, key.clip, key.single_word))
+        piece = _Piece(np.arange(clip.frames) + clip.start, self._words[key.clip], clip.sentence)
+        if self.augment is not None:
+            piece = self._changed(piece, clip, key, self.augment, rng)
+        targets = self.alphabet.encode(piece.text)
+        array = self.corpus.array(clip.speaker)
+        return Sample(array, piece.indices, piece.words, piece.text, targets, clip.name)
+
+    def _changed(
+        self,
+        piece: _Piece,
+        clip: PackedClip,
+        key: SampleKey,
+        augment: AugmentConfig,
+        rng: np.random.Generator,
+    ) -> _Piece:
+        if key.single_word:
+            piece = self._single_word(piece, clip, rng)
+        else:
+            if augment.splice and is_grid_sentence([word.text for word in clip.words]):
+                piece = self._spliced(key.clip, augment.splice, rng)
+            piece = _trimmed(piece, key.trim, rng)
+        return _resampled(piece, augment.resample, rng)
+
+    def _spliced(self, index: int, probability: float, rng: np.random.Generator) -> _Piece:
+        """Each unit with the given probability from a random other clip of the speaker."""
+        donors = self._donors[self.clips[index].speaker]
+        pieces = self._units(index)
+        for unit in range(len(SPLICE_UNITS)):
+            if rng.random() < probability:
+                donor = donors[rng.integers(len(donors))]
+                pieces[unit + 1] = self._units(donor)[unit + 1]
+        return _joined(pieces)
+
+    def _units(self, index: int) -> list[_Piece]:
+        """A GRID clip in pieces: the silence before, the units of SPLICE_UNITS, the silence after."""
+        clip = self.clips[index]
+        spans = [_span(word.start, word.end, clip.frames) for word in clip.words]
+        cuts = [0, *(spans[unit[0]][0] for unit in SPLICE_UNITS), spans[-1][1], clip.frames]
+        texts = ["", *(" ".join(clip.words[i].text for i in unit) for unit in SPLICE_UNITS), ""]
+        words = self._words[index]
+        return [
+            _Piece(np.arange(first, last) + clip.start, words[first:last], text)
+            for first, last, text in zip(cuts[:-1], cuts[1:], texts, strict=True)
+        ]
+
+    def _single_word(self, piece: _Piece, clip: PackedClip, rng: np.random.Generator) -> _Piece:
+        """One of the clip's words, if any is long enough."""
+        spans = [(word.text, *_span(word.start, word.end, clip.frames)) for word in clip.words]
+        spans = [span for span in spans if span[2] - span[1] >= MIN_WORD_FRAMES]
+        if not spans:
+            return piece
+        text, first, last = spans[rng.integers(len(spans))]
+        return _Piece(piece.indices[first:last], piece.words[first:last], text)
+
+
+class _Piece(NamedTuple):
+    """A stretch of frames while it is being edited."""
+
+    indices: np.ndarray  # (T,) int64
+    words: np.ndarray  # (T,) int64 word classes
+    text: str
+
+
+def _joined(pieces: Sequence[_Piece]) -> _Piece:
+    return _Piece(
+        np.concatenate([piece.indices for piece in pieces]),
+        np.concatenate([piece.words for piece in pieces]),
+        " ".join(piece.text for piece in pieces if piece.text),
+    )
+
+
+def _trimmed(piece: _Piece, part: float, rng: np.random.Generator) -> _Piece:
+    """Cut up to ``part`` of the silence off both ends; the exact place varies by a few frames."""
+    spoken = np.flatnonzero(piece.words > 0)
+    if not part or not len(spoken):
+        return piece
+    before, after = spoken[0], len(piece.words) - 1 - spoken[-1]
+    first = min(round(before * part * rng.uniform(0.85, 1)), before)
+    last = len(piece.words) - min(round(after * part * rng.uniform(0.85, 1)), after)
+    return _Piece(piece.indices[first:last], piece.words[first:last], piece.text)
+
+
+def _resampled(piece: _Piece, probability: float, rng: np.random.Generator) -> _Piece:
+    """Delete each frame and duplicate each frame, both with ``probability``."""
+    chance = rng.random(len(piece.indices))
+    repeats = np.where(chance < probability, 0, np.where(chance > 1 - probability, 2, 1))
+    if not repeats.any():
+        return piece
+    return _Piece(np.repeat(piece.indices, repeats), np.repeat(piece.words, repeats), piece.text)
+
+
+def _span(start: float, end: float, frames: int) -> tuple[int, int]:
+    """First and last + 1 whole frame of a word; at least one frame, inside the clip."""
+    first = min(round(start), frames - 1)
+    return first, min(max(round(end), first + 1), frames)
+
+
+def _frame_words(clip: PackedClip) -> np.ndarray:
+    """(T,) int64: the word class of each frame; all IGNORE where the clip has no timings."""
+    words = np.full(clip.frames, 0 if clip.words else IGNORE, np.int64)
+    for word in clip.words:
+        first, last = _span(word.start, word.end, clip.frames)
+        words[first:last] = WORD_CLASS.get(word.text, IGNORE)
+    return words
+
+
+class EpochSampler(Sampler[list[SampleKey]]):
+    """Batches of one training epoch: a function of seed and epoch, so that a resumed run repeats them."""
+
+    def __init__(self, dataset: ClipDataset, batch_size: int) -> None:
+        assert dataset.augment is not None
+        self.dataset, self.augment, self.batch_size = dataset, dataset.augment, batch_size
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self._batches(np.random.default_rng((self.dataset.seed, self.epoch))))
+
+    def __iter__(self) -> Iterator[list[SampleKey]]:
+        rng = np.random.default_rng((self.dataset.seed, self.epoch))
+        for batch in self._batches(rng):
+            trim = rng.uniform(0, self.augment.trim)  # one for the batch: clips of like length pad little
+            yield [key._replace(trim=trim) for key in batch]
+
+    def _batches(self, rng: np.random.Generator) -> list[list[SampleKey]]:
+        clips = range(len(self.dataset))
+        keys = [SampleKey(index, self.epoch) for index in clips]
+        words = self.augment.word_clips * self.augment.word_clip_decay**self.epoch
+        keys += [SampleKey(index, self.epoch, single_word=True) for index in clips if rng.random() < words]
+        keys = [keys[i] for i in rng.permutation(len(keys))]
+        batches = []
+        pool = self.batch_size * POOL_BATCHES
+        for start in range(0, len(keys), pool):
+            chunk = sorted(keys[start : start + pool], key=self._length)
+            batches += [chunk[i : i + self.batch_size] for i in range(0, len(chunk), self.batch_size)]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def _length(self, key: SampleKey) -> int:
+        return 0 if key.single_word else self.dataset.clips[key.clip].frames
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Gather the frames of a batch out of the memory maps, padded at the end with zeros."""
+    lengths = [len(sample.indices) for sample in samples]
+    frames = np.zeros((len(samples), max(lengths), *samples[0].array.shape[1:]), np.uint8)
+    words = np.full(frames.shape[:2], IGNORE, np.int64)
+    for i, sample in enumerate(samples):
+        frames[i, : lengths[i]] = sample.array[sample.indices]
+        words[i, : lengths[i]] = sample.words
+    return Batch(
+        torch.from_numpy(frames),
+        torch.tensor(lengths),
+        torch.tensor([symbol for sample in samples for symbol in sample.targets], dtype=torch.int64),
+        torch.tensor([len(sample.targets) for sample in samples]),
+        torch.from_numpy(words),
+        [sample.name for sample in samples],
+        [sample.sentence for sample in samples],
+    )
+
+
+def train_loader(sampler: EpochSampler, workers: int = 0, pin: bool = False) -> DataLoader[Sample]:
+    """The sampler's batches; set its ``epoch`` before each pass."""
+    return DataLoader(
+        sampler.dataset,
+        batch_sampler=sampler,
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=pin,
+        persistent_workers=workers > 0,
+    )
+
+
+def eval_loader(
+    dataset: ClipDataset, batch_size: int, workers: int = 0, pin: bool = False
+) -> DataLoader[Sample]:
+    """Unchanged clips in the dataset's order."""
+    keys = [SampleKey(index) for index in range(len(dataset))]
+    return DataLoader(
+        dataset,
+        sampler=keys,
+        batch_size=batch_size,
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=pin,
+    )
+
+
+def augment_pixels(frames: Tensor, config: AugmentConfig) -> Tensor:
+    """Mirror, shift and brighten each clip, and change its contrast, as torch's CPU generator draws it.
+
+    ``frames`` are (B, T, H, W, 3) uint8 RGB on any device, and so is the result. What a shift uncovers
+    repeats the border.
+    """
+    draws = 2 * torch.rand(5, len(frames)) - 1  # -1 ... 1
+    flipped = ((draws[0] + 1) / 2 < config.flip).to(frames.device)
+    if config.shift:
+        offsets = (draws[1:3] * config.shift).round().long().to(frames.device)
+        frames = _shifted(frames, *offsets)
+    mirrored = transforms.horizontal_flip(frames.movedim(-1, -3)).movedim(-3, -1)
+    frames = torch.where(flipped[:, None, None, None, None], mirrored, frames)
+    if config.brightness or config.contrast:
+        offset, factor = (draws[3:5, :, None, None, None, None]).to(frames.device)
+        x = frames.float()
+        mean = x.mean((1, 2, 3, 4), keepdim=True)
+        x = (x - mean) * (1 + config.contrast * factor) + mean + 255 * config.brightness * offset
+        frames = x.round().clamp(0, 255).to(torch.uint8)
+    return frames
+
+
+def _shifted(frames: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Move each clip by its own whole pixels, (B,) int64 each: one gather with clamped coordinates."""
+    batch, time, height, width, _ = frames.shape
+    device = frames.device
+    rows = (torch.arange(height, device=device) - down[:, None]).clamp(0, height - 1)  # (B, H)
+    columns = (torch.arange(width, device=device) - right[:, None]).clamp(0, width - 1)  # (B, W)
+    clips = torch.arange(batch, device=device)[:, None, None, None]
+    steps = torch.arange(time, device=device)[None, :, None, None]
+    return frames[clips, steps, rows[:, None, :, None], columns[:, None, None, :]]

@@ -1,0 +1,190 @@
+"""The training loop and the evaluation, as plain functions over explicit objects."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
+
+from lipnet.config import AugmentConfig, TrainConfig
+from lipnet.data import IGNORE, Batch, augment_pixels
+from lipnet.decode import Decoder, Hypothesis
+from lipnet.errors import TrainingError
+from lipnet.hardware import Hardware
+from lipnet.metrics import ErrorCounts
+from lipnet.model import LipNet, Output
+from lipnet.text import BLANK
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one optimisation step reports."""
+
+    loss: float
+    ctc: float
+    words: float  # cross-entropy of the word heads, 0 without them
+    lr: float
+    grad_norm: float
+    clips: int
+    seconds: float
+
+
+@dataclass
+class Evaluation:
+    """Predictions on a split and their errors. ``loss`` is the mean CTC loss a symbol."""
+
+    counts: ErrorCounts = field(default_factory=ErrorCounts)
+    names: list[str] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    predictions: list[Hypothesis] = field(default_factory=list)
+    loss: float = math.nan
+
+
+class Learner:
+    """What learns, and everything that has to be kept for it to learn on: the state of a run."""
+
+    def __init__(self, model: LipNet, config: TrainConfig, steps_per_epoch: int) -> None:
+        self.model = model
+        self.optimizer = make_optimizer(model, config)
+        self.scheduler = LambdaLR(self.optimizer, warmup_then_cosine(config, steps_per_epoch))
+        self.ema = make_ema(model, config.ema) if config.ema else None
+
+    @property
+    def averaged(self) -> LipNet:
+        """The model with averaged weights, if they are averaged: what is evaluated and kept."""
+        if self.ema is None:
+            return self.model
+        assert isinstance(self.ema.module, LipNet)
+        return self.ema.module
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in vars(self).items() if part is not None}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, part in vars(self).items():
+            if part is not None:
+                part.load_state_dict(state[name])
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> AdamW:
+    """AdamW, without decay of biases and of normalisation's gains."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    return AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def warmup_then_cosine(config: TrainConfig, steps_per_epoch: int) -> Callable[[int], float]:
+    """Factor on the learning rate at each step: up linearly, then down to 0 along half a cosine."""
+    warmup, total = config.warmup * steps_per_epoch, config.epochs * steps_per_epoch
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, total - warmup))))
+
+    return factor
+
+
+def make_ema(model: LipNet, decay: float) -> AveragedModel:
+    """An average of the weights over about 1 / (1 - decay) steps, fewer while training is young."""
+
+    @torch.no_grad()
+    def update(averages: Sequence[Tensor], currents: Sequence[Tensor], count: Tensor | int) -> None:
+        weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        for average, current in zip(averages, currents, strict=True):
+            if average.is_floating_point():
+                average.lerp_(current, weight)
+            else:
+                average.copy_(current)
+
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+
+
+def losses(output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
+    """CTC loss a symbol, and the word heads' mean cross-entropy over the frames whose word is known."""
+    device = output.log_probs.device
+    ctc = F.ctc_loss(
+        output.log_probs.transpose(0, 1),  # (B, T, V) -> (T, B, V)
+        batch.targets.to(device),
+        batch.lengths.to(device),
+        batch.target_lengths.to(device),
+        blank=BLANK,
+        zero_infinity=True,  # a clip shorter than its text teaches nothing, rather than stopping the run
+    )
+    words = batch.words.to(device).flatten()
+    if not output.word_logits or not bool((words != IGNORE).any()):
+        return ctc, ctc.new_zeros(())
+    heads = [
+        F.cross_entropy(logits.flatten(0, 1), words, ignore_index=IGNORE) for logits in output.word_logits
+    ]
+    return ctc, torch.stack(heads).mean()
+
+
+def train_one_epoch(
+    learner: Learner,
+    batches: Iterable[Batch],
+    config: TrainConfig,
+    augment: AugmentConfig,
+    hardware: Hardware,
+) -> Iterator[Step]:
+    """One pass over ``batches``, yielding each step once it is taken.
+
+    Raises TrainingError, naming the clips, as soon as a loss or gradient is not finite.
+    """
+    model, optimizer, scheduler = learner.model, learner.optimizer, learner.scheduler
+    model.train()
+    for batch in batches:
+        started = time.perf_counter()
+        frames = batch.frames.to(hardware.device, non_blocking=True)
+        frames = augment_pixels(frames, augment)
+        optimizer.zero_grad(set_to_none=True)
+        with hardware.autocast():
+            output = model(frames, batch.lengths)
+        ctc, words = losses(output, batch)
+        loss = ctc + config.word_loss * words
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf)
+        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
+            raise TrainingError(
+                f"loss {loss.item():g}, gradient norm {norm.item():g} on clips {' '.join(batch.names)}; "
+                "look at these crops, or lower train.lr"
+            )
+        optimizer.step()
+        lr = float(scheduler.get_last_lr()[0])
+        scheduler.step()
+        if learner.ema is not None:
+            learner.ema.update_parameters(model)
+        seconds = time.perf_counter() - started
+        yield Step(loss.item(), ctc.item(), words.item(), lr, norm.item(), len(frames), seconds)
+
+
+@torch.inference_mode()
+def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, hardware: Hardware) -> Evaluation:
+    """Read every clip of ``batches`` and count the errors."""
+    model.eval()
+    result = Evaluation()
+    loss, symbols = 0.0, 0
+    for batch in batches:
+        with hardware.autocast():
+            output = model(batch.frames.to(hardware.device, non_blocking=True), batch.lengths)
+        count = int(batch.target_lengths.sum())
+        loss += losses(output, batch)[0].item() * count
+        symbols += count
+        hypotheses = [best[0] for best in decoder(output.log_probs.cpu(), batch.lengths)]
+        for target, hypothesis in zip(batch.sentences, hypotheses, strict=True):
+            result.counts.add(target, hypothesis.text)
+        result.names += batch.names
+        result.targets += batch.sentences
+        result.predictions += hypotheses
+    result.loss = loss / max(symbols, 1)
+    return result

@@ -1,0 +1,47 @@
+"""Where a model runs, and in what precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from lipnet.config import ConfigError
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A device, and whether to compute in bfloat16 there."""
+
+    device: torch.device
+    bfloat16: bool
+
+    def __str__(self) -> str:
+        return f"{self.device} in {'bfloat16' if self.bfloat16 else 'float32'}"
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+
+
+def choose_hardware(device: str = "auto", precision: str = "auto") -> Hardware:
+    """Resolve ``auto``: CUDA where there is one; bfloat16 where the device computes it in hardware.
+
+    Raises ConfigError on a device that is not there or an unknown precision.
+    """
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    try:
+        chosen = torch.device(name)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device!r} is not available here; use cpu or auto") from error
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ConfigError(f"precision {precision!r}: choose auto, float32 or bfloat16")
+    return Hardware(chosen, _has_bfloat16(chosen) if precision == "auto" else precision == "bfloat16")
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Without these instructions oneDNN emulates bfloat16, many times slower than float32.
+    features: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch: float32
+    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))

@@ -1,0 +1,98 @@
+"""Error rates of a checkpoint on a split of packed crops."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lipnet.checkpoint import load_weights
+from lipnet.config import CropConfig, write_atomically
+from lipnet.data import ClipDataset, eval_loader
+from lipnet.decode import DECODERS, make_decoder
+from lipnet.engine import Evaluation, evaluate
+from lipnet.errors import LipnetError, one_line_errors
+from lipnet.hardware import choose_hardware
+from lipnet.packed import PackedCorpus
+from lipnet.text import Alphabet
+
+EXAMPLES = """examples:
+  python scripts/evaluate.py --weights runs/a/best.safetensors --data data/grid --split dev_seen
+  python scripts/evaluate.py --weights runs/a/best.safetensors --data data/grid --split unseen_test \\
+      --decoder beam --out results/unseen
+"""
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", type=Path, required=True, help="best.safetensors of a run")
+    parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
+    parser.add_argument("--split", default="all", help="list file, name of a list in DATA/splits, or all")
+    parser.add_argument("--decoder", default="greedy", help=f"{' or '.join(DECODERS)} (default: greedy)")
+    parser.add_argument("--out", type=Path, help="folder for metrics.json and predictions.csv")
+    parser.add_argument("--batch-size", type=int, default=16, help="clips (default: 16)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    return parser.parse_args()
+
+
+@one_line_errors
+def main() -> int:
+    args = parse_arguments()
+    hardware = choose_hardware(args.device)
+    model, checkpoint = load_weights(args.weights, hardware.device)
+    corpus = PackedCorpus(args.data)
+    check_same_crops(checkpoint.crop, corpus)
+    alphabet = Alphabet(checkpoint.model.alphabet)
+    decoder = make_decoder(args.decoder, alphabet)
+    dataset = ClipDataset(corpus, corpus.split(args.split), alphabet)
+    batches = tqdm(eval_loader(dataset, max(1, args.batch_size)), unit="batch", leave=False)
+    evaluation = evaluate(model, batches, decoder, hardware)
+    if args.out is not None:
+        write_results(args.out, evaluation, args)
+    print(evaluation.counts.summary(args.decoder))
+    return 0
+
+
+def check_same_crops(crop: CropConfig, corpus: PackedCorpus) -> None:
+    """The crops must look as those that the weights were trained on."""
+    for key in ("width", "height", "eye_distance"):
+        trained, packed = getattr(crop, key), getattr(corpus.crop, key)
+        if trained != packed:
+            raise LipnetError(
+                f"{corpus.root} was cropped with crop.{key}={packed:g}, the weights need {trained:g}: "
+                "preprocess into another folder"
+            )
+
+
+def write_results(folder: Path, evaluation: Evaluation, args: argparse.Namespace) -> None:
+    """metrics.json: rates and counts. predictions.csv: clip, target, prediction, score."""
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = evaluation.counts
+    metrics = {
+        "weights": args.weights.name,
+        "split": args.split,
+        "decoder": args.decoder,
+        "wer": counts.wer,
+        "cer": counts.cer,
+        "ser": counts.ser,
+        **asdict(counts),
+    }
+    write_atomically(folder / "metrics.json", json.dumps(metrics, indent=1).encode())
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["clip", "target", "prediction", "score"])
+    for name, target, best in zip(evaluation.names, evaluation.targets, evaluation.predictions, strict=True):
+        writer.writerow([name, target, best.text, f"{best.score:.4f}"])
+    write_atomically(folder / "predictions.csv", table.getvalue().encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Error rates against hand-counted tables."""
+
+import pytest
+
+from lipnet.metrics import ErrorCounts
+
+
+def count(*pairs):
+    counts = ErrorCounts()
+    for target, prediction in pairs:
+        counts.add(target, prediction)
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("target", "prediction", "character_errors", "word_errors", "sentence_errors"),
+    [
+        ("bin blue at f two now", "bin blue at f two now", 0, 0, 0),
+        ("bin blue", "bin blues", 1, 1, 1),  # one character inserted
+        ("bin blue", "bin bue", 1, 1, 1),  # deleted
+        ("bin blue", "pin blue", 1, 1, 1),  # substituted
+        ("bin blue", "binblue", 1, 2, 1),  # a space lost: one word wrong, one missing
+        ("bin blue", "blue", 4, 1, 1),  # a word lost with its space
+        ("bin blue", "", 8, 2, 1),
+        ("at", "at at at", 6, 2, 1),
+        ("", "", 0, 0, 0),
+        ("", "a b", 3, 2, 1),
+    ],
+)
+def test_one_sentence(target, prediction, character_errors, word_errors, sentence_errors):
+    assert count((target, prediction)) == ErrorCounts(
+        character_errors, len(target), word_errors, len(target.split()), sentence_errors, 1
+    )
+
+
+def test_rates_are_sums_over_the_corpus_not_means_of_rates():
+    counts = count(("a b c d", "a b c d"), ("x", "y"))
+    assert counts.wer == pytest.approx(1 / 5)
+    assert counts.cer == pytest.approx(1 / 8)
+    assert counts.ser == pytest.approx(1 / 2)
+
+
+def test_addition_equals_counting_together():
+    first, second = ("a b", "a c"), ("d", "d e")
+    assert count(first) + count(second) == count(first, second)
+
+
+def test_nothing_counted_and_empty_targets_divide_by_nothing():
+    empty = ErrorCounts()
+    assert (empty.cer, empty.wer, empty.ser) == (0, 0, 0)
+    assert (count(("", "")).cer, count(("", "")).wer) == (0, 0)
+    assert (count(("", "ab")).cer, count(("", "ab")).wer) == (1, 1)
+
+
+def test_insertions_can_exceed_one():
+    assert count(("at", "at at at")).wer == 2
+
+
+def test_summary_line():
+    counts = ErrorCounts(1234, 18500, 3180, 23916, 2000, 3986)
+    assert counts.summary("greedy") == (
+        "WER 13.3 % (3180/23916 words) CER 6.7 % (1234/18500 characters) 3986 clips, greedy"
+    )
+    assert ErrorCounts().summary("beam") == "WER 0.0 % (0/0 words) CER 0.0 % (0/0 characters) 0 clips, beam"
