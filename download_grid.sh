@@ -1,0 +1,209 @@
+#!/usr/bin/env bash
+# Download the GRID corpus (Cooke et al. 2006, CC BY 4.0), as preprocess.py reads it:
+# OUT/sN/ID.mpg and OUT/align/sN/ID.align. See ./download_grid.sh --help.
+set -euo pipefail
+
+usage() {
+    cat <<'USAGE'
+usage: ./download_grid.sh [--out DIR] [SPEAKER ...]
+
+Download videos and word alignments of the GRID corpus into DIR (default: data/grid_corpus).
+SPEAKER is s1 or 1, up to s34; s21 has no video. Default: all 33, about 0.5 GB each.
+A run that broke off continues where it stopped; speakers that are there are skipped.
+
+Variables:
+  GRID_MIRROR      a server laid out as the corpus' home page (tried first)
+  GRID_ZENODO      a server laid out as the Zenodo record (tried next)
+  KEEP_ARCHIVES=1  keep the downloaded archives in DIR/archives
+USAGE
+}
+
+home_page=${GRID_MIRROR:-https://spandh.dcs.shef.ac.uk/gridcorpus}
+zenodo=${GRID_ZENODO:-https://zenodo.org/records/3625687/files}
+mirrors="home_page zenodo" # those still believed to answer
+
+# Functions that fail are called behind "||", where bash ignores "set -e": each step of theirs that can
+# fail says what follows.
+say() { echo "$*" >&2; }
+usage_error() { say "error: $*"; exit 2; }
+
+# address MIRROR video|align SPEAKER
+address() {
+    case "$1 $2" in
+        "home_page video") echo "$home_page/$3/video/$3.mpg_vcd.zip" ;;
+        "home_page align") echo "$home_page/$3/align/$3.tar" ;;
+        "zenodo video") echo "$zenodo/$3.zip?download=1" ;;
+        "zenodo align") echo "$zenodo/alignments.zip?download=1" ;; # of all speakers
+    esac
+}
+
+# The size in bytes that the server states for a URL; empty where it states none.
+remote_size() {
+    curl --silent --location --head --fail --connect-timeout 20 "$1" |
+        tr -d '\r' | awk 'tolower($1) == "content-length:" { size = $2 } END { print size }' || true
+}
+
+size_of() { if [[ -f $1 ]]; then wc -c <"$1" | tr -d ' '; else echo 0; fi; }
+
+# is_whole FILE SIZE: FILE has this size (if one is known) and passes the archive test.
+is_whole() {
+    [[ -f $1 && (-z $2 || $(size_of "$1") -eq $2) ]] || return 1
+    case $1 in
+        *.zip) unzip -tqq "$1" ;;
+        *.tar) tar -tf "$1" ;;
+    esac >/dev/null 2>&1
+}
+
+# transfer URL FILE: continue FILE to its end; the exit status is curl's.
+transfer() {
+    local progress=--silent
+    if [[ -t 2 ]]; then progress=--progress-bar; fi
+    curl "$progress" --fail --location --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
+        --retry 3 --continue-at - --output "$2" "$1"
+}
+
+# fetch MIRROR video|align SPEAKER FILE: download and check. On failure says why; what came is kept, so
+# that the next run continues it, unless it is complete and damaged.
+fetch() {
+    local url size status=0
+    url=$(address "$1" "$2" "$3")
+    size=$(remote_size "$url")
+    if is_whole "$4" "$size"; then return 0; fi
+    if [[ -n $size && $(size_of "$4") -ge $size ]]; then rm -f "$4"; fi # there is nothing to continue
+    transfer "$url" "$4" || status=$?
+    if [[ $status -eq 33 ]]; then # this server cannot continue a file
+        rm -f "$4"
+        status=0
+        transfer "$url" "$4" || status=$?
+    fi
+    case $status in
+        0) ;;
+        5 | 6 | 7 | 28 | 35 | 60)
+            say "cannot reach ${url%%\?*} (curl error $status)"
+            mirrors=${mirrors/$1/}
+            return 1
+            ;;
+        22) say "the server refuses ${url%%\?*} (HTTP error)"; return 1 ;;
+        *) say "download broke off: ${url%%\?*} (curl error $status); run again to continue it"; return 1 ;;
+    esac
+    if ! is_whole "$4" "$size"; then
+        say "damaged archive, removed: ${url%%\?*}; run again to download it anew"
+        rm -f "$4"
+        return 1
+    fi
+}
+
+# unpack ARCHIVE ENDING FOLDER: all files with this ending, whatever folders the archive has, into FOLDER.
+unpack() {
+    rm -rf "$work/tree" "$3"
+    mkdir -p "$work/tree" "$3" || return 1
+    case $1 in
+        *.zip) unzip -qq -o "$1" -d "$work/tree" ;;
+        *.tar) tar -xf "$1" -C "$work/tree" ;;
+    esac || return 1
+    # "._*" are leavings of the Mac on which an archive was packed.
+    find "$work/tree" -type f -name "*.$2" ! -name '._*' -exec sh -c 'mv -f "$@" "$0"' "$3" {} + || return 1
+    rm -rf "$work/tree"
+    if [[ -z $(ls "$3") ]]; then
+        say "no .$2 file in $1"
+        return 1
+    fi
+}
+
+discard() { if [[ ${KEEP_ARCHIVES:-} != 1 ]]; then rm -f "$1"; fi; }
+
+# get_video MIRROR SPEAKER
+get_video() {
+    local archive=$archives/$1-$2.zip
+    fetch "$1" video "$2" "$archive" && unpack "$archive" mpg "$work/$2" &&
+        mv "$work/$2" "$out/$2" && discard "$archive"
+}
+
+# get_align MIRROR SPEAKER: the alignments of the speaker's clips. They are looked up by the clip's id, not
+# by folder, since Zenodo's copy files some speakers under another's name (lhotse pull request 1502).
+get_align() {
+    local clip file found=() archive=$archives/$1-$2-align.tar pool=$work/align-$1-$2
+    if [[ $1 == zenodo ]]; then # one archive for all: unpacked once a run
+        archive=$archives/zenodo-align.zip
+        pool=$work/align-zenodo
+    fi
+    if [[ ! -d $pool ]]; then
+        fetch "$1" align "$2" "$archive" && unpack "$archive" align "$pool" && discard "$archive" || return 1
+    fi
+    for clip in "$out/$2"/*.mpg; do
+        file=$pool/$(basename "$clip" .mpg).align
+        if [[ -f $file ]]; then found+=("$file"); fi
+    done
+    if [[ ${#found[@]} -eq 0 ]]; then
+        say "no alignment of $2's clips at ${!1}"
+        return 1
+    fi
+    mkdir -p "$work/found" "$out/align" && cp "${found[@]}" "$work/found" && mv "$work/found" "$out/align/$2"
+}
+
+# from_a_mirror video|align SPEAKER: from the first mirror that has it.
+from_a_mirror() {
+    local mirror
+    for mirror in $mirrors; do
+        if "get_$1" "$mirror" "$2"; then return 0; fi
+    done
+    return 1
+}
+
+count() { find "$1" -type f | wc -l | tr -d ' '; }
+
+# get_speaker SPEAKER
+get_speaker() {
+    if [[ -d $out/$1 && -d $out/align/$1 ]]; then
+        echo "$1: already there"
+        return 0
+    fi
+    [[ -d $out/$1 ]] || from_a_mirror video "$1" || return 1
+    [[ -d $out/align/$1 ]] || from_a_mirror align "$1" || return 1
+    echo "$1: $(count "$out/$1") clips, $(count "$out/align/$1") alignments"
+}
+
+out=data/grid_corpus
+speakers=()
+while [[ $# -gt 0 ]]; do
+    case $1 in
+        -h | --help) usage; exit 0 ;;
+        --out)
+            [[ $# -ge 2 ]] || usage_error "--out needs a folder"
+            out=$2
+            shift
+            ;;
+        -*) usage_error "unknown option $1; see --help" ;;
+        s21 | 21) usage_error "speaker s21 has no video: leave it out" ;;
+        *)
+            [[ $1 =~ ^s?([1-9]|[12][0-9]|3[0-4])$ ]] || usage_error "no speaker $1: choose from s1 to s34"
+            speakers+=("s${1#s}")
+            ;;
+    esac
+    shift
+done
+if [[ ${#speakers[@]} -eq 0 ]]; then
+    for number in {1..20} {22..34}; do speakers+=("s$number"); done
+fi
+
+for tool in curl unzip tar; do
+    command -v "$tool" >/dev/null || usage_error "$tool is not installed: install it and run again"
+done
+
+archives=$out/archives
+work=$out/.unpacking # on the same disk as its goal, so that a speaker appears whole or not at all
+mkdir -p "$archives" "$work"
+trap 'rm -rf "$work"; rmdir "$archives" 2>/dev/null || true' EXIT
+
+failed=()
+for speaker in "${speakers[@]}"; do
+    get_speaker "$speaker" || failed+=("$speaker")
+    if [[ -z ${mirrors// /} ]]; then
+        say "error: no server can be reached: check the network, or set GRID_MIRROR; then run again"
+        exit 1
+    fi
+done
+if [[ ${#failed[@]} -gt 0 ]]; then
+    say "error: ${#failed[@]} of ${#speakers[@]} speakers are missing: ${failed[*]}; run again to continue"
+    exit 1
+fi
