@@ -20,11 +20,12 @@ from av.video.stream import VideoStream
 
 from lipnet.errors import LipnetError
 
-# A step between two time stamps that is longer than this is a broken stamp, not a still picture.
+# A picture that seems to stay for longer has a broken time stamp, or the file a broken rate.
 LONGEST_HOLD_S = 10.0
-# What OpenCV's conversion assumes: BT.601 and limited range, which is also what FFmpeg makes of "unspecified".
+# What OpenCV's conversion assumes, and FFmpeg's too where nothing is specified.
 BT601 = {2, 5, 6}  # AVCOL_SPC_UNSPECIFIED, _BT470BG, _SMPTE170M
 LIMITED_RANGE = {0, 1}  # AVCOL_RANGE_UNSPECIFIED, _MPEG
+NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: a bare stream of pictures
 TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 av.logging.set_level(av.logging.PANIC)  # what matters of FFmpeg's chatter comes back as a VideoError
@@ -82,9 +83,10 @@ Picture = tuple[np.ndarray, float | None, bool]
 
 
 def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[Picture]:
-    """Every picture that can be decoded: a packet that cannot is left out, a file that breaks off ends there."""
+    """Every picture that can be decoded: a bad packet is left out, a broken file ends where it breaks."""
     cause = "it ends before its first frame"
     empty = True
+    stamped = not container.format.flags & NO_TIMESTAMPS  # FFmpeg would guess, not always well
     packets = container.demux(stream)
     while True:
         try:
@@ -99,7 +101,7 @@ def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Itera
             frames, cause = [], _cause(error)
         for frame in frames:
             empty = False
-            yield _to_rgb(frame), frame.time, frame.is_corrupt
+            yield _to_rgb(frame), frame.time if stamped else None, frame.is_corrupt
     if empty:
         raise VideoError(f"{path}: no frame can be decoded ({cause}); get or convert the file again")
 
@@ -135,7 +137,7 @@ def _resample(pictures: Iterable[Picture], rate: float, fps: float) -> Iterator[
     A stream that runs at ``fps`` passes picture for picture, even where its stamps are rounded. Where
     damage has swallowed pictures, the time that it swallowed is cut out and not filled with copies.
     """
-    step = 1 / rate
+    step = min(1 / rate, LONGEST_HOLD_S)
     shown: np.ndarray | None = None
     now = last_stamp = 0.0  # seconds since the first picture; the stamp at which `shown` came
     ticks = 0
