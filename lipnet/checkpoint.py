@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from lipnet import __version__
-from lipnet.config import CropConfig, ModelConfig, write_atomically
+from lipnet.config import ConfigError, CropConfig, ModelConfig, write_atomically
 from lipnet.errors import LipnetError
 from lipnet.model import LipNet
 
@@ -63,7 +63,7 @@ def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[
             )
             model = LipNet(checkpoint.model)
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+    except (SafetensorError, ConfigError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{path}: not lipnet weights; give a best.safetensors of a run") from error
     return model.place(device).eval(), checkpoint
 

@@ -137,8 +137,8 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         loaded = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{source}: {_explain(error)}") from error
-    except (YAMLError, UnicodeDecodeError, ValueError, AttributeError) as error:
-        raise ConfigError(f"{source}: not a config file ({' '.join(str(error).split())})") from error
+    except (YAMLError, UnicodeDecodeError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{source}: cannot be read as settings ({' '.join(str(error).split())})") from error
     assert isinstance(loaded, Config)
     return loaded
 
@@ -166,7 +166,7 @@ def _existing(path: str | Path) -> Path:
 
 def _explain(error: OmegaConfBaseException) -> str:
     """One line for OmegaConf's several; an unknown key comes with the nearest known one."""
-    key = str(getattr(error, "full_key", "") or "")
+    key = str(getattr(error, "full_key", "") or "").partition("[")[0]  # less a place in a list
     known = _keys(Config)
     sections = [entry.name for entry in dataclasses.fields(Config)]
     if key and key not in known + sections:

@@ -82,7 +82,7 @@ class ClipDataset(Dataset[Sample]):
         self._donors: dict[str, list[int]] = {}
         for index, clip in enumerate(self.clips):
             alphabet.encode(clip.sentence)
-            if is_grid_sentence([word.text for word in clip.words]):
+            if _is_spliceable(clip):
                 self._donors.setdefault(clip.speaker, []).append(index)
 
     def __len__(self) -> int:
@@ -109,7 +109,7 @@ class ClipDataset(Dataset[Sample]):
         if key.single_word:
             piece = self._single_word(piece, clip, rng)
         else:
-            if augment.splice and is_grid_sentence([word.text for word in clip.words]):
+            if augment.splice and _is_spliceable(clip):
                 piece = self._spliced(key.clip, augment.splice, rng)
             piece = _trimmed(piece, key.trim, rng)
         return _resampled(piece, augment.resample, rng)
@@ -180,6 +180,11 @@ def _resampled(piece: _Piece, probability: float, rng: np.random.Generator) -> _
     if not repeats.any():
         return piece
     return _Piece(np.repeat(piece.indices, repeats), np.repeat(piece.words, repeats), piece.text)
+
+
+def _is_spliceable(clip: PackedClip) -> bool:
+    """Whether a clip says a GRID sentence whose words are known, and all inside it."""
+    return is_grid_sentence([word.text for word in clip.words]) and clip.words[-1].end < clip.frames + 1
 
 
 def _span(start: float, end: float, frames: int) -> tuple[int, int]:
@@ -259,6 +264,7 @@ def train_loader(sampler: EpochSampler, workers: int = 0, pin: bool = False) -> 
         num_workers=workers,
         pin_memory=pin,
         persistent_workers=workers > 0,
+        generator=torch.Generator(),  # its own: what the loader draws must not shift the training's numbers
     )
 
 

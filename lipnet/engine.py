@@ -40,7 +40,7 @@ class Step:
 
 @dataclass
 class Evaluation:
-    """Predictions on a split and their errors. ``loss`` is the mean CTC loss a symbol."""
+    """Predictions on a split and their errors. ``loss`` is the clips' mean CTC loss a symbol."""
 
     counts: ErrorCounts = field(default_factory=ErrorCounts)
     names: list[str] = field(default_factory=list)
@@ -173,18 +173,16 @@ def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, hardware
     """Read every clip of ``batches`` and count the errors."""
     model.eval()
     result = Evaluation()
-    loss, symbols = 0.0, 0
+    loss = 0.0
     for batch in batches:
         with hardware.autocast():
             output = model(batch.frames.to(hardware.device, non_blocking=True), batch.lengths)
-        count = int(batch.target_lengths.sum())
-        loss += losses(output, batch)[0].item() * count
-        symbols += count
+        loss += losses(output, batch)[0].item() * len(batch.names)
         hypotheses = [best[0] for best in decoder(output.log_probs.cpu(), batch.lengths)]
         for target, hypothesis in zip(batch.sentences, hypotheses, strict=True):
             result.counts.add(target, hypothesis.text)
         result.names += batch.names
         result.targets += batch.sentences
         result.predictions += hypotheses
-    result.loss = loss / max(symbols, 1)
+    result.loss = loss / max(len(result.names), 1)
     return result

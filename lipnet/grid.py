@@ -109,7 +109,7 @@ def read_alignment(path: Path) -> tuple[str, tuple[Word, ...]]:
     """
     try:
         rows = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        timed = [row for row in rows if len(row) == 3 and row[0].isdigit() and row[1].isdigit()]
+        timed = [row for row in rows if len(row) == 3 and row[0].isdecimal() and row[1].isdecimal()]
         if rows and len(timed) == len(rows):
             words = [
                 Word(normalize(text), int(start) / 1000, int(end) / 1000)
@@ -149,7 +149,12 @@ def find_clips(root: Path, aligns: Path | None = None, speakers: Iterable[str] |
         if speaker not in folders:
             raise CorpusError(f"{root}: no speaker {speaker!r}; there are {', '.join(folders)}")
         transcripts = _transcripts(root, speaker, aligns)
+        ids: set[str] = set()
         for video in folders[speaker]:
+            if video.stem in ids:
+                corpus.problems[f"{speaker}/{video.name}"] = "another video there has the same id"
+                continue
+            ids.add(video.stem)
             try:
                 corpus.clips.append(_clip(speaker, video, transcripts.get(video.stem)))
             except CorpusError as error:
@@ -207,7 +212,7 @@ def _clip(speaker: str, video: Path, transcript: Path | None) -> Clip:
 def read_split(path: Path) -> list[str]:
     """Read a list of clip names, ``sN/ID`` a line; blank lines and ``#`` comments are skipped."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(f"{path}: cannot be read as a split list ({error})") from error
     names = [line.split("#")[0].strip() for line in lines]
@@ -228,7 +233,7 @@ def split_overlapped(
 ) -> tuple[list[str], list[str]]:
     """The paper's overlapped-speaker split of clip names: (train, test).
 
-    The test part is ``test_list``, or else 255 clips of each speaker (at most a quarter of them) drawn
+    The test part is ``test_list``, or else 255 clips of each speaker (at most a third of them) drawn
     by ``seed``; a speaker's draw does not depend on the other speakers.
     """
     names = list(names)
@@ -240,6 +245,6 @@ def split_overlapped(
             by_speaker.setdefault(name.rpartition("/")[0], []).append(name)
         held_out = set()
         for speaker, clips in by_speaker.items():
-            count = min(OVERLAPPED_CLIPS, len(clips) // 4)
+            count = min(OVERLAPPED_CLIPS, len(clips) // 3)
             held_out.update(random.Random(f"{seed}/{speaker}").sample(sorted(clips), count))
     return [n for n in names if n not in held_out], [n for n in names if n in held_out]

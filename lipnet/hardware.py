@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +24,8 @@ class Hardware:
     def autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # options of glibc's mallopt
+
 
 def choose_hardware(device: str = "auto", precision: str = "auto") -> Hardware:
     """Resolve ``auto``: CUDA where there is one; bfloat16 where the device computes it in hardware.
@@ -37,6 +41,17 @@ def choose_hardware(device: str = "auto", precision: str = "auto") -> Hardware:
     if precision not in ("auto", "float32", "bfloat16"):
         raise ConfigError(f"precision {precision!r}: choose auto, float32 or bfloat16")
     return Hardware(chosen, _has_bfloat16(chosen) if precision == "auto" else precision == "bfloat16")
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed instead of handing it back to the kernel, for good; elsewhere do nothing.
+
+    A training step on a CPU frees and takes again some gigabytes of activations; without the page faults
+    of fresh ones it was 15 % faster (two Zen cores, batch 16).
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

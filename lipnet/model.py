@@ -145,6 +145,9 @@ def _check(config: ModelConfig) -> None:
         raise ConfigError("model: channels, kernels and strides need one entry for each convolution")
     if any(len(sizes) != 3 for sizes in (*config.kernels, *config.strides)):
         raise ConfigError("model: kernels and strides are [time, height, width]")
+    sizes = (config.channels, *config.kernels, *config.strides, [config.hidden, config.layers])
+    if min(map(min, sizes)) < 1:
+        raise ConfigError("model: channels, kernels, strides, hidden and layers must be 1 or more")
     if any(kernel[0] % 2 == 0 for kernel in config.kernels) or any(s[0] != 1 for s in config.strides):
         raise ConfigError("model: in time, kernels must be odd and strides 1, so that frames stay frames")
     for key, known in (("cell", CELLS), ("norm", NORMS)):
@@ -152,7 +155,9 @@ def _check(config: ModelConfig) -> None:
             raise ConfigError(f"model.{key} {getattr(config, key)!r}: choose one of {', '.join(known)}")
     if config.in_channels not in (1, 3):
         raise ConfigError(f"model.in_channels {config.in_channels}: choose 3 (RGB) or 1 (grey)")
-    if config.layers < 1 or feature_size(config) < 1:
+    if not 0 <= config.dropout < 1:
+        raise ConfigError(f"model.dropout {config.dropout:g}: choose 0 (none) or more, but less than 1")
+    if feature_size(config) < 1:
         raise ConfigError("model: nothing is left of the input; enlarge it, or use fewer or smaller layers")
 
 

@@ -61,20 +61,25 @@ class SpeakerWriter:
                     f"{self.index_path}: cropped with other settings ({_differences(index['crop'], crop)}); "
                     "give another --out, or delete this one"
                 )
-            self.clips = {clip.id: clip for clip in _clips(index)}
-        self.frames = sum(clip.frames for clip in self.clips.values())
+            held = self.array_path.stat().st_size if self.array_path.exists() else 0
+            held //= _frame_bytes(crop)  # clips that a truncated array has lost are cropped again
+            self.clips = {clip.id: clip for clip in _clips(index) if clip.start + clip.frames <= held}
+        self.frames = max((clip.start + clip.frames for clip in self.clips.values()), default=0)
 
     def __enter__(self) -> SpeakerWriter:
         self.array_path.parent.mkdir(parents=True, exist_ok=True)
         self._array = self.array_path.open("r+b" if self.array_path.exists() else "w+b")
-        self._array.seek(self.frames * self.crop.height * self.crop.width * 3)
+        self._array.seek(self.frames * _frame_bytes(self.crop))
         self._array.truncate()
         self._saved = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._save()
+        if self.clips:
+            self._save()
         self._array.close()
+        if not self.clips:
+            self.array_path.unlink()
 
     def add(self, clip: Clip, crops: np.ndarray, faces: int) -> None:
         """Append ``crops`` (T, H, W, 3) uint8 RGB of ``clip``, in ``faces`` of which a face was found."""
@@ -125,11 +130,16 @@ class PackedCorpus:
         """A speaker's frames, memory-mapped: (frames, H, W, 3) uint8 RGB."""
         if speaker not in self._arrays:
             path = _paths(self.root, speaker)[0]
-            frame = (self.crop.height, self.crop.width, 3)
             if not path.exists():
                 raise PackedError(f"{path}: missing; run scripts/preprocess.py again")
-            count = path.stat().st_size // int(np.prod(frame))
-            self._arrays[speaker] = np.memmap(path, np.uint8, "r", shape=(count, *frame))
+            count = path.stat().st_size // _frame_bytes(self.crop)
+            needed = max(c.start + c.frames for c in self.clips.values() if c.speaker == speaker)
+            if count < needed:
+                raise PackedError(
+                    f"{path}: holds {count} of {needed} frames; run scripts/preprocess.py again"
+                )
+            shape = (count, self.crop.height, self.crop.width, 3)
+            self._arrays[speaker] = np.memmap(path, np.uint8, "r", shape=shape)
         return self._arrays[speaker]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -183,6 +193,10 @@ def write_splits(root: Path, corpus_root: Path, overlapped: Path | None = None, 
 
 def _paths(root: Path, speaker: str) -> tuple[Path, Path]:
     return root / f"{speaker}.u8", root / f"{speaker}.json"
+
+
+def _frame_bytes(crop: CropConfig) -> int:
+    return crop.height * crop.width * 3
 
 
 def _read_index(path: Path) -> dict[str, Any]:

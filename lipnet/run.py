@@ -55,11 +55,23 @@ class RunFolder:
         return run
 
     def begin(self, learner: Learner) -> None:
-        """Write down the config, and bring a newly built learner to where this run is."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Write down the config, and bring a newly built learner to where this run is.
+
+        Raises ConfigError where no folder can be made, or an edited config does not fit the saved state.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{self.path}: no folder can be made ({error.strerror}); name another run.dir")
         save_config(self.config, self.path / "config.yaml")
         if self._learner_state is not None:
-            learner.load_state_dict(self._learner_state)
+            try:
+                learner.load_state_dict(self._learner_state)
+            except (KeyError, ValueError, RuntimeError) as error:
+                raise ConfigError(
+                    f"{self.path}/config.yaml: the saved weights have other sizes; put model and train.ema "
+                    "back as they were, or start a new run"
+                ) from error
             self._learner_state = None
 
     def end_epoch(
@@ -82,7 +94,7 @@ class RunFolder:
         weights = learner.averaged.state_dict()
         save_weights(self.path / "last.safetensors", weights, checkpoint)
         score = mean_wer(evaluations)
-        if score < self.best or not (self.path / "best.safetensors").exists():
+        if score < self.best or math.isinf(self.best):  # until there is a score, the newest is the best
             self.best = score
             save_weights(self.path / "best.safetensors", weights, checkpoint)
         self._append_to_log(line)

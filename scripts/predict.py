@@ -56,6 +56,10 @@ def main() -> int:
     if args.weights is None:
         raise LipnetError("no weights ship with this version: give --weights, a best.safetensors of a run")
     videos = find_videos(args.videos)
+    names = list(videos.values())
+    if args.out is not None and len(set(names)) < len(names):
+        name = max(names, key=names.count)
+        raise LipnetError(f"several videos are called {name}: give each its own --out, or a folder with all")
     reader = LipReader(args.weights, args.decoder, args.device)
     if len(videos) == 1:
         deliver(reader.read(next(iter(videos))), args, videos)

@@ -26,7 +26,7 @@ from lipnet.data import (
 from lipnet.decode import GreedyDecoder
 from lipnet.engine import Learner, Step, evaluate, train_one_epoch
 from lipnet.errors import one_line_errors
-from lipnet.hardware import Hardware, choose_hardware
+from lipnet.hardware import Hardware, choose_hardware, keep_freed_memory
 from lipnet.model import LipNet
 from lipnet.packed import PackedCorpus
 from lipnet.run import RunFolder
@@ -64,6 +64,8 @@ def main() -> int:
     )
     config = run.config
     hardware = choose_hardware(config.run.device, config.run.precision)
+    if hardware.device.type == "cpu":
+        keep_freed_memory()
     torch.manual_seed(config.run.seed)
 
     corpus = open_corpus(config)
