@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,10 @@ from lipnet.errors import LipnetError
 
 if TYPE_CHECKING:
     from omegaconf.errors import OmegaConfBaseException
+
+
+# Keys whose value is 1 or more; every other number may be 0.
+COUNTS = {"width", "height", "eye_distance", "detect_every", "batch_size", "epochs", "eval_every"}
 
 
 class ConfigError(LipnetError):
@@ -118,7 +123,7 @@ class Config:
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
     """Merge defaults, the YAML file at ``path`` and ``section.key=value`` overrides, the last winning.
 
-    Raises ConfigError on a missing file, broken YAML, an unknown key or a value of the wrong type.
+    Raises ConfigError on a missing file, broken YAML, an unknown key, or a value of the wrong type or range.
     """
     from omegaconf import OmegaConf  # here, so that reading weights need not wait for it
     from omegaconf.errors import OmegaConfBaseException
@@ -140,6 +145,7 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
     except (YAMLError, UnicodeDecodeError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"{source}: cannot be read as settings ({' '.join(str(error).split())})") from error
     assert isinstance(loaded, Config)
+    _check_numbers(loaded)
     return loaded
 
 
@@ -162,6 +168,18 @@ def _existing(path: str | Path) -> Path:
     if not path.is_file():
         raise ConfigError(f"{path}: no such config file; the recipes are in configs/")
     return path
+
+
+def _check_numbers(config: Config) -> None:
+    """No number is negative, COUNTS are 1 or more, parts 1 at most. The model's sizes are model.py's."""
+    for section in ("crop", "data", "augment", "train", "run"):
+        for key, value in vars(getattr(config, section)).items():
+            if isinstance(value, (int, float)):
+                is_part = key == "ema" or (section == "augment" and isinstance(value, float))
+                low, high = int(key in COUNTS), 1 if is_part else math.inf
+                if not low <= value <= high:
+                    bounds = "0 to 1" if is_part else f"{low} or more"
+                    raise ConfigError(f"{section}.{key} {value:g}: give {bounds}")
 
 
 def _explain(error: OmegaConfBaseException) -> str:

@@ -43,7 +43,7 @@ class MouthCropper:
         self.config = config
         self.finder = FaceFinder(config.predictor)
 
-    def __call__(self, frames: Sequence[np.ndarray], name: str = "video") -> Crops:
+    def __call__(self, frames: Sequence[np.ndarray] | np.ndarray, name: str = "video") -> Crops:
         """Track and crop T frames, (H, W, 3) uint8 RGB; ``name`` is the video's in an error.
 
         Raises:

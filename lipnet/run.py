@@ -62,7 +62,9 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"{self.path}: no folder can be made ({error.strerror}); name another run.dir")
+            raise ConfigError(
+                f"{self.path}: no folder can be made ({error.strerror}); name another run.dir"
+            ) from error
         save_config(self.config, self.path / "config.yaml")
         if self._learner_state is not None:
             try:

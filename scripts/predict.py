@@ -47,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--format", choices=FORMATS, default="txt", help="default: txt")
     parser.add_argument("--out", type=Path, help="write a file for each video there, rather than print")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 @one_line_errors

@@ -41,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
         "--overlapped", type=Path, help="list of the overlapped split's test clips (default: drawn by seed)"
     )
     parser.add_argument("--seed", type=int, default=0, help="draws the overlapped split (default: 0)")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 @one_line_errors

@@ -48,7 +48,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--resume", type=Path, metavar="RUN", help="continue this run folder with its own config"
     )
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     if args.resume and (args.config or args.overrides):
         parser.error("--resume takes the config from the run's folder; edit its config.yaml to change it")
     return args

@@ -1,0 +1,132 @@
+"""The configuration: defaults <- file <- overrides, and errors that name the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lipnet.config import Config, ConfigError, load_config, save_config, write_atomically
+
+RECIPES = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "c.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_last_of_defaults_file_and_overrides_wins(tmp_path: Path) -> None:
+    path = written(tmp_path, "train: {epochs: 7, lr: 1e-4}\nmodel: {channels: [1, 2, 3]}\n")
+    config = load_config(path, ["train.epochs=9", "data.dev_splits=[a,b]", "run.dir=runs/x y"])
+    assert (config.train.epochs, config.train.lr, config.model.channels) == (9, 1e-4, [1, 2, 3])
+    assert (config.data.dev_splits, config.run.dir) == (["a", "b"], "runs/x y")
+    assert config.train.clip_norm == Config().train.clip_norm
+    assert load_config() == Config()
+
+
+def test_yaml_round_trip(tmp_path: Path) -> None:
+    config = load_config(None, ["model.kernels=[[1,1,1]]", "train.lr=3e-5", "run.dir='1e3'", "run.seed=7"])
+    save_config(config, tmp_path / "config.yaml")
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_the_shipped_recipes_load_and_say_something(path: Path) -> None:
+    assert load_config(path) != Config()
+
+
+def test_there_are_recipes() -> None:
+    assert "grid.yaml" in [path.name for path in RECIPES]
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("train.epoch", "train.epochs"),
+        ("augment.splise", "augment.splice"),
+        ("model.hiden", "model.hidden"),
+        ("trian", "train"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(key: str, nearest: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{key}=1.*unknown key .*did you mean '{nearest}'"):
+        load_config(None, [f"{key}=1"])
+    section, _, leaf = key.partition(".")
+    path = written(tmp_path, f"{section}: {f'{{{leaf}: 1}}' if leaf else 1}\n")
+    with pytest.raises(ConfigError, match=f"c.yaml: unknown key .*did you mean '{nearest}'"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "train.epochs=many",
+        "train.epochs=1.5",
+        "train.epochs=null",
+        "train.epochs=[1]",
+        "train=5",
+        "model.channels=32",
+        "model.kernels=[[3,x,3]]",
+        "model.word_heads=perhaps",
+        "run.seed=${nothing}",
+        "train.epochs",
+        "=5",
+        "train.lr=[1",
+    ],
+)
+def test_an_override_that_does_not_fit_is_one_line_that_names_it(override: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(None, [override])
+    assert override in str(error.value) and "\n" not in str(error.value)
+    assert "unknown key" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "bounds"),
+    [
+        ("data.batch_size=0", "1 or more"),
+        ("data.workers=-1", "0 or more"),
+        ("train.eval_every=0", "1 or more"),
+        ("train.lr=-0.1", "0 or more"),
+        ("train.lr=nan", "0 or more"),
+        ("train.ema=1.5", "0 to 1"),
+        ("augment.flip=2", "0 to 1"),
+        ("augment.shift=-2", "0 or more"),
+        ("run.seed=-1", "0 or more"),
+        ("crop.width=0", "1 or more"),
+    ],
+)
+def test_a_number_out_of_range_is_named(override: str, bounds: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{override.replace('=', ' ')}: give {bounds}$"):
+        load_config(None, [override])
+
+
+@pytest.mark.parametrize(
+    "text", ["just words", "- 1\n- 2\n", "train: [", "train: 5", "\x00", "a: b: c", "train: {epochs: x}"]
+)
+def test_a_file_that_is_no_config_is_one_line_that_names_it(text: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as error:
+        load_config(path)
+    assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
+
+
+def test_a_missing_file_and_a_binary_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such config file"):
+        load_config(tmp_path / "nothing.yaml")
+    (tmp_path / "weights.yaml").write_bytes(bytes(range(256)))
+    with pytest.raises(ConfigError, match=r"weights\.yaml: cannot be read as settings"):
+        load_config(tmp_path / "weights.yaml")
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, "")) == Config()
+
+
+def test_atomic_writing_leaves_one_whole_file(tmp_path: Path) -> None:
+    for content in (b"first", b"the second"):
+        write_atomically(tmp_path / "file", content)
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+        assert (tmp_path / "file").read_bytes() == content

@@ -1,0 +1,294 @@
+"""Losses against sums over all paths, the schedule and the averages by hand, and steps that must stop."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import tiny_model
+from torch import Tensor
+
+from lipnet.config import AugmentConfig, ConfigError, TrainConfig
+from lipnet.data import IGNORE, Batch, ClipDataset, collate, eval_loader
+from lipnet.data import SampleKey as Key
+from lipnet.decode import GreedyDecoder
+from lipnet.engine import Learner, Step, evaluate, losses, train_one_epoch, warmup_then_cosine
+from lipnet.errors import TrainingError
+from lipnet.hardware import Hardware, choose_hardware
+from lipnet.model import LipNet, Output
+from lipnet.packed import PackedCorpus
+from lipnet.text import LETTERS
+
+CPU = Hardware(torch.device("cpu"), bfloat16=False)
+OFF = AugmentConfig(resample=0.0, flip=0.0)
+
+
+def random_log_probs(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).log_softmax(-1)
+
+
+def label_batch(targets: list[list[int]], lengths: list[int], words: list[list[int]] | None = None) -> Batch:
+    """A batch of which only the labels matter."""
+    return Batch(
+        torch.zeros(len(targets), max(lengths), 1, 1, 3, dtype=torch.uint8),
+        torch.tensor(lengths),
+        torch.tensor([symbol for target in targets for symbol in target]),
+        torch.tensor([len(target) for target in targets]),
+        torch.tensor(words or [[IGNORE] * max(lengths)] * len(targets)),
+        [f"s1/{i}" for i in range(len(targets))],
+        ["" for _ in targets],
+    )
+
+
+def path_sum(log_probs: Tensor, target: list[int]) -> float:
+    """Probability of a label: the sum over all V ** T paths that collapse to it."""
+    frames, symbols = log_probs.shape
+    total = 0.0
+    for path in itertools.product(range(symbols), repeat=frames):
+        if [symbol for symbol, _ in itertools.groupby(path) if symbol] == target:
+            total += math.exp(sum(float(log_probs[t, symbol]) for t, symbol in enumerate(path)))
+    return total
+
+
+def test_ctc_is_the_clips_mean_of_the_path_sum_a_symbol() -> None:
+    log_probs = random_log_probs(3, 5, 3)
+    targets, lengths = [[1, 2], [2], [1, 1, 2]], [5, 2, 4]
+    ctc, words = losses(Output(log_probs, []), label_batch(targets, lengths))
+    expected = [
+        -math.log(path_sum(log_probs[i, :length], target)) / len(target)
+        for i, (target, length) in enumerate(zip(targets, lengths, strict=True))
+    ]
+    assert ctc.item() == pytest.approx(sum(expected) / 3, rel=1e-5)
+    assert words.item() == 0
+
+
+def test_a_clip_shorter_than_its_text_teaches_nothing() -> None:
+    log_probs = random_log_probs(2, 4, 3).requires_grad_()
+    ctc, _ = losses(Output(log_probs, []), label_batch([[1, 1, 2], [1]], [3, 4]))
+    assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[1].detach(), [1])) / 2, rel=1e-5)
+    ctc.backward()
+    assert log_probs.grad is not None
+    assert not log_probs.grad[0].any() and log_probs.grad[1].any()
+
+
+def test_cross_entropy_ignores_frames_without_a_known_word() -> None:
+    heads = [torch.randn(2, 3, 5), torch.randn(2, 3, 5)]
+    words = [[1, IGNORE, 4], [0, IGNORE, IGNORE]]
+    batch = label_batch([[1], [1]], [3, 1], words)
+    _, loss = losses(Output(random_log_probs(2, 3, 3), heads), batch)
+    known = [(0, 0, 1), (0, 2, 4), (1, 0, 0)]
+    expected = [-head.log_softmax(-1)[i, t, word].item() for head in heads for i, t, word in known]
+    assert loss.item() == pytest.approx(sum(expected) / 6, rel=1e-5)
+
+
+def test_without_any_alignment_the_word_loss_is_zero() -> None:
+    output = Output(random_log_probs(1, 3, 3), [torch.randn(1, 3, 5)])
+    assert losses(output, label_batch([[1]], [3]))[1].item() == 0
+
+
+def test_the_learning_rate_warms_up_and_follows_a_cosine() -> None:
+    factor = warmup_then_cosine(TrainConfig(epochs=3, warmup=1.0), steps_per_epoch=4)
+    factors = [factor(step) for step in range(13)]
+    assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert factors[4:] == pytest.approx([0.5 * (1 + math.cos(math.pi * i / 8)) for i in range(9)])
+    assert factors[-1] == pytest.approx(0)
+    assert factor(100) == pytest.approx(0)
+    assert warmup_then_cosine(TrainConfig(epochs=1, warmup=0.0), 4)(0) == 1
+    assert warmup_then_cosine(TrainConfig(epochs=1, warmup=5.0), 4)(3) == pytest.approx(4 / 21)
+
+
+# Steps on real batches
+
+
+@pytest.fixture
+def batches(packed_corpus: Path) -> list[Batch]:
+    """Two batches of three clips."""
+    corpus = PackedCorpus(packed_corpus)
+    data = ClipDataset(corpus, corpus.split("train"), LETTERS)
+    return [collate([data[Key(i)] for i in group]) for group in ((0, 1, 2), (3, 5, 6))]
+
+
+def make_learner(config: TrainConfig, steps: int = 2) -> Learner:
+    torch.manual_seed(0)
+    model = LipNet(tiny_model(word_heads=True, norm="batch", dropout=0.0))
+    return Learner(model, config, steps)
+
+
+def steps(learner: Learner, batches: list[Batch], config: TrainConfig) -> Iterator[Step]:
+    return train_one_epoch(learner, batches, config, OFF, CPU)
+
+
+def gradient_norm(learner: Learner) -> float:
+    gradients = [p.grad.flatten() for p in learner.model.parameters() if p.grad is not None]
+    return float(torch.cat(gradients).norm())
+
+
+def test_a_step_reports_what_it_did(batches: list[Batch]) -> None:
+    config = TrainConfig(lr=1e-2, clip_norm=0.0, word_loss=0.5, epochs=1)
+    learner = make_learner(config)
+    for number, step in enumerate(steps(learner, batches, config)):
+        assert step.loss == pytest.approx(step.ctc + 0.5 * step.words)
+        assert step.words > 0 and step.clips == 3 and step.seconds > 0
+        assert step.lr == pytest.approx(1e-2 * (number + 1) / 3)
+        assert step.grad_norm == pytest.approx(gradient_norm(learner), rel=1e-4)  # not clipped
+
+
+def test_the_whole_gradient_is_clipped(batches: list[Batch]) -> None:
+    config = TrainConfig(clip_norm=0.1)
+    learner = make_learner(config)
+    for step in steps(learner, batches, config):
+        assert step.grad_norm > 0.2
+        assert gradient_norm(learner) == pytest.approx(0.1, rel=1e-3)
+
+
+def test_training_lowers_the_loss(batches: list[Batch]) -> None:
+    config = TrainConfig(lr=1e-2, epochs=8, warmup=0.0)
+    learner = make_learner(config)
+    seen = [step.loss for _ in range(8) for step in steps(learner, batches, config)]
+    assert sum(seen[-2:]) < 0.7 * sum(seen[:2])
+
+
+def test_biases_and_gains_do_not_decay(batches: list[Batch]) -> None:
+    learner = make_learner(TrainConfig(weight_decay=0.3))
+    decays = {
+        id(p): group["weight_decay"] for group in learner.optimizer.param_groups for p in group["params"]
+    }
+    for name, parameter in learner.model.named_parameters():
+        is_vector = "bias" in name or "norm" in name
+        assert decays[id(parameter)] == (0.0 if is_vector else 0.3), name
+
+
+def test_averaged_weights_by_hand(batches: list[Batch]) -> None:
+    config = TrainConfig(ema=0.25, lr=1e-2)
+    learner = make_learner(config)
+    expected = None
+    for count, _ in enumerate(steps(learner, batches * 3, config)):
+        now = {name: value.clone() for name, value in learner.model.state_dict().items()}
+        if expected is None:
+            expected = now
+            continue
+        keep = min(0.25, (1 + count) / (10 + count))  # young averages forget faster
+        for name, value in now.items():
+            mixed = keep * expected[name] + (1 - keep) * value
+            expected[name] = mixed if value.is_floating_point() else value
+    assert expected is not None
+    for name, value in learner.averaged.state_dict().items():
+        torch.testing.assert_close(value, expected[name], msg=name)
+    assert not torch.equal(learner.averaged.output.weight, learner.model.output.weight)
+
+
+def test_without_averaging_the_model_itself_is_evaluated() -> None:
+    learner = make_learner(TrainConfig(ema=0.0))
+    assert learner.averaged is learner.model
+
+
+def test_a_learners_state_continues_it(batches: list[Batch]) -> None:
+    config = TrainConfig()
+    straight, other = make_learner(config), make_learner(config)
+    list(steps(straight, batches, config))
+    state = straight.state_dict()
+    torch.save(state, buffer := io.BytesIO())
+    list(steps(straight, batches, config))
+    buffer.seek(0)
+    list(steps(other, batches[1:], config))  # whatever it did before is forgotten
+    other.load_state_dict(torch.load(buffer, weights_only=True))
+    list(steps(other, batches, config))
+    for first, second in ((straight.model, other.model), (straight.averaged, other.averaged)):
+        for name, value in first.state_dict().items():
+            assert torch.equal(value, second.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_names_the_clips_and_changes_nothing(
+    value: float, batches: list[Batch]
+) -> None:
+    config = TrainConfig()
+    learner = make_learner(config)
+    epoch = steps(learner, batches, config)
+    next(epoch)
+    with torch.no_grad():
+        learner.model.output.bias[3] = value
+    before = {name: parameter.clone() for name, parameter in learner.model.named_parameters()}
+    with pytest.raises(TrainingError, match=r"loss nan.* s1/swiq9a s2/lwik7a s2/pbaxzn; .*lower train\.lr"):
+        next(epoch)
+    for name, parameter in learner.model.named_parameters():
+        assert torch.equal(parameter.nan_to_num(), before[name].nan_to_num()), name
+
+
+def test_a_gradient_that_is_not_finite_stops_too(batches: list[Batch]) -> None:
+    config = TrainConfig()
+    learner = make_learner(config)
+    learner.model.output.bias.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(
+        TrainingError, match=r"gradient norm (inf|nan) on clips s1/bbaf2n s1/lgbm5p s1/prwazs"
+    ):
+        next(steps(learner, batches, config))
+
+
+# Evaluation
+
+
+def test_evaluation_does_not_depend_on_the_batches(packed_corpus: Path) -> None:
+    corpus = PackedCorpus(packed_corpus)
+    data = ClipDataset(corpus, corpus.split("all"), LETTERS)
+    model = make_learner(TrainConfig()).model
+    alone, together = (
+        evaluate(model, eval_loader(data, size), GreedyDecoder(LETTERS), CPU) for size in (1, 4)
+    )
+    assert alone.loss == pytest.approx(together.loss, rel=1e-4)
+    assert alone.counts == together.counts
+    assert alone.names == together.names == [clip.name for clip in data.clips]
+    assert alone.targets == [clip.sentence for clip in data.clips]
+    assert [p.text for p in alone.predictions] == [p.text for p in together.predictions]
+
+
+def test_evaluation_of_nothing() -> None:
+    model = LipNet(tiny_model())
+    assert evaluate(model, [], GreedyDecoder(LETTERS), CPU).counts.sentences == 0
+
+
+# Hardware
+
+
+def test_hardware_by_name() -> None:
+    assert choose_hardware("cpu", "bfloat16") == Hardware(torch.device("cpu"), True)
+    assert choose_hardware("cpu", "float32") == Hardware(torch.device("cpu"), False)
+    assert str(choose_hardware("cpu", "bfloat16")) == "cpu in bfloat16"
+    assert choose_hardware().device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@pytest.mark.parametrize("features", [{"avx512_bf16": True}, {"amx_bf16": True}, {"avx512_f": True}, {}])
+def test_a_cpu_computes_in_bfloat16_where_it_can(
+    features: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
+    assert choose_hardware("cpu").bfloat16 == any("bf16" in name for name in features)
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "message"),
+    [
+        ("tpu", "auto", "device 'tpu' is not available here"),
+        ("cuda:99", "auto", "device 'cuda:99' is not available here"),
+        ("cpu", "float16", "precision 'float16': choose"),
+    ],
+)
+def test_hardware_that_is_not_there_is_named(device: str, precision: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        choose_hardware(device, precision)
+
+
+def test_bfloat16_stays_close_to_float32() -> None:
+    model = make_learner(TrainConfig()).model.eval().place("cpu")
+    frames, lengths = torch.randint(256, (2, 8, 16, 24, 3), dtype=torch.uint8), torch.tensor([8, 5])
+    with torch.inference_mode():
+        exact = model(frames, lengths).log_probs
+        with choose_hardware("cpu", "bfloat16").autocast():
+            rounded = model(frames, lengths).log_probs
+    assert rounded.dtype == torch.float32
+    assert 0 < float((exact - rounded)[0].abs().max()) < 0.1

@@ -1,0 +1,225 @@
+"""The network: the paper's sizes, its initialisation, and padding that changes nothing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import tiny_model
+from torch import Tensor, nn
+
+from lipnet.config import ConfigError, ModelConfig
+from lipnet.grid import WORDS
+from lipnet.model import LUMA, RGB_MEAN, RGB_STD, LipNet, feature_size
+
+
+def random_frames(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(256, (*shape, 3), dtype=torch.uint8, generator=generator)
+
+
+@pytest.fixture(scope="module")
+def paper() -> LipNet:
+    torch.manual_seed(0)
+    return LipNet(ModelConfig())
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_the_papers_network_layer_by_layer(paper: LipNet) -> None:
+    assert [parameters(block) for block in paper.blocks] == [
+        3 * 32 * (3 * 5 * 5) + 32,
+        32 * 64 * (3 * 5 * 5) + 64,
+        64 * 96 * (3 * 3 * 3) + 96,
+    ]
+    gates, directions = 3, 2
+    assert [parameters(layer) for layer in paper.recurrent] == [
+        directions * gates * (256 * (96 * 3 * 6) + 256 * 256 + 256 + 256),
+        directions * gates * (256 * (2 * 256) + 256 * 256 + 256 + 256),
+    ]
+    assert parameters(paper.output) == 2 * 256 * 28 + 28
+    assert parameters(paper) == 4_574_460
+
+
+@pytest.mark.parametrize(("cell", "gates"), [("gru", 3), ("lstm", 4)])
+def test_sizes_follow_the_config(cell: str, gates: int) -> None:
+    model = LipNet(
+        tiny_model(
+            in_channels=1,
+            channels=[5, 7],
+            kernels=[[1, 3, 5], [3, 1, 1]],
+            strides=[[1, 2, 1], [1, 1, 3]],
+            norm="batch",
+            cell=cell,
+            hidden=6,
+            layers=3,
+            alphabet="abc",
+            word_heads=True,
+        )
+    )
+    assert [parameters(block) for block in model.blocks] == [5 * 15 + 5 + 2 * 5, 7 * 5 * 3 + 7 + 2 * 7]
+    # 16x24 -> stride (2, 1) 8x24 -> pool 4x12 -> stride (1, 3) 4x4 -> pool 2x2
+    widths = [7 * 2 * 2, 12, 12]
+    assert [parameters(layer) for layer in model.recurrent] == [
+        2 * gates * 6 * (width + 6 + 2) for width in widths
+    ]
+    assert parameters(model.output) == 12 * 4 + 4
+    assert [parameters(head) for head in model.word_heads] == [12 * 52 + 52] * 3
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "kernels", "strides"),
+    [
+        (50, 100, ModelConfig().kernels, ModelConfig().strides),
+        (64, 128, ModelConfig().kernels, ModelConfig().strides),
+        (33, 47, ModelConfig().kernels, ModelConfig().strides),
+        (21, 30, [[3, 4, 2], [1, 2, 4]], [[1, 1, 2], [1, 2, 1]]),
+        (19, 23, [[5, 7, 1]], [[1, 3, 3]]),
+    ],
+)
+def test_feature_size_is_what_the_convolutions_give(
+    height: int, width: int, kernels: list[list[int]], strides: list[list[int]]
+) -> None:
+    channels = [2] * len(kernels)
+    config = tiny_model(height=height, width=width, channels=channels, kernels=kernels, strides=strides)
+    model = LipNet(config)
+    x = torch.zeros(1, 3, 4, height, width)
+    for block in model.blocks:
+        x = block(x)
+    assert x.shape[:3] == (1, 2, 4)
+    assert feature_size(config) == x[0, :, 0].numel()
+    assert model(random_frames(1, 4, height, width), torch.tensor([4])).log_probs.shape == (1, 4, 28)
+
+
+def test_feature_size_of_the_paper() -> None:
+    assert feature_size(ModelConfig()) == 96 * 3 * 6
+
+
+@pytest.mark.parametrize("frames", [1, 40, 74, 75, 300])
+def test_a_distribution_for_each_frame(frames: int) -> None:
+    output = LipNet(tiny_model()).eval()(random_frames(2, frames, 16, 24), torch.tensor([frames, 1]))
+    assert output.log_probs.shape == (2, frames, 28) and output.log_probs.dtype == torch.float32
+    torch.testing.assert_close(output.log_probs.exp().sum(-1), torch.ones(2, frames))
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_a_padded_batch_equals_single_clips(cell: str, norm: str, in_channels: int) -> None:
+    torch.manual_seed(0)
+    model = LipNet(tiny_model(cell=cell, norm=norm, in_channels=in_channels))
+    frames, lengths = random_frames(4, 9, 16, 24), torch.tensor([5, 9, 1, 7])
+    for _ in range(3):  # so that the batch norm's averages are not the initial ones
+        model.train()(frames, lengths)
+    model.eval()
+    together = model(frames, lengths).log_probs  # the padding is noise
+    for i, length in enumerate(lengths):
+        alone = model(frames[i : i + 1, :length], lengths[i : i + 1]).log_probs
+        torch.testing.assert_close(together[i, :length], alone[0], rtol=1e-4, atol=1e-5)
+
+
+def test_each_frame_sees_the_whole_clip_but_no_other_clip() -> None:
+    model = LipNet(tiny_model()).eval()
+    frames, lengths = random_frames(2, 9, 16, 24), torch.tensor([9, 9])
+    before = model(frames, lengths).log_probs
+    frames[0, 8] = 255 - frames[0, 8]
+    after = model(frames, lengths).log_probs
+    assert not torch.allclose(before[0, 0], after[0, 0], atol=1e-7)
+    torch.testing.assert_close(before[1], after[1])
+
+
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_pixels_are_normalised_inside(in_channels: int) -> None:
+    model = LipNet(tiny_model(in_channels=in_channels)).eval()
+    seen: list[Tensor] = []
+    model.blocks[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    frames = random_frames(1, 3, 16, 24)
+    model(frames, torch.tensor([3]))
+    mean, std, pixels = torch.tensor(RGB_MEAN), torch.tensor(RGB_STD), frames[0].double() / 255
+    if in_channels == 1:
+        weights = torch.tensor(LUMA)
+        mean, std, pixels = (values.double() @ weights.double() for values in (mean, std, pixels))
+        pixels = pixels[..., None]
+    expected = ((pixels - mean) / std).permute(3, 0, 1, 2).float()
+    torch.testing.assert_close(seen[0][0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_block_is_convolution_relu_pool() -> None:
+    block = LipNet(tiny_model(norm="batch")).eval().blocks[0]
+    x = torch.randn(1, 3, 4, 16, 24)
+    expected = block.pool(block.norm(block.conv(x)).relu())  # in the order that the paper draws
+    torch.testing.assert_close(block(x), expected)
+
+
+def test_dropout_takes_whole_channels_in_training_only() -> None:
+    torch.manual_seed(0)
+    block = LipNet(tiny_model(channels=[64, 4, 4])).blocks[0]
+    x = torch.randn(2, 3, 4, 16, 24)
+    whole = block.eval()(x)
+    dropped = block.train()(x)
+    gone = (dropped == 0).flatten(2).all(2)
+    assert 0.3 < gone.float().mean() < 0.7
+    torch.testing.assert_close(dropped, whole * 2 * ~gone[:, :, None, None, None])
+
+
+def test_word_heads_speak_in_training_only() -> None:
+    model = LipNet(tiny_model(word_heads=True))
+    frames, lengths = random_frames(2, 5, 16, 24), torch.tensor([5, 3])
+    logits = model.train()(frames, lengths).word_logits
+    assert [values.shape for values in logits] == [(2, 5, len(WORDS) + 1)] * 2
+    assert model.eval()(frames, lengths).word_logits == []
+    assert LipNet(tiny_model()).train()(frames, lengths).word_logits == []
+
+
+@torch.no_grad()
+def test_initialisation(paper: LipNet) -> None:
+    for module in (*(block.conv for block in paper.blocks), paper.output):
+        he = math.sqrt(2 / module.weight[0].numel())
+        assert float(module.weight.std()) == pytest.approx(he, rel=0.05)
+        assert float(module.bias.abs().max()) == 0
+    bound = math.sqrt(3) * math.sqrt(2 / (1728 + 256))
+    for direction in ("", "_reverse"):
+        inputs = getattr(paper.recurrent[0], f"weight_ih_l0{direction}")
+        assert bound * 0.999 < float(inputs.abs().max()) <= bound
+        assert float(inputs.std()) == pytest.approx(bound / math.sqrt(3), rel=0.01)  # uniform
+        for gate in getattr(paper.recurrent[0], f"weight_hh_l0{direction}").split(256):
+            torch.testing.assert_close(gate @ gate.T, torch.eye(256), rtol=0, atol=1e-4)
+        assert not getattr(paper.recurrent[0], f"bias_hh_l0{direction}").any()
+
+
+def test_placing_makes_the_convolutions_channels_last() -> None:
+    model = LipNet(tiny_model())
+    frames, lengths = random_frames(1, 4, 16, 24), torch.tensor([4])
+    before = model.eval()(frames, lengths).log_probs
+    model.place("cpu")
+    assert model.blocks[0].conv.weight.is_contiguous(memory_format=torch.channels_last_3d)
+    torch.testing.assert_close(model(frames, lengths).log_probs, before, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"channels": [4, 4]}, "one entry for each convolution"),
+        ({"channels": [], "kernels": [], "strides": []}, "one entry for each convolution"),
+        ({"kernels": [[3, 5], [3, 5, 5], [3, 3, 3]]}, "time, height, width"),
+        ({"kernels": [[2, 5, 5], [3, 5, 5], [3, 3, 3]]}, "in time"),
+        ({"strides": [[2, 2, 2], [1, 1, 1], [1, 1, 1]]}, "in time"),
+        ({"cell": "rnn"}, "model.cell 'rnn': choose one of gru, lstm"),
+        ({"norm": "layer"}, "model.norm 'layer': choose one of none, batch"),
+        ({"in_channels": 2}, "model.in_channels 2"),
+        ({"layers": 0}, "must be 1 or more"),
+        ({"height": 7}, "nothing is left of the input"),
+        ({"hidden": 0}, "must be 1 or more"),
+        ({"channels": [4, 0, 4]}, "must be 1 or more"),
+        ({"kernels": [[3, 0, 5], [3, 5, 5], [3, 3, 3]]}, "must be 1 or more"),
+        ({"strides": [[1, 0, 2], [1, 1, 1], [1, 1, 1]]}, "must be 1 or more"),
+        ({"dropout": 1.5}, "model.dropout 1.5"),
+    ],
+)
+def test_impossible_sizes_are_named(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        LipNet(replace(tiny_model(), **changes))  # type: ignore[arg-type]

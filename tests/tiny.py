@@ -1,0 +1,100 @@
+"""Corpora, models and configs so small that a test takes milliseconds."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import runpy
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lipnet.config import CropConfig, ModelConfig
+from lipnet.grid import Clip, Word, sentence_of
+from lipnet.packed import SpeakerWriter
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+CROP = CropConfig(width=24, height=16)
+# The settings of a tiny model and a quiet run, as on a command line.
+OVERRIDES = (
+    "model.height=16",
+    "model.width=24",
+    "model.channels=[4,4,4]",
+    "model.hidden=8",
+    "model.norm=batch",
+    "model.word_heads=true",
+    "data.batch_size=3",
+    "data.dev_splits=[dev]",
+    "augment.splice=0.5",
+    "augment.shift=2",
+    "run.device=cpu",
+)
+
+
+def tiny_model(**changes: object) -> ModelConfig:
+    sizes: dict[str, object] = {"height": 16, "width": 24, "channels": [4, 4, 4], "hidden": 8}
+    return ModelConfig(**{**sizes, **changes})  # type: ignore[arg-type]
+
+
+def make_clip(speaker: str, clip_id: str, frames: int = 75, timed: bool = True) -> Clip:
+    """A GRID clip whose six words fill its middle; where they are cut follows from its id."""
+    sentence = sentence_of(clip_id)
+    assert sentence is not None
+    cuts = np.linspace(0.2, 0.8, 7) * frames
+    cuts = np.floor(cuts + np.random.default_rng(list(clip_id.encode())).uniform(-1, 1, 7)) + 0.25
+    spans = zip(sentence.split(), cuts[:-1], cuts[1:], strict=True)
+    words = tuple(Word(text, float(start), float(end)) for text, start, end in spans) if timed else ()
+    return Clip(speaker, clip_id, Path(f"{clip_id}.mp4"), sentence, words)
+
+
+def random_crops(frames: int, crop: CropConfig = CROP, seed: int = 0) -> np.ndarray:
+    shape = (frames, crop.height, crop.width, 3)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def pack(root: Path, clips: Sequence[Clip], lengths: Sequence[int], crop: CropConfig = CROP) -> None:
+    """Write clips with random crops, as preprocess.py does."""
+    for speaker in dict.fromkeys(clip.speaker for clip in clips):
+        with SpeakerWriter(root, speaker, crop) as writer:
+            for seed, (clip, frames) in enumerate(zip(clips, lengths, strict=True)):
+                if clip.speaker == speaker:
+                    writer.add(clip, random_crops(frames, crop, seed), frames)
+
+
+def write_list(path: Path, names: Iterable[str]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{name}\n" for name in names))
+    return path
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a script did: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_script(name: str, *arguments: object) -> Result:
+    """Run a script in this process, as ``python scripts/NAME.py``; whatever it does not catch is raised."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            pytest.raises(SystemExit) as exit_,
+        ):
+            runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
+    assert isinstance(exit_.value.code, int)
+    return Result(exit_.value.code, out.getvalue(), err.getvalue())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
