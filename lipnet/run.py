@@ -107,12 +107,15 @@ class RunFolder:
 
     def _info(self, train_set: ClipDataset, dev: dict[str, Any]) -> dict[str, Any]:
         """What the weights should tell of where they come from."""
+        speakers = {clip.speaker for clip in train_set.clips}
+        others = {clip.speaker for clip in train_set.corpus.clips.values()} - speakers
         return {
             "epoch": self.epoch,
             "revision": source_revision(),
             "train_split": self.config.data.train_split,
             "train_clips": len(train_set),
-            "train_speakers": sorted({clip.speaker for clip in train_set.clips}, key=natural_key),
+            "train_speakers": sorted(speakers, key=natural_key),
+            "held_out_speakers": sorted(others, key=natural_key),
             "dev": dev,
             "recipe": {
                 name: asdict(getattr(self.config, name)) for name in ("data", "augment", "train", "run")

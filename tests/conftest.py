@@ -23,7 +23,7 @@ def grid_root() -> Path:
 def packed_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random crops of two speakers, five clips each: of 75, 74, 75, 40 and 300 frames, the last untimed.
 
-    Its lists are train (all of s1, most of s2) and dev (two clips of s2). Tests only read it.
+    Its lists are train (seven shorter clips of both) and dev (two of s2). Tests only read it.
     """
     from tiny import make_clip, pack, write_list  # here, so that tests without torch stay quick
 
@@ -38,6 +38,6 @@ def packed_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     pack(root, clips, lengths * 2)
     names = [clip.name for clip in clips]
-    write_list(root / "splits" / "train.txt", names[:8])
+    write_list(root / "splits" / "train.txt", [*names[:4], *names[5:8]])
     write_list(root / "splits" / "dev.txt", names[8:])
     return root

@@ -175,6 +175,17 @@ def test_word_heads_speak_in_training_only() -> None:
     assert LipNet(tiny_model()).train()(frames, lengths).word_logits == []
 
 
+def test_each_word_head_reads_its_own_layer() -> None:
+    model = LipNet(tiny_model(word_heads=True, dropout=0.0)).train()
+    seen: list[Tensor] = []
+    for layer, head in zip(model.recurrent, model.word_heads, strict=True):
+        layer.register_forward_hook(lambda *call: seen.append(call[2][0].data))
+        head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model(random_frames(1, 5, 16, 24), torch.tensor([5]))
+    for layer_output, head_input in ((seen[0], seen[1]), (seen[2], seen[3])):
+        torch.testing.assert_close(head_input[0], layer_output)
+
+
 @torch.no_grad()
 def test_initialisation(paper: LipNet) -> None:
     for module in (*(block.conv for block in paper.blocks), paper.output):

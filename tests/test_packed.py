@@ -61,7 +61,7 @@ def test_killed_before_the_index_was_saved(tmp_path: Path, clean: dict[str, byte
     add(killed, 0)
     killed._save()
     add(killed, 2)
-    killed._array.write(b"half a frame")
+    killed._array.write(bytes(20_000))  # more than what will follow, and no whole frames
     killed._array.close()  # and never __exit__
     assert len(PackedCorpus(tmp_path / "out").clips) == 1
     with SpeakerWriter(tmp_path / "out", "s1", CROP) as writer:
