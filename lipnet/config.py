@@ -74,7 +74,7 @@ class AugmentConfig:
     """Changes made to training clips (``data.py``); 0 switches each of them off."""
 
     splice: float = 0.0  # probability of replacing each word by another clip's, same slot and speaker
-    trim: float = 0.0  # at most this part of the silence at both ends is cut off, drawn for each batch
+    trim: float = 0.0  # probability that a batch's clips lose all silence at both ends, else a random part
     resample: float = 0.05  # probability of deleting, and of duplicating, each frame
     flip: float = 0.5  # probability of mirroring a clip
     shift: int = 0  # px, at most, to each side

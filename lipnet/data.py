@@ -115,7 +115,7 @@ class ClipDataset(Dataset[Sample]):
         return _resampled(piece, augment.resample, rng)
 
     def _spliced(self, index: int, probability: float, rng: np.random.Generator) -> _Piece:
-        """Each unit with the given probability from a random other clip of the speaker."""
+        """Each unit with the given probability from a random clip of the same speaker."""
         donors = self._donors[self.clips[index].speaker]
         pieces = self._units(index)
         for unit in range(len(SPLICE_UNITS)):
@@ -216,7 +216,8 @@ class EpochSampler(Sampler[list[SampleKey]]):
     def __iter__(self) -> Iterator[list[SampleKey]]:
         rng = np.random.default_rng((self.dataset.seed, self.epoch))
         for batch in self._batches(rng):
-            trim = rng.uniform(0, self.augment.trim)  # one for the batch: clips of like length pad little
+            # One draw for the batch, since clips of like length pad little.
+            trim = 1.0 if rng.random() < self.augment.trim else rng.random() * bool(self.augment.trim)
             yield [key._replace(trim=trim) for key in batch]
 
     def _batches(self, rng: np.random.Generator) -> list[list[SampleKey]]:

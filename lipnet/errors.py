@@ -29,6 +29,15 @@ def one_line_errors(main: Callable[[], int]) -> Callable[[], int]:
         except BrokenPipeError:  # the reader of our output, such as head, has left
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+        except OSError as error:
+            if error.filename is None:
+                raise
+            reason = (error.strerror or "cannot be used").lower()
+            print(
+                f"error: {error.filename}: {reason}; check the path, its rights and the free space",
+                file=sys.stderr,
+            )
+            return 2
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130

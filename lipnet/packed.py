@@ -116,7 +116,7 @@ class PackedCorpus:
     def __init__(self, root: str | Path) -> None:
         """Raises PackedError where there are no packed crops, or of several geometries."""
         self.root = Path(root)
-        indices = [_read_index(path) for path in sorted(self.root.rglob("*.json"))]
+        indices = [_read_index(path.with_suffix(".json")) for path in sorted(self.root.rglob("*.u8"))]
         if not indices:
             raise PackedError(f"{self.root}: no packed crops here; make them with scripts/preprocess.py")
         self.crop = CropConfig(**indices[0]["crop"])

@@ -177,13 +177,12 @@ def test_word_heads_speak_in_training_only() -> None:
 
 def test_each_word_head_reads_its_own_layer() -> None:
     model = LipNet(tiny_model(word_heads=True, dropout=0.0)).train()
-    seen: list[Tensor] = []
-    for layer, head in zip(model.recurrent, model.word_heads, strict=True):
-        layer.register_forward_hook(lambda *call: seen.append(call[2][0].data))
-        head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    model(random_frames(1, 5, 16, 24), torch.tensor([5]))
-    for layer_output, head_input in ((seen[0], seen[1]), (seen[2], seen[3])):
-        torch.testing.assert_close(head_input[0], layer_output)
+    said: dict[nn.Module, Tensor] = {}
+    for layer in model.recurrent:
+        layer.register_forward_hook(lambda layer, _, output: said.update({layer: output[0].data}))
+    logits = model(random_frames(1, 5, 16, 24), torch.tensor([5])).word_logits
+    for layer, head, values in zip(model.recurrent, model.word_heads, logits, strict=True):
+        torch.testing.assert_close(values[0], head(said[layer]))
 
 
 @torch.no_grad()
