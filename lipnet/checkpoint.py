@@ -7,6 +7,7 @@ schedule and the random state live only in the run's ``resume.pt``.
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from dataclasses import asdict, dataclass, field
@@ -18,8 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from lipnet import __version__
-from lipnet.config import ConfigError, CropConfig, ModelConfig, write_atomically
+from lipnet.config import ConfigError, CropConfig, ModelConfig
 from lipnet.errors import LipnetError
+from lipnet.files import write_atomically
 from lipnet.model import LipNet
 
 FORMAT = "lipnet-1"
@@ -70,9 +72,9 @@ def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[
 
 def save_resume(path: Path, state: dict[str, Any]) -> None:
     """Write a run's whole state, atomically."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_atomically(path, content.getvalue())
 
 
 def load_resume(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from lipnet.errors import LipnetError
+from lipnet.files import write_atomically
 
 if TYPE_CHECKING:
     from omegaconf.errors import OmegaConfBaseException
@@ -154,13 +155,6 @@ def save_config(config: Config, path: Path) -> None:
     from omegaconf import OmegaConf
 
     write_atomically(path, OmegaConf.to_yaml(OmegaConf.structured(config)).encode())
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader sees the old file or the whole new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def _existing(path: str | Path) -> Path:

@@ -1,4 +1,5 @@
-"""Crops on disk: for each speaker one flat uint8 array (``SPEAKER.u8``) and one JSON index beside it.
+"""Crops on disk: for each speaker one flat uint8 array (``SPEAKER.u8``) and one JSON index beside it
+(``SPEAKER.index.json``).
 
 The array holds the frames of all clips end to end, each (H, W, 3) RGB; the index says which frames are
 whose, and what is said in them. Crops are appended first and the index is replaced atomically after, so a
@@ -16,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from lipnet.config import CropConfig, write_atomically
+from lipnet.config import CropConfig
 from lipnet.errors import LipnetError
+from lipnet.files import write_atomically
 from lipnet.grid import Clip, Word, natural_key, read_split, split_overlapped, split_unseen
 
 FORMAT = 1
@@ -116,7 +118,7 @@ class PackedCorpus:
     def __init__(self, root: str | Path) -> None:
         """Raises PackedError where there are no packed crops, or of several geometries."""
         self.root = Path(root)
-        indices = [_read_index(path.with_suffix(".json")) for path in sorted(self.root.rglob("*.u8"))]
+        indices = [_read_index(path) for path in sorted(self.root.rglob("*.index.json"))]
         if not indices:
             raise PackedError(f"{self.root}: no packed crops here; make them with scripts/preprocess.py")
         self.crop = CropConfig(**indices[0]["crop"])
@@ -192,7 +194,7 @@ def write_splits(root: Path, corpus_root: Path, overlapped: Path | None = None, 
 
 
 def _paths(root: Path, speaker: str) -> tuple[Path, Path]:
-    return root / f"{speaker}.u8", root / f"{speaker}.json"
+    return root / f"{speaker}.u8", root / f"{speaker}.index.json"
 
 
 def _frame_bytes(crop: CropConfig) -> int:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lipnet.checkpoint import Checkpoint, load_resume, save_resume, save_weights, source_revision
-from lipnet.config import Config, ConfigError, load_config, save_config, write_atomically
+from lipnet.config import Config, ConfigError, load_config, save_config
 from lipnet.data import ClipDataset
 from lipnet.engine import Evaluation, Learner, Step
+from lipnet.files import write_atomically
 from lipnet.grid import natural_key
 
 
@@ -28,6 +29,7 @@ class RunFolder:
         self.epoch = 0  # epochs that have ended
         self.step = 0  # optimisation steps taken in them
         self.best = math.inf  # lowest mean WER over the dev splits so far, a fraction
+        self._revision = source_revision()  # now: the source may change while it runs
         self._learner_state: dict[str, Any] | None = None
 
     @classmethod
@@ -111,7 +113,7 @@ class RunFolder:
         others = {clip.speaker for clip in train_set.corpus.clips.values()} - speakers
         return {
             "epoch": self.epoch,
-            "revision": source_revision(),
+            "revision": self._revision,
             "train_split": self.config.data.train_split,
             "train_clips": len(train_set),
             "train_speakers": sorted(speakers, key=natural_key),

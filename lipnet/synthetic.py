@@ -26,6 +26,7 @@ from lipnet.drawn_face import NOISE_MARGIN, DrawnFace, Mouth, Pose
 from lipnet.drawn_head import HEIGHT, WIDTH
 from lipnet.drawn_look import random_look
 from lipnet.errors import LipnetError
+from lipnet.files import write_atomically
 from lipnet.grid import FRAME_RATE, GRAMMAR, Word, natural_key, sentence_of
 from lipnet.speech import FRAME_MS, FRAMES, coarticulate, time_sentence
 
@@ -119,17 +120,10 @@ class ClipJob:
     def make(self) -> None:
         """Write the alignment, then the video; each appears under its name only when it is whole."""
         take = rehearse(self.seed, self.speaker, self.clip_id)
-        write_text(self.align, alignment(take.words))
+        write_atomically(self.align, alignment(take.words).encode())
         unfinished = self.video.with_suffix(".part")
         write_video(unfinished, film(self.seed, self.speaker, self.clip_id))
         os.replace(unfinished, self.video)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file whole or not at all."""
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
 
 
 def write_video(path: Path, frames: Iterator[np.ndarray]) -> None:
@@ -139,9 +133,8 @@ def write_video(path: Path, frames: Iterator[np.ndarray]) -> None:
         stream = container.add_stream("libx264", rate=Fraction(FRAME_RATE), options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for image in frames:
-            planes = np.asarray(
-                cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8
-            )  # BT.601, limited range, as players assume
+            # BT.601 in limited range, as players assume
+            planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
         container.mux(stream.encode())
 
@@ -233,4 +226,4 @@ def write_splits(folder: Path) -> None:
     for name, names in (("train", train), ("dev_seen", seen), ("dev_unseen", unseen)):
         path, text = splits / f"{name}.txt", "".join(f"{clip}\n" for clip in names)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_text(path, text)
+            write_atomically(path, text.encode())

@@ -13,11 +13,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lipnet.checkpoint import load_weights
-from lipnet.config import CropConfig, write_atomically
+from lipnet.config import CropConfig
 from lipnet.data import ClipDataset, eval_loader
 from lipnet.decode import DECODERS, make_decoder
 from lipnet.engine import Evaluation, evaluate
 from lipnet.errors import LipnetError, one_line_errors
+from lipnet.files import write_atomically
 from lipnet.hardware import choose_hardware
 from lipnet.packed import PackedCorpus
 from lipnet.text import Alphabet

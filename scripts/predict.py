@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lipnet.config import write_atomically
 from lipnet.decode import DECODERS
 from lipnet.errors import LipnetError, one_line_errors
+from lipnet.files import write_atomically
 from lipnet.grid import VIDEO_SUFFIXES
 from lipnet.reader import LipReader, Transcript
 

@@ -323,7 +323,17 @@ def test_an_epoch_has_every_clip_once(packed_corpus: Path) -> None:
         assert len(batches) == len(sampler) and sorted(map(len, batches)) == [1, 3, 3, 3]
         assert sorted(key.clip for batch in batches for key in batch) == list(range(10))
         assert {key.epoch for batch in batches for key in batch} == {epoch}
-        assert all(len({key.trim for key in batch}) == 1 and batch[0].trim <= 0.6 for batch in batches)
+        assert all(len({key.trim for key in batch}) == 1 for batch in batches)
+
+
+def test_how_much_silence_batches_lose(packed_corpus: Path) -> None:
+    def drawn(trim: float) -> list[float]:
+        sampler = EpochSampler(dataset(packed_corpus, augment=replace(OFF, trim=trim)), 1)
+        return [batch[0].trim for epoch in range(100) for batch in epoch_of(sampler, epoch)]
+
+    assert set(drawn(0.0)) == {0.0} and set(drawn(1.0)) == {1.0}
+    some = [trim for trim in drawn(0.6) if trim < 1]
+    assert 350 < len(some) < 450 and 0.45 < sum(some) / len(some) < 0.55
 
 
 def test_clips_of_like_length_share_a_batch(packed_corpus: Path) -> None:

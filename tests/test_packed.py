@@ -114,7 +114,7 @@ def test_without_a_clip_nothing_is_left(tmp_path: Path) -> None:
 
 
 def test_other_crop_settings_are_refused(tmp_path: Path, clean: dict[str, bytes]) -> None:
-    with pytest.raises(PackedError, match=r"s1\.json.*width 24 there, 32 now.*another --out"):
+    with pytest.raises(PackedError, match=r"s1\.index\.json.*width 24 there, 32 now.*another --out"):
         SpeakerWriter(tmp_path / "clean", "s1", replace(CROP, width=32))
     assert contents(tmp_path / "clean") == clean
     with SpeakerWriter(tmp_path / "clean", "s2", replace(CROP, eye_distance=9.0)) as writer:
@@ -131,10 +131,10 @@ def test_a_folder_without_packed_crops(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", "null", '{"format": 0}', "words"])
 def test_an_index_of_another_kind_is_named(content: str, tmp_path: Path) -> None:
-    (tmp_path / "s1.json").write_text(content)
-    with pytest.raises(PackedError, match=r"s1\.json: no index"):
+    (tmp_path / "s1.index.json").write_text(content)
+    with pytest.raises(PackedError, match=r"s1\.index\.json: no index"):
         PackedCorpus(tmp_path)
-    with pytest.raises(PackedError, match=r"s1\.json: no index"):
+    with pytest.raises(PackedError, match=r"s1\.index\.json: no index"):
         SpeakerWriter(tmp_path, "s1", CROP)
 
 
@@ -177,7 +177,7 @@ def test_written_splits(tmp_path: Path) -> None:
 
 
 def test_the_index_is_plain_json(tmp_path: Path, clean: dict[str, bytes]) -> None:
-    index = json.loads(clean["s1.json"])
+    index = json.loads(clean["s1.index.json"])
     assert index["clips"]["lgbm5p"]["start"] == 7
     assert index["clips"]["lgbm5p"]["words"][0][0] == "lay"
     assert index["clips"]["prwazs"]["words"] == []
