@@ -59,7 +59,9 @@ def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {})["lipnet"])
             if header["format"] != FORMAT:
-                raise CheckpointError(f"{path}: format {header['format']}, this version reads {FORMAT}")
+                raise CheckpointError(
+                    f"{path}: format {header['format']}, not {FORMAT}: use the lipnet that wrote it"
+                )
             checkpoint = Checkpoint(
                 ModelConfig(**header["model"]), CropConfig(**header["crop"]), header["info"]
             )

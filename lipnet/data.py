@@ -1,4 +1,4 @@
-"""From packed crops to batches: index lists for what changes time, batched tensors for what changes pixels.
+"""From packed crops to batches; what changes in time is edited as index lists (pixels: ``augment.py``).
 
 A sample is a list of frame indices into its speaker's memory map. Splicing, trimming, deleting and
 duplicating frames only edit that list; the frames are gathered once, when the batch is put together.
@@ -7,15 +7,14 @@ Shapes: B batch, T frames, H and W pixels, L label length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
-from torchvision.transforms.v2 import functional as transforms
+from torch.utils.data import DataLoader, Dataset
 
 from lipnet.config import AugmentConfig
 from lipnet.grid import WORDS, is_grid_sentence
@@ -28,7 +27,6 @@ WORD_CLASS = {word: index for index, word in enumerate(WORDS, start=1)}  # 0 is 
 # 6 frames) that a cut between them damages them.
 SPLICE_UNITS = ((0,), (1,), (2, 3), (4,), (5,))
 MIN_WORD_FRAMES = 3  # of a single-word clip, as in the paper
-POOL_BATCHES = 16  # clips of so many batches are sorted by length together, to save padding
 
 
 class SampleKey(NamedTuple):
@@ -98,6 +96,10 @@ class ClipDataset(Dataset[Sample]):
         array = self.corpus.array(clip.speaker)
         return Sample(array, piece.indices, piece.words, piece.text, targets, clip.name)
 
+    def length_without_silence(self, index: int, part: float) -> float:
+        """Frames of a clip less ``part`` of the silence at its ends."""
+        return self.clips[index].frames - part * sum(_silence(self._words[index]))
+
     def _changed(
         self,
         piece: _Piece,
@@ -164,13 +166,16 @@ def _joined(pieces: Sequence[_Piece]) -> _Piece:
 
 def _trimmed(piece: _Piece, part: float, rng: np.random.Generator) -> _Piece:
     """Cut up to ``part`` of the silence off both ends; the exact place varies by a few frames."""
-    spoken = np.flatnonzero(piece.words > 0)
-    if not part or not len(spoken):
-        return piece
-    before, after = spoken[0], len(piece.words) - 1 - spoken[-1]
+    before, after = _silence(piece.words)
     first = min(round(before * part * rng.uniform(0.85, 1)), before)
     last = len(piece.words) - min(round(after * part * rng.uniform(0.85, 1)), after)
     return _Piece(piece.indices[first:last], piece.words[first:last], piece.text)
+
+
+def _silence(words: np.ndarray) -> tuple[int, int]:
+    """Frames of silence at both ends of (T,) word classes; none in a clip without speech or timings."""
+    spoken = np.flatnonzero(words)  # IGNORE is speech too, of a word that has no class
+    return (int(spoken[0]), len(words) - 1 - int(spoken[-1])) if len(spoken) else (0, 0)
 
 
 def _resampled(piece: _Piece, probability: float, rng: np.random.Generator) -> _Piece:
@@ -202,48 +207,13 @@ def _frame_words(clip: PackedClip) -> np.ndarray:
     return words
 
 
-class EpochSampler(Sampler[list[SampleKey]]):
-    """Batches of one training epoch: a function of seed and epoch, so that a resumed run repeats them."""
-
-    def __init__(self, dataset: ClipDataset, batch_size: int) -> None:
-        assert dataset.augment is not None
-        self.dataset, self.augment, self.batch_size = dataset, dataset.augment, batch_size
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return len(self._batches(np.random.default_rng((self.dataset.seed, self.epoch))))
-
-    def __iter__(self) -> Iterator[list[SampleKey]]:
-        rng = np.random.default_rng((self.dataset.seed, self.epoch))
-        for batch in self._batches(rng):
-            # One draw for the batch, since clips of like length pad little.
-            trim = 1.0 if rng.random() < self.augment.trim else rng.random() * bool(self.augment.trim)
-            yield [key._replace(trim=trim) for key in batch]
-
-    def _batches(self, rng: np.random.Generator) -> list[list[SampleKey]]:
-        clips = range(len(self.dataset))
-        keys = [SampleKey(index, self.epoch) for index in clips]
-        words = self.augment.word_clips * self.augment.word_clip_decay**self.epoch
-        keys += [SampleKey(index, self.epoch, single_word=True) for index in clips if rng.random() < words]
-        keys = [keys[i] for i in rng.permutation(len(keys))]
-        batches = []
-        pool = self.batch_size * POOL_BATCHES
-        for start in range(0, len(keys), pool):
-            chunk = sorted(keys[start : start + pool], key=self._length)
-            batches += [chunk[i : i + self.batch_size] for i in range(0, len(chunk), self.batch_size)]
-        return [batches[i] for i in rng.permutation(len(batches))]
-
-    def _length(self, key: SampleKey) -> int:
-        return 0 if key.single_word else self.dataset.clips[key.clip].frames
-
-
 def collate(samples: Sequence[Sample]) -> Batch:
     """Gather the frames of a batch out of the memory maps, padded at the end with zeros."""
     lengths = [len(sample.indices) for sample in samples]
     frames = np.zeros((len(samples), max(lengths), *samples[0].array.shape[1:]), np.uint8)
     words = np.full(frames.shape[:2], IGNORE, np.int64)
     for i, sample in enumerate(samples):
-        frames[i, : lengths[i]] = sample.array[sample.indices]
+        np.take(sample.array, sample.indices, axis=0, out=frames[i, : lengths[i]], mode="clip")
         words[i, : lengths[i]] = sample.words
     return Batch(
         torch.from_numpy(frames),
@@ -253,19 +223,6 @@ def collate(samples: Sequence[Sample]) -> Batch:
         torch.from_numpy(words),
         [sample.name for sample in samples],
         [sample.sentence for sample in samples],
-    )
-
-
-def train_loader(sampler: EpochSampler, workers: int = 0, pin: bool = False) -> DataLoader[Sample]:
-    """The sampler's batches; set its ``epoch`` before each pass."""
-    return DataLoader(
-        sampler.dataset,
-        batch_sampler=sampler,
-        collate_fn=collate,
-        num_workers=workers,
-        pin_memory=pin,
-        persistent_workers=workers > 0,
-        generator=torch.Generator(),  # its own: what the loader draws must not shift the training's numbers
     )
 
 
@@ -282,36 +239,3 @@ def eval_loader(
         num_workers=workers,
         pin_memory=pin,
     )
-
-
-def augment_pixels(frames: Tensor, config: AugmentConfig) -> Tensor:
-    """Mirror, shift and brighten each clip, and change its contrast, as torch's CPU generator draws it.
-
-    ``frames`` are (B, T, H, W, 3) uint8 RGB on any device, and so is the result. What a shift uncovers
-    repeats the border.
-    """
-    draws = 2 * torch.rand(5, len(frames)) - 1  # -1 ... 1
-    flipped = ((draws[0] + 1) / 2 < config.flip).to(frames.device)
-    if config.shift:
-        offsets = (draws[1:3] * config.shift).round().long().to(frames.device)
-        frames = _shifted(frames, *offsets)
-    mirrored = transforms.horizontal_flip(frames.movedim(-1, -3)).movedim(-3, -1)
-    frames = torch.where(flipped[:, None, None, None, None], mirrored, frames)
-    if config.brightness or config.contrast:
-        offset, factor = (draws[3:5, :, None, None, None, None]).to(frames.device)
-        x = frames.float()
-        mean = x.mean((1, 2, 3, 4), keepdim=True)
-        x = (x - mean) * (1 + config.contrast * factor) + mean + 255 * config.brightness * offset
-        frames = x.round().clamp(0, 255).to(torch.uint8)
-    return frames
-
-
-def _shifted(frames: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Move each clip by its own whole pixels, (B,) int64 each: one gather with clamped coordinates."""
-    batch, time, height, width, _ = frames.shape
-    device = frames.device
-    rows = (torch.arange(height, device=device) - down[:, None]).clamp(0, height - 1)  # (B, H)
-    columns = (torch.arange(width, device=device) - right[:, None]).clamp(0, width - 1)  # (B, W)
-    clips = torch.arange(batch, device=device)[:, None, None, None]
-    steps = torch.arange(time, device=device)[None, :, None, None]
-    return frames[clips, steps, rows[:, None, :, None], columns[:, None, None, :]]

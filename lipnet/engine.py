@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,14 +15,17 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
+from lipnet.augment import augment_pixels
 from lipnet.config import AugmentConfig, TrainConfig
-from lipnet.data import IGNORE, Batch, augment_pixels
+from lipnet.data import IGNORE, Batch
 from lipnet.decode import Decoder, Hypothesis
 from lipnet.errors import TrainingError
 from lipnet.hardware import Hardware
 from lipnet.metrics import ErrorCounts
 from lipnet.model import LipNet, Output
 from lipnet.text import BLANK
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,10 @@ class Evaluation:
 class Learner:
     """What learns, and everything that has to be kept for it to learn on: the state of a run."""
 
-    def __init__(self, model: LipNet, config: TrainConfig, steps_per_epoch: int) -> None:
+    def __init__(self, model: LipNet, config: TrainConfig, total_steps: int) -> None:
         self.model = model
         self.optimizer = make_optimizer(model, config)
-        self.scheduler = LambdaLR(self.optimizer, warmup_then_cosine(config, steps_per_epoch))
+        self.scheduler = LambdaLR(self.optimizer, warmup_then_cosine(config, total_steps))
         self.ema = make_ema(model, config.ema) if config.ema else None
 
     @property
@@ -83,14 +86,14 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> AdamW:
     return AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
 
 
-def warmup_then_cosine(config: TrainConfig, steps_per_epoch: int) -> Callable[[int], float]:
+def warmup_then_cosine(config: TrainConfig, total_steps: int) -> Callable[[int], float]:
     """Factor on the learning rate at each step: up linearly, then down to 0 along half a cosine."""
-    warmup, total = config.warmup * steps_per_epoch, config.epochs * steps_per_epoch
+    warmup = config.warmup * total_steps / config.epochs
 
     def factor(step: int) -> float:
         if step < warmup:
             return (step + 1) / (warmup + 1)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, total - warmup))))
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, total_steps - warmup))))
 
     return factor
 
@@ -99,15 +102,19 @@ def make_ema(model: LipNet, decay: float) -> AveragedModel:
     """An average of the weights over about 1 / (1 - decay) steps, fewer while training is young."""
 
     @torch.no_grad()
-    def update(averages: Sequence[Tensor], currents: Sequence[Tensor], count: Tensor | int) -> None:
-        weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
-        for average, current in zip(averages, currents, strict=True):
-            if average.is_floating_point():
-                average.lerp_(current, weight)
-            else:
-                average.copy_(current)
+    def update(averages: Tensors, currents: Tensors, count: Tensor | int) -> None:
+        # Called for each type of tensor apart.
+        if averages[0].is_floating_point():
+            steps = int(count)
+            torch._foreach_lerp_(averages, currents, 1 - min(decay, (1 + steps) / (10 + steps)))
+        else:
+            torch._foreach_copy_(averages, currents)
 
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    ema = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    for module in ema.modules():
+        if isinstance(module, nn.RNNBase):
+            module.flatten_parameters()  # cuDNN wants them in one piece; the copy has scattered them
+    return ema
 
 
 def losses(output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -143,8 +150,8 @@ def train_one_epoch(
     """
     model, optimizer, scheduler = learner.model, learner.optimizer, learner.scheduler
     model.train()
+    started = time.perf_counter()  # of the step, loading included
     for batch in batches:
-        started = time.perf_counter()
         frames = batch.frames.to(hardware.device, non_blocking=True)
         frames = augment_pixels(frames, augment)
         optimizer.zero_grad(set_to_none=True)
@@ -164,8 +171,9 @@ def train_one_epoch(
         scheduler.step()
         if learner.ema is not None:
             learner.ema.update_parameters(model)
-        seconds = time.perf_counter() - started
-        yield Step(loss.item(), ctc.item(), words.item(), lr, norm.item(), len(frames), seconds)
+        now = time.perf_counter()
+        yield Step(loss.item(), ctc.item(), words.item(), lr, norm.item(), len(frames), now - started)
+        started = now
 
 
 @torch.inference_mode()

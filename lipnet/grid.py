@@ -12,6 +12,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from string import ascii_lowercase
 
@@ -23,6 +24,7 @@ FRAME_RATE = 25.0  # frames/s of the corpus; alignments count in these frames wh
 SILENCES = frozenset({"sil", "sp"})
 UNSEEN_SPEAKERS = ("s1", "s2", "s20", "s22")  # held out by the paper: two men, two women
 OVERLAPPED_CLIPS = 255  # clips a speaker that the paper's overlapped split holds out
+DEV_CLIPS = 20  # clips a speaker that are kept out of training to choose a checkpoint by
 
 
 class CorpusError(LipnetError):
@@ -123,7 +125,7 @@ def read_alignment(path: Path) -> tuple[str, tuple[Word, ...]]:
             )
         return normalize(" ".join(" ".join(row) for row in rows)), ()
     except (OSError, UnicodeDecodeError, TextError) as error:
-        raise CorpusError(f"{path}: cannot be read as an alignment ({error})") from error
+        raise CorpusError(f"{path}: cannot be read as an alignment ({error}); mend or remove it") from error
 
 
 def find_clips(root: Path, aligns: Path | None = None, speakers: Iterable[str] | None = None) -> Corpus:
@@ -140,6 +142,7 @@ def find_clips(root: Path, aligns: Path | None = None, speakers: Iterable[str] |
     for folder in (root, aligns):
         if folder is not None and not folder.is_dir():
             raise CorpusError(f"{folder}: no such folder; give the folder that holds s1, s2, ...")
+    _transcripts_in.cache_clear()
     corpus = Corpus(root)
     folders = dict(_video_folders(root))
     if not folders:
@@ -148,7 +151,7 @@ def find_clips(root: Path, aligns: Path | None = None, speakers: Iterable[str] |
     for speaker in wanted:
         if speaker not in folders:
             raise CorpusError(f"{root}: no speaker {speaker!r}; there are {', '.join(folders)}")
-        transcripts = _transcripts(root, speaker, aligns)
+        transcripts = _transcripts(root, speaker, folders[speaker][0].parent, aligns)
         ids: set[str] = set()
         for video in folders[speaker]:
             if video.stem in ids:
@@ -179,9 +182,9 @@ def natural_key(name: str) -> list[tuple[int, str]]:
     return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", name)]
 
 
-def _transcripts(root: Path, speaker: str, aligns: Path | None) -> dict[str, Path]:
-    """Id -> alignment or transcript file, for one speaker. Of two the more particular place wins."""
-    folder, name = root / speaker, Path(speaker).name
+def _transcripts(root: Path, speaker: str, folder: Path, aligns: Path | None) -> dict[str, Path]:
+    """Id -> alignment or transcript file, for the videos in ``folder``; the more particular place wins."""
+    name = Path(speaker).name
     places = [folder, root / "align", root / "alignments"]
     for base in dict.fromkeys((root, folder.parent)):
         places += [base / "align" / name, base / "alignments" / name]
@@ -190,9 +193,14 @@ def _transcripts(root: Path, speaker: str, aligns: Path | None) -> dict[str, Pat
         places += [aligns, aligns / name, aligns / speaker]
     found: dict[str, Path] = {}
     for place in dict.fromkeys(places):
-        for suffix in (".txt", ".align"):
-            found.update({path.stem: path for path in place.glob(f"*{suffix}")})
+        found.update(_transcripts_in(place))
     return found
+
+
+@lru_cache(maxsize=16)  # the places that speakers share, such as a flat folder of all alignments
+def _transcripts_in(place: Path) -> dict[str, Path]:
+    """Id -> file in one folder; an .align goes before a .txt."""
+    return {path.stem: path for suffix in (".txt", ".align") for path in place.glob(f"*{suffix}")}
 
 
 def _clip(speaker: str, video: Path, transcript: Path | None) -> Clip:
@@ -214,7 +222,7 @@ def read_split(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(f"{path}: cannot be read as a split list ({error})") from error
+        raise CorpusError(f"{path}: cannot be read as a split list ({error}); give sN/ID a line") from error
     names = [line.split("#")[0].strip() for line in lines]
     return [name for name in names if name]
 
@@ -229,22 +237,34 @@ def split_unseen(names: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def split_overlapped(
-    names: Iterable[str], test_list: Iterable[str] | None = None, seed: int = 0
+    names: Iterable[str], test_list: Sequence[str] | None = None, seed: int = 0
 ) -> tuple[list[str], list[str]]:
     """The paper's overlapped-speaker split of clip names: (train, test).
 
     The test part is ``test_list``, or else 255 clips of each speaker (at most a third of them) drawn
-    by ``seed``; a speaker's draw does not depend on the other speakers.
+    by ``seed``; a speaker's draw does not depend on the other speakers. Raises CorpusError where none of
+    ``test_list`` is a clip.
     """
     names = list(names)
-    if test_list is not None:
-        held_out = set(test_list)
-    else:
-        by_speaker: dict[str, list[str]] = {}
-        for name in names:
-            by_speaker.setdefault(name.rpartition("/")[0], []).append(name)
-        held_out = set()
-        for speaker, clips in by_speaker.items():
-            count = min(OVERLAPPED_CLIPS, len(clips) // 3)
-            held_out.update(random.Random(f"{seed}/{speaker}").sample(sorted(clips), count))
-    return [n for n in names if n not in held_out], [n for n in names if n in held_out]
+    if test_list is None:
+        return _draw_from_each_speaker(names, OVERLAPPED_CLIPS, f"{seed}")
+    held_out = set(test_list)
+    if held_out.isdisjoint(names):
+        raise CorpusError("the overlapped list names no clip of this corpus; give sN/ID a line")
+    return [name for name in names if name not in held_out], [name for name in names if name in held_out]
+
+
+def split_dev(names: Iterable[str], seed: int = 0) -> tuple[list[str], list[str]]:
+    """Training clips in two: (fit, dev). Dev, to choose by, is 20 clips of each speaker drawn by ``seed``."""
+    return _draw_from_each_speaker(list(names), DEV_CLIPS, f"{seed}/dev")
+
+
+def _draw_from_each_speaker(names: list[str], count: int, seed: str) -> tuple[list[str], list[str]]:
+    """Split names in (left, drawn): ``count`` of each speaker are drawn, at most a third of them."""
+    by_speaker: dict[str, list[str]] = {}
+    for name in names:
+        by_speaker.setdefault(name.rpartition("/")[0], []).append(name)
+    drawn: set[str] = set()
+    for speaker, clips in by_speaker.items():
+        drawn.update(random.Random(f"{seed}/{speaker}").sample(sorted(clips), min(count, len(clips) // 3)))
+    return [name for name in names if name not in drawn], [name for name in names if name in drawn]

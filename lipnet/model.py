@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -22,7 +23,8 @@ RGB_MEAN = (0.7136, 0.4906, 0.3283)
 RGB_STD = (0.1139, 0.1078, 0.0917)
 LUMA = (0.299, 0.587, 0.114)  # RGB -> grey, ITU-R BT.601
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM}
-NORMS: dict[str, Callable[[int], nn.Module]] = {"none": nn.Identity, "batch": nn.BatchNorm3d}
+NORMS = ("none", "batch")
+MOMENTUM = 0.1  # of batch normalisation's running statistics
 
 
 class Output(NamedTuple):
@@ -77,19 +79,24 @@ class LipNet(nn.Module):
         # (B, T, H, W, C) -> (B, C, T, H, W): as a view this is channels-last already
         x = x.permute(0, 4, 1, 2, 3)
         real = torch.arange(frames.shape[1])[None, :] < lengths[:, None]
-        padding = None if bool(real.all()) else ~real.to(frames.device)[:, None, :, None, None]
+        everywhere = bool(real.all())
+        real = real.to(frames.device)
         for block in self.blocks:
-            # Beyond a clip's end there must be what the convolution pads with: zeros.
-            x = block(x if padding is None else x.masked_fill(padding, 0))
+            x = block(x, None if everywhere else real)
         x = x.permute(0, 2, 1, 3, 4).flatten(2)  # (B, C, T, H, W) -> (B, T, F)
+        # In float32: on CUDA, autocast would run recurrent layers in float16, whose gradients underflow.
+        with torch.autocast(x.device.type, enabled=False):
+            return self._recur(x.float(), lengths)
+
+    def _recur(self, x: Tensor, lengths: Tensor) -> Output:
         word_logits = []
         for i, layer in enumerate(self.recurrent):
             packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
             x, _ = pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=x.shape[1])
             x = self.dropout(x)
             if self.word_heads and self.training:
-                word_logits.append(self.word_heads[i](x).float())
-        return Output(self.output(x).float().log_softmax(-1), word_logits)
+                word_logits.append(self.word_heads[i](x))
+        return Output(self.output(x).log_softmax(-1), word_logits)
 
     def place(self, device: torch.device | str) -> LipNet:
         """Move to ``device``, channels last: that is how frames arrive and what convolutions like best."""
@@ -116,13 +123,38 @@ class ConvBlock(nn.Module):
         super().__init__()
         padding = [size // 2 for size in kernel]
         self.conv = nn.Conv3d(inputs, outputs, _triple(kernel), _triple(stride), _triple(padding))
-        self.norm = NORMS[norm](outputs)
+        self.norm = RealFrameNorm(outputs) if norm == "batch" else None
         self.pool = nn.MaxPool3d((1, 2, 2))
         self.dropout = nn.Dropout3d(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, real: Tensor | None) -> Tensor:
+        """(B, C, T, H, W) -> (B, C', T, H', W'). ``real`` (B, T) bool: no padding; None: none at all."""
+        if real is not None:
+            # Beyond a clip's end there must be what the convolution pads with: zeros.
+            x = x.masked_fill(~real[:, None, :, None, None], 0)
+        x = self.conv(x)
+        if self.norm is not None:
+            x = self.norm(x, real)
         # ReLU and max pooling commute; pooling first leaves a quarter of the work.
-        return self.dropout(self.pool(self.norm(self.conv(x))).relu())
+        return self.dropout(self.pool(x).relu())
+
+
+class RealFrameNorm(nn.BatchNorm3d):
+    """Batch normalisation whose statistics, in training, are those of the real frames alone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, momentum=MOMENTUM)
+
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        if real is None or not self.training:
+            return super().forward(x)
+        x = x.movedim(1, -1)  # (B, C, T, H, W) -> (B, T, H, W, C)
+        frames = x[real].movedim(-1, 1)  # (N, C, H, W)
+        running = (self.running_mean, self.running_var)
+        frames = F.batch_norm(frames, *running, self.weight, self.bias, True, MOMENTUM, self.eps)
+        normed = torch.zeros_like(x, dtype=frames.dtype)
+        normed[real] = frames.movedim(1, -1)
+        return normed.movedim(-1, 1)
 
 
 def _triple(sizes: list[int]) -> tuple[int, int, int]:

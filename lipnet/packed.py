@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from lipnet.config import CropConfig
 from lipnet.errors import LipnetError
 from lipnet.files import write_atomically
-from lipnet.grid import Clip, Word, natural_key, read_split, split_overlapped, split_unseen
+from lipnet.grid import Clip, Word, natural_key, read_split, split_dev, split_overlapped, split_unseen
 
 FORMAT = 1
 SAVE_SECONDS = 5.0  # a killed run loses at most this much work
@@ -95,6 +95,12 @@ class SpeakerWriter:
         if time.monotonic() - self._saved > SAVE_SECONDS:
             self._save()
 
+    def relabel(self, clip: Clip) -> bool:
+        """Take over a packed clip's sentence and words, as they are now; whether they have changed."""
+        old = self.clips[clip.id]
+        self.clips[clip.id] = replace(old, sentence=clip.sentence, words=clip.words)
+        return self.clips[clip.id] != old
+
     def _save(self) -> None:
         self._array.flush()
         clips = {
@@ -161,36 +167,53 @@ class PackedCorpus:
             known = ", ".join(sorted(file.stem for file in (self.root / "splits").glob("*.txt")))
             raise PackedError(f"no split {name!r}: give a list file, or one of: all, {known}")
         names = read_split(path)
+        if not names:
+            raise PackedError(f"{path}: the list is empty; give one with clips, sN/ID a line")
         absent = [clip for clip in names if clip not in self.clips]
-        if absent or not names:
-            some = (
-                f"{len(absent)} of {len(names)} clips are not in {self.root}, such as {absent[0]}"
-                if absent
-                else "empty"
+        if absent:
+            raise PackedError(
+                f"{path}: {len(absent)} of {len(names)} clips are not in {self.root}, such as {absent[0]}; "
+                "preprocess them, or take them off the list"
             )
-            raise PackedError(f"{path}: {some}; preprocess them, or take them off the list")
         return [self.clips[clip] for clip in names]
 
 
-def write_splits(root: Path, corpus_root: Path, overlapped: Path | None = None, seed: int = 0) -> list[str]:
-    """Write ROOT/splits: the corpus' own lists, and the paper's two splits over the packed clips.
+def write_splits(
+    root: Path, corpus_root: Path, overlapped: Sequence[str] | None = None, seed: int = 0
+) -> list[str]:
+    """Write lists into ROOT/splits: those of the corpus itself, and the paper's two splits of the clips.
+
+    Of the paper's training lists, ``unseen_dev`` and ``overlapped_dev`` are a few clips a speaker to choose
+    by, and ``unseen_fit`` and ``overlapped_fit`` the others to train on.
 
     Args:
-        overlapped: a list file of the overlapped split's test clips, else 255 a speaker drawn by ``seed``.
+        overlapped: the overlapped split's test clips; None: 255 a speaker drawn by ``seed``.
 
     Returns:
-        The names of the lists.
+        The names of the lists. One that would be empty is not written.
     """
-    names = list(PackedCorpus(root).clips)
-    test_list = None if overlapped is None else read_split(overlapped)
+    names = _distinct(PackedCorpus(root).clips)
     lists = {path.stem: read_split(path) for path in sorted((corpus_root / "splits").glob("*.txt"))}
-    lists["unseen_train"], lists["unseen_test"] = split_unseen(names)
-    lists["overlapped_train"], lists["overlapped_test"] = split_overlapped(names, test_list, seed)
+    for split, (train, test) in {
+        "unseen": split_unseen(names),
+        "overlapped": split_overlapped(names, overlapped, seed),
+    }.items():
+        lists[f"{split}_train"], lists[f"{split}_test"] = train, test
+        lists[f"{split}_fit"], lists[f"{split}_dev"] = split_dev(train, seed)
+    lists = {name: clips for name, clips in lists.items() if clips}
     folder = root / "splits"
     folder.mkdir(exist_ok=True)
     for name, clips in lists.items():
         write_atomically(folder / f"{name}.txt", "".join(f"{clip}\n" for clip in clips).encode())
     return list(lists)
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """One name for each speaker and id: a second copy, such as original/s1/ID beside s1/ID, is left out."""
+    shortest: dict[tuple[str, ...], str] = {}
+    for name in sorted(names, key=lambda name: name.count("/")):
+        shortest.setdefault(Path(name).parts[-2:], name)
+    return sorted(shortest.values(), key=natural_key)
 
 
 def _paths(root: Path, speaker: str) -> tuple[Path, Path]:

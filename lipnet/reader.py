@@ -16,7 +16,7 @@ from lipnet.grid import FRAME_RATE
 from lipnet.hardware import choose_hardware
 from lipnet.mouth import MouthCropper
 from lipnet.text import Alphabet
-from lipnet.video import read_video
+from lipnet.video import iter_frames
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class LipReader:
 
     def read(self, path: str | Path) -> Transcript:
         """Read one video. Raises VideoError or NoFaceError, naming the file."""
-        crops = self.cropper(read_video(path, FRAME_RATE), str(path)).frames
+        crops = self.cropper(list(iter_frames(path, FRAME_RATE)), str(path)).frames
         log_probs = self.log_probs(crops)
         best = self.decoder(log_probs[None], torch.tensor([len(crops)]))[0][0]
         probabilities = log_probs[best.frames, self.alphabet.encode(best.text)].double().exp().numpy()

@@ -38,7 +38,7 @@ class RunFolder:
         if not config.run.dir:
             raise ConfigError("run.dir is not set: name the new run's folder, such as run.dir=runs/a")
         path = Path(config.run.dir)
-        if (path / "config.yaml").exists():
+        if (path / "resume.pt").exists():  # a run that ended no epoch has nothing to lose
             raise ConfigError(
                 f"{path} holds a run: continue it with --resume {path}, or name another run.dir"
             )
@@ -109,8 +109,8 @@ class RunFolder:
 
     def _info(self, train_set: ClipDataset, dev: dict[str, Any]) -> dict[str, Any]:
         """What the weights should tell of where they come from."""
-        speakers = {clip.speaker for clip in train_set.clips}
-        others = {clip.speaker for clip in train_set.corpus.clips.values()} - speakers
+        speakers = {Path(clip.speaker).name for clip in train_set.clips}
+        others = {Path(clip.speaker).name for clip in train_set.corpus.clips.values()} - speakers
         return {
             "epoch": self.epoch,
             "revision": self._revision,

@@ -9,6 +9,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -36,7 +37,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--weights", type=Path, required=True, help="best.safetensors of a run")
     parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
-    parser.add_argument("--split", default="all", help="list file, name of a list in DATA/splits, or all")
+    parser.add_argument("--split", required=True, help="list file, name of a list in DATA/splits, or all")
     parser.add_argument("--decoder", default="greedy", help=f"{' or '.join(DECODERS)} (default: greedy)")
     parser.add_argument("--out", type=Path, help="folder for metrics.json and predictions.csv")
     parser.add_argument("--batch-size", type=int, default=16, help="clips (default: 16)")
@@ -57,7 +58,7 @@ def main() -> int:
     batches = tqdm(eval_loader(dataset, max(1, args.batch_size)), unit="batch", leave=False)
     evaluation = evaluate(model, batches, decoder, hardware)
     if args.out is not None:
-        write_results(args.out, evaluation, args)
+        write_results(args.out, evaluation, checkpoint.info, args)
     print(evaluation.counts.summary(args.decoder))
     return 0
 
@@ -73,12 +74,15 @@ def check_same_crops(crop: CropConfig, corpus: PackedCorpus) -> None:
             )
 
 
-def write_results(folder: Path, evaluation: Evaluation, args: argparse.Namespace) -> None:
+def write_results(
+    folder: Path, evaluation: Evaluation, info: dict[str, Any], args: argparse.Namespace
+) -> None:
     """metrics.json: rates and counts. predictions.csv: clip, target, prediction, score."""
     folder.mkdir(parents=True, exist_ok=True)
     counts = evaluation.counts
-    metrics = {
-        "weights": args.weights.name,
+    metrics: dict[str, Any] = {
+        "weights": str(args.weights),
+        **{key: info[key] for key in ("epoch", "revision", "train_split") if key in info},
         "split": args.split,
         "decoder": args.decoder,
         "wer": counts.wer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,9 +57,8 @@ def main() -> int:
     if args.weights is None:
         raise LipnetError("no weights ship with this version: give --weights, a best.safetensors of a run")
     videos = find_videos(args.videos)
-    names = list(videos.values())
-    if args.out is not None and len(set(names)) < len(names):
-        name = max(names, key=names.count)
+    (name, copies), *_ = Counter(videos.values()).most_common(1)
+    if args.out is not None and copies > 1:
         raise LipnetError(f"several videos are called {name}: give each its own --out, or a folder with all")
     reader = LipReader(args.weights, args.decoder, args.device)
     if len(videos) == 1:
@@ -93,11 +93,11 @@ def find_videos(paths: list[Path]) -> dict[Path, Path]:
         if not found:
             raise LipnetError(f"{path}: no videos in this folder ({', '.join(sorted(VIDEO_SUFFIXES))})")
         videos.update({file: file.relative_to(path) for file in found})
-    stems = [name.with_suffix("") for name in videos.values()]
+    stems = Counter(name.with_suffix("") for name in videos.values())
     # Two videos of one stem keep their suffixes, so that neither transcript overwrites the other.
     return {
-        video: stem if stems.count(stem) == 1 else name
-        for (video, name), stem in zip(videos.items(), stems, strict=True)
+        video: name.with_suffix("") if stems[name.with_suffix("")] == 1 else name
+        for video, name in videos.items()
     }
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
+import signal
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby, repeat
 from pathlib import Path
 
@@ -15,10 +18,10 @@ from tqdm import tqdm
 
 from lipnet.config import CropConfig, load_config
 from lipnet.errors import LipnetError, one_line_errors
-from lipnet.grid import Clip, Corpus, find_clips
+from lipnet.grid import Clip, Corpus, find_clips, read_split
 from lipnet.mouth import Crops, MouthCropper
 from lipnet.packed import SpeakerWriter, write_splits
-from lipnet.video import read_video
+from lipnet.video import iter_frames
 
 EXAMPLES = """examples:
   python scripts/preprocess.py data/GRID --out data/grid --workers 8
@@ -49,7 +52,13 @@ def main() -> int:
     args = parse_arguments()
     crop = load_config(args.config, args.overrides).crop
     corpus = find_clips(args.corpus, args.aligns, args.speakers.split(",") if args.speakers else None)
-    counts = preprocess(corpus, args.out, crop, max(1, args.workers))
+    overlapped = None if args.overlapped is None else read_split(args.overlapped)
+    try:
+        counts = preprocess(corpus, args.out, crop, max(1, args.workers))
+    except BrokenProcessPool as error:
+        raise LipnetError(
+            "a worker was killed, perhaps for want of memory; run the same command with fewer --workers"
+        ) from error
     if corpus.problems:
         print(f"left out {len(corpus.problems)} clips:", file=sys.stderr)
         for name, reason in corpus.problems.items():
@@ -57,34 +66,37 @@ def main() -> int:
     if not counts["cropped"] + counts["there"]:
         raise LipnetError(f"{args.corpus}: not one clip could be cropped; the list above says why")
     print(f"{args.out}: {summary(counts, len(corpus.problems))}")
-    write_splits(args.out, args.corpus, args.overlapped, args.seed)
+    write_splits(args.out, args.corpus, overlapped, args.seed)
     return 1 if corpus.problems else 0
 
 
 def summary(counts: Counter[str], left_out: int) -> str:
     """What was done, in a line."""
+    relabelled = f", {counts['relabelled']} of them with new transcripts" if counts["relabelled"] else ""
     if not counts["cropped"]:
-        return f"nothing to do, all {counts['there']} clips are there"
+        return f"nothing to do, all {counts['there']} clips are there{relabelled}"
+    faces = 100 * counts["faces"] / counts["frames"]
     return (
-        f"{counts['cropped']} clips cropped, {counts['there']} were there already, {left_out} left out; "
-        f"a face in {100 * counts['faces'] / counts['frames']:.1f} % of the new frames"
+        f"{counts['cropped']} clips cropped, {counts['there']} were there already{relabelled}, "
+        f"{left_out} left out; a face in {faces:.1f} % of the new frames"
     )
 
 
 def preprocess(corpus: Corpus, out: Path, crop: CropConfig, workers: int) -> Counter[str]:
     """Crop the clips that ``out`` lacks; what cannot be cropped joins ``corpus.problems``. Returns counts."""
     counts: Counter[str] = Counter()
-    speakers = groupby(corpus.clips, lambda clip: clip.speaker)
+    # Started afresh, not forked: OpenCV's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool,
+        ProcessPoolExecutor(workers, context, initializer=start_worker) as pool,
         tqdm(total=len(corpus.clips), unit="clip", smoothing=0.02) as bar,
     ):
-        for speaker, clips in speakers:
+        for speaker, clips in groupby(corpus.clips, lambda clip: clip.speaker):
             with SpeakerWriter(out, speaker, crop) as writer:
                 todo = []
                 for clip in clips:
                     if clip.id in writer.clips:
-                        counts["there"] += 1
+                        counts.update(there=1, relabelled=writer.relabel(clip))
                         bar.update()
                     else:
                         todo.append(clip)
@@ -100,10 +112,16 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, workers: int) -> Cou
     return counts
 
 
+def start_worker() -> None:
+    """Settings of a worker process."""
+    cv2.setNumThreads(1)  # there is a process for each core already
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the others
+
+
 def crop_clip(clip: Clip, crop: CropConfig) -> Crops | LipnetError:
     """One clip's crops, or why there are none. Runs in a worker."""
     try:
-        return MouthCropper(crop)(read_video(clip.video), str(clip.video))
+        return MouthCropper(crop)(list(iter_frames(clip.video)), str(clip.video))
     except LipnetError as error:
         return error
 

@@ -6,23 +6,17 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from lipnet.augment import augment_pixels
 from lipnet.board import Board
 from lipnet.config import Config, ConfigError, load_config
-from lipnet.data import (
-    ClipDataset,
-    EpochSampler,
-    SampleKey,
-    augment_pixels,
-    collate,
-    eval_loader,
-    train_loader,
-)
+from lipnet.data import ClipDataset, Sample, SampleKey, collate, eval_loader
 from lipnet.decode import GreedyDecoder
 from lipnet.engine import Learner, Step, evaluate, train_one_epoch
 from lipnet.errors import one_line_errors
@@ -30,6 +24,7 @@ from lipnet.hardware import Hardware, choose_hardware, keep_freed_memory
 from lipnet.model import LipNet
 from lipnet.packed import PackedCorpus
 from lipnet.run import RunFolder
+from lipnet.sampler import EpochSampler, train_loader
 from lipnet.text import Alphabet
 
 EXAMPLES = """examples:
@@ -54,6 +49,15 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
+class Data(NamedTuple):
+    """What is trained on, and the dev splits by the names of their lists."""
+
+    train_set: ClipDataset
+    sampler: EpochSampler
+    train: DataLoader[Sample]
+    dev: dict[str, DataLoader[Sample]]
+
+
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
@@ -68,49 +72,48 @@ def main() -> int:
         keep_freed_memory()
     torch.manual_seed(config.run.seed)
 
-    corpus = open_corpus(config)
-    alphabet = Alphabet(config.model.alphabet)
-    train_clips = corpus.split(config.data.train_split)
-    train_set = ClipDataset(corpus, train_clips, alphabet, config.augment, config.run.seed)
-    dev_sets = {
-        Path(name).stem: ClipDataset(corpus, corpus.split(name), alphabet) for name in config.data.dev_splits
-    }
-    size, workers, pin = config.data.batch_size, config.data.workers, hardware.device.type == "cuda"
-    sampler = EpochSampler(train_set, size)
-    batches = train_loader(sampler, workers, pin)
-    dev_batches = {name: eval_loader(dataset, size, workers, pin) for name, dataset in dev_sets.items()}
-
+    data = open_data(config, open_corpus(config), pin=hardware.device.type == "cuda")
     model = LipNet(config.model).place(hardware.device)
-    learner = Learner(model, config.train, len(sampler))
-    decoder = GreedyDecoder(alphabet)
+    learner = Learner(model, config.train, sum(map(data.sampler.steps, range(config.train.epochs))))
+    decoder = GreedyDecoder(data.train_set.alphabet)
     run.begin(learner)
-    announce(run, model, train_set, dev_sets, hardware)
-    with Board(run) as board, progress_bar(run, len(train_set)) as bar:
+    announce(run, model, data, hardware)
+    with Board(run) as board, progress_bar(run, len(data.train_set)) as bar:
         if run.epoch == 0:
-            board.show_crops(example_crops(train_set))
-        for epoch in range(run.epoch, config.train.epochs):
-            started = time.perf_counter()
-            # What an epoch draws depends on nothing before it, so that a resumed run draws the same.
-            torch.manual_seed(config.run.seed * SEED_STRIDE + epoch)
-            sampler.epoch = epoch
-            steps: list[Step] = []
-            for step in train_one_epoch(learner, batches, config.train, config.augment, hardware):
-                steps.append(step)
-                board.show_step(run.step + len(steps), step)
-                bar.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
-                bar.update(step.clips)
-            evaluations = {}
-            if (epoch + 1) % config.train.eval_every == 0 or epoch + 1 == config.train.epochs:
-                evaluations = {
-                    name: evaluate(learner.averaged, split, decoder, hardware)
-                    for name, split in dev_batches.items()
-                }
-            line = run.end_epoch(learner, train_set, steps, evaluations, time.perf_counter() - started)
+            board.show_crops(example_crops(data.train_set))
+        while run.epoch < config.train.epochs:
+            began = time.perf_counter()
+            steps = train_epoch(run, learner, data, hardware, board, bar)
+            seconds = time.perf_counter() - began
+            due = run.epoch + 1 == config.train.epochs or (run.epoch + 1) % config.train.eval_every == 0
+            evaluations = {
+                name: evaluate(learner.averaged, split, decoder, hardware)
+                for name, split in data.dev.items()
+                if due
+            }
+            line = run.end_epoch(learner, data.train_set, steps, evaluations, seconds)
             for name, evaluation in evaluations.items():
                 board.show_evaluation(run.step, name, evaluation)
                 scores = evaluation.counts.summary("greedy")
-                bar.write(f"epoch {epoch + 1}  loss {line['loss']:.3f}  {name} {scores}")
+                bar.write(f"epoch {run.epoch}  loss {line['loss']:.3f}  {name} {scores}")
     return 0
+
+
+def train_epoch(
+    run: RunFolder, learner: Learner, data: Data, hardware: Hardware, board: Board, bar: tqdm[NoReturn]
+) -> list[Step]:
+    """The run's next epoch, shown as it goes."""
+    config = run.config
+    # What an epoch draws depends on nothing before it, so that a resumed run draws the same.
+    torch.manual_seed(config.run.seed * SEED_STRIDE + run.epoch)
+    data.sampler.epoch = run.epoch
+    steps: list[Step] = []
+    for step in train_one_epoch(learner, data.train, config.train, config.augment, hardware):
+        steps.append(step)
+        board.show_step(run.step + len(steps), step)
+        bar.set_postfix(epoch=run.epoch + 1, loss=f"{step.loss:.3f}", refresh=False)
+        bar.update(step.clips)
+    return steps
 
 
 def open_corpus(config: Config) -> PackedCorpus:
@@ -118,6 +121,7 @@ def open_corpus(config: Config) -> PackedCorpus:
     if not config.data.root:
         raise ConfigError("data.root is not set: name the folder that scripts/preprocess.py wrote")
     corpus = PackedCorpus(config.data.root)
+    config.crop = corpus.crop  # the crops are made: what the run writes down is how
     crop, model = corpus.crop, config.model
     if (crop.height, crop.width) != (model.height, model.width):
         raise ConfigError(
@@ -127,17 +131,26 @@ def open_corpus(config: Config) -> PackedCorpus:
     return corpus
 
 
-def announce(
-    run: RunFolder,
-    model: LipNet,
-    train_set: ClipDataset,
-    dev_sets: dict[str, ClipDataset],
-    hardware: Hardware,
-) -> None:
+def open_data(config: Config, corpus: PackedCorpus, pin: bool) -> Data:
+    """Datasets and loaders of the splits that the config names."""
+    alphabet = Alphabet(config.model.alphabet)
+    clips = corpus.split(config.data.train_split)
+    train_set = ClipDataset(corpus, clips, alphabet, config.augment, config.run.seed)
+    sampler = EpochSampler(train_set, config.data.batch_size)
+    dev = {}
+    for split in config.data.dev_splits:
+        dev_set = ClipDataset(corpus, corpus.split(split), alphabet)
+        if Path(split).stem in dev:
+            raise ConfigError(f"data.dev_splits: two lists are called {Path(split).stem}; rename one")
+        dev[Path(split).stem] = eval_loader(dev_set, config.data.batch_size, config.data.workers, pin)
+    return Data(train_set, sampler, train_loader(sampler, config.data.workers, pin), dev)
+
+
+def announce(run: RunFolder, model: LipNet, data: Data, hardware: Hardware) -> None:
     """One line on what is about to be trained."""
     parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    clips = ", ".join(f"{len(dataset)} {name}" for name, dataset in {"train": train_set, **dev_sets}.items())
-    print(f"{run.path}: {parameters:.2f} M parameters on {hardware}; clips: {clips}; after epoch {run.epoch}")
+    print(f"{run.path}: {parameters:.2f} M parameters on {hardware}, {run.epoch} epochs done")
+    print(f"{len(data.train_set)} training clips; evaluated on {', '.join(data.dev) or 'nothing'}")
 
 
 def progress_bar(run: RunFolder, clips: int) -> tqdm[NoReturn]:

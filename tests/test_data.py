@@ -14,19 +14,17 @@ import torch
 from tiny import CROP, make_clip, pack, tiny_model
 from torch import Tensor
 
+from lipnet.augment import augment_pixels
 from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data import (
     IGNORE,
     WORD_CLASS,
     Batch,
     ClipDataset,
-    EpochSampler,
     Sample,
     SampleKey,
-    augment_pixels,
     collate,
     eval_loader,
-    train_loader,
 )
 from lipnet.decode import GreedyDecoder
 from lipnet.engine import Learner, evaluate, train_one_epoch
@@ -34,6 +32,7 @@ from lipnet.grid import GRAMMAR, Clip, Word, is_grid_sentence
 from lipnet.hardware import choose_hardware
 from lipnet.model import LipNet
 from lipnet.packed import PackedClip, PackedCorpus
+from lipnet.sampler import EpochSampler, train_loader
 from lipnet.text import LETTERS, TextError
 
 OFF = AugmentConfig(resample=0.0, flip=0.0)
@@ -226,6 +225,16 @@ def test_a_clip_that_breaks_off_is_neither_spliced_nor_a_donor(tmp_path: Path) -
 # Trimming, deleting and duplicating, single words
 
 
+def test_words_that_are_not_grids_are_no_silence(tmp_path: Path) -> None:
+    spoken = tuple(
+        Word(word, 10 + 4 * i, 14 + 4 * i) for i, word in enumerate(["the", "cat", "sat", "in", "the", "hat"])
+    )
+    clip = Clip("s1", "own", Path("own.mp4"), "the cat sat in the hat", spoken)
+    pack(tmp_path, [clip], [50])
+    (sample, *_) = samples(tmp_path, OFF, epochs=1, trim=1.0)
+    assert 24 <= len(sample.indices) <= 30 and {10, 33} <= set(sample.indices.tolist())
+
+
 @pytest.mark.parametrize(
     ("trim", "before", "after"), [(1.0, (17, 20), (9, 10)), (0.5, (9, 10), (4, 5)), (0.0, (0, 0), (0, 0))]
 )
@@ -316,6 +325,13 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(packed_corpus: Path) -> None:
     assert epoch_of(other, 0) != epochs[0]
 
 
+def test_steps_of_any_epoch_are_known_beforehand(packed_corpus: Path) -> None:
+    sampler = EpochSampler(dataset(packed_corpus, augment=replace(OFF, word_clips=1.0)), 3)
+    planned = [sampler.steps(epoch) for epoch in range(40)]
+    assert planned == [len(epoch_of(sampler, epoch)) for epoch in range(40)]
+    assert planned[0] > planned[-1]
+
+
 def test_an_epoch_has_every_clip_once(packed_corpus: Path) -> None:
     sampler = EpochSampler(dataset(packed_corpus, augment=replace(OFF, trim=0.6)), 3)
     for epoch in range(3):
@@ -324,6 +340,24 @@ def test_an_epoch_has_every_clip_once(packed_corpus: Path) -> None:
         assert sorted(key.clip for batch in batches for key in batch) == list(range(10))
         assert {key.epoch for batch in batches for key in batch} == {epoch}
         assert all(len({key.trim for key in batch}) == 1 for batch in batches)
+
+
+def test_batches_of_like_length_pad_little(tmp_path: Path) -> None:
+    # spoken for 6 to 65 of 80 frames, so that trimmed clips differ as much
+    ids = ["".join(chars) for chars in product("bl", "bgrw", "a", "abcd", "12", "n")][:60]
+    clips = []
+    for i, clip_id in enumerate(ids):
+        clip = make_clip("s1", clip_id, 80)
+        words = tuple(
+            replace(w, start=10 + k * (i + 6) / 6, end=10 + (k + 1) * (i + 6) / 6)
+            for k, w in enumerate(clip.words)
+        )
+        clips.append(replace(clip, words=words))
+    pack(tmp_path, clips, [80] * len(clips))
+    data = dataset(tmp_path, augment=replace(OFF, trim=1.0))
+    for batch in EpochSampler(data, 6):
+        lengths = [len(data[key].indices) for key in batch]
+        assert max(lengths) - min(lengths) <= 20
 
 
 def test_how_much_silence_batches_lose(packed_corpus: Path) -> None:

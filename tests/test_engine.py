@@ -92,7 +92,7 @@ def test_without_any_alignment_the_word_loss_is_zero() -> None:
 
 
 def test_the_learning_rate_warms_up_and_follows_a_cosine() -> None:
-    factor = warmup_then_cosine(TrainConfig(epochs=3, warmup=1.0), steps_per_epoch=4)
+    factor = warmup_then_cosine(TrainConfig(epochs=3, warmup=1.0), total_steps=12)
     factors = [factor(step) for step in range(13)]
     assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert factors[4:] == pytest.approx([0.5 * (1 + math.cos(math.pi * i / 8)) for i in range(9)])
@@ -116,7 +116,7 @@ def batches(packed_corpus: Path) -> list[Batch]:
 def make_learner(config: TrainConfig, steps: int = 2) -> Learner:
     torch.manual_seed(0)
     model = LipNet(tiny_model(word_heads=True, norm="batch", dropout=0.0))
-    return Learner(model, config, steps)
+    return Learner(model, config, steps * config.epochs)
 
 
 def steps(learner: Learner, batches: list[Batch], config: TrainConfig) -> Iterator[Step]:

@@ -26,6 +26,8 @@ ORDER = (
     "synthetic",
     "packed",
     "data",
+    "sampler",
+    "augment",
     "model",
     "decode",
     "metrics",

@@ -233,3 +233,17 @@ def test_placing_makes_the_convolutions_channels_last() -> None:
 def test_impossible_sizes_are_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         LipNet(replace(tiny_model(), **changes))  # type: ignore[arg-type]
+
+
+def test_padding_does_not_enter_the_statistics_of_a_training_batch() -> None:
+    frames = random_frames(1, 9, 16, 24)
+    padded = torch.cat([frames, torch.zeros(1, 5, 16, 24, 3, dtype=torch.uint8)], dim=1)
+    models = []
+    for batch in (frames, padded):
+        torch.manual_seed(0)
+        model = LipNet(tiny_model(norm="batch", dropout=0.0)).train()
+        models.append((model(batch, torch.tensor([9])).log_probs[:, :9], model.state_dict()))
+    (plain, state), (other, other_state) = models
+    torch.testing.assert_close(other, plain)
+    for name in (name for name in state if "running" in name):
+        torch.testing.assert_close(other_state[name], state[name])

@@ -153,7 +153,7 @@ def test_splits_that_cannot_be_used_are_named(packed_corpus: Path, tmp_path: Pat
     absent = write_list(tmp_path / "absent.txt", ["s1/bbaf2n", "s9/swiz0n", "s9/swiz1n"])
     with pytest.raises(PackedError, match=r"absent\.txt: 2 of 3 clips are not in .*, such as s9/swiz0n; "):
         corpus.split(str(absent))
-    with pytest.raises(PackedError, match=r"empty\.txt: empty"):
+    with pytest.raises(PackedError, match=r"empty\.txt: the list is empty"):
         corpus.split(str(write_list(tmp_path / "empty.txt", [])))
 
 
@@ -168,12 +168,36 @@ def test_written_splits(tmp_path: Path) -> None:
         "mine": 1,
         "unseen_train": 4,
         "unseen_test": 4,
+        "unseen_fit": 3,
+        "unseen_dev": 1,
         "overlapped_train": 6,
         "overlapped_test": 2,
+        "overlapped_fit": 4,
+        "overlapped_dev": 2,
     }
-    given = write_list(tmp_path / "held_out.txt", ["s3/swiq9a"])
-    write_splits(tmp_path / "out", tmp_path / "corpus", given)
+    write_splits(tmp_path / "out", tmp_path / "corpus", ["s3/swiq9a"])
     assert [clip.name for clip in corpus.split("overlapped_test")] == ["s3/swiq9a"]
+
+
+def test_a_second_copy_of_a_clip_is_in_no_split(tmp_path: Path) -> None:
+    ids = ("bbaf2n", "lgbm5p", "prwazs", "swiq9a")
+    clips = [make_clip(speaker, id_, 2) for speaker in ("original/s1", "original/s3", "s3") for id_ in ids]
+    pack(tmp_path / "out", clips, [2] * len(clips))
+    write_splits(tmp_path / "out", tmp_path / "corpus")
+    corpus = PackedCorpus(tmp_path / "out")
+    assert {clip.speaker for clip in corpus.split("unseen_train")} == {"s3"}
+    assert {clip.speaker for clip in corpus.split("unseen_test")} == {"original/s1"}
+    assert {clip.speaker for clip in corpus.split("overlapped_train")} == {"original/s1", "s3"}
+
+
+def test_a_mended_transcript_is_taken_over(tmp_path: Path) -> None:
+    clip = make_clip("s1", "bbaf2n", 2)
+    pack(tmp_path, [clip], [2])
+    mended = replace(clip, words=clip.words[:1])
+    for changed in (True, False):
+        with SpeakerWriter(tmp_path, "s1", CROP) as writer:
+            assert writer.relabel(mended) == changed
+    assert PackedCorpus(tmp_path).clips["s1/bbaf2n"].words == mended.words
 
 
 def test_the_index_is_plain_json(tmp_path: Path, clean: dict[str, bytes]) -> None:

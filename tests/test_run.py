@@ -128,7 +128,7 @@ def test_a_killed_run_continues_bit_for_bit(
         assert load_resume(tmp_path / "run" / "resume.pt")["epoch"] == epochs
     result = run_script("train", "--resume", tmp_path / "run")
     assert result.code == 0, result.err
-    assert f"after epoch {epochs}" in result.out
+    assert f"{epochs} epochs done" in result.out
     assert_same_run(tmp_path / "run", straight)
 
 
