@@ -127,7 +127,7 @@ class ConvBlock(nn.Module):
         self.pool = nn.MaxPool3d((1, 2, 2))
         self.dropout = nn.Dropout3d(dropout)
 
-    def forward(self, x: Tensor, real: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
         """(B, C, T, H, W) -> (B, C', T, H', W'). ``real`` (B, T) bool: no padding; None: none at all."""
         if real is not None:
             # Beyond a clip's end there must be what the convolution pads with: zeros.

@@ -69,7 +69,7 @@ def test_the_header_of_the_next_tests_is_right(tmp_path: Path) -> None:
         ({"format": "pt"}, "not lipnet weights"),
         ({"lipnet": "{"}, "not lipnet weights"),
         ({"lipnet": "[1]"}, "not lipnet weights"),
-        (header(format="lipnet-9"), "format lipnet-9, this version reads lipnet-1"),
+        (header(format="lipnet-9"), "format lipnet-9, not lipnet-1: use the lipnet that wrote it"),
         (header(model={"depth": 9}), "not lipnet weights"),
         (header(model=vars(tiny_model(hidden=9))), "not lipnet weights"),
         (header(model=vars(tiny_model(cell="rnn"))), "not lipnet weights"),

@@ -387,7 +387,7 @@ def test_single_word_clips_decay(packed_corpus: Path) -> None:
         keys = [key for batch in epoch_of(sampler, epoch) for key in batch]
         words = sum(key.single_word for key in keys)
         assert len(keys) - words == 5000
-        assert words / 5000 == pytest.approx(rate, abs=0.03)
+        assert words / 4000 == pytest.approx(rate, abs=0.03)  # a fifth of the clips is untimed
 
 
 def test_a_batch_is_gathered_and_padded(packed_corpus: Path) -> None:

@@ -176,7 +176,8 @@ def test_predicting_equals_evaluating(
     decoder: str, drawn: Path, packed: Path, weights: Path, tmp_path: Path
 ) -> None:
     evaluated = run_script(
-        "evaluate", "--weights", weights, "--data", packed, "--decoder", decoder, "--out", tmp_path / "e"
+        *("evaluate", "--weights", weights, "--data", packed, "--split", "all"),
+        *("--decoder", decoder, "--out", tmp_path / "e"),
     )
     assert evaluated.code == 0, evaluated.err
     rows = {row["clip"]: row for row in csv.DictReader((tmp_path / "e" / "predictions.csv").open())}
@@ -291,7 +292,8 @@ def test_predicting_with_bad_settings(drawn: Path, weights: Path, text_file: Pat
 def test_evaluating_bad_input(weights: Path, packed_corpus: Path, text_file: Path, tmp_path: Path) -> None:
     def evaluate(weights: Path, data: Path, *more: object) -> Result:
         out = tmp_path / "out"
-        return run_script("evaluate", "--weights", weights, "--data", data, "--out", out, *more)
+        given = ("--weights", weights, "--data", data, "--split", "all", "--out", out)
+        return run_script("evaluate", *given, *more)
 
     absent = write_list(tmp_path / "absent.txt", ["s1/bbaf2n", "s7/swiz0n"])
     assert_one_line(evaluate(weights, packed_corpus, "--split", absent), absent, "s7/swiz0n", "preprocess")
