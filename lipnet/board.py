@@ -40,13 +40,14 @@ class Board:
         self._writer.add_scalar("train/clips_per_second", step.clips / step.seconds, number)
 
     def show_evaluation(self, number: int, split: str, evaluation: Evaluation) -> None:
-        """Error rates of a dev split after step ``number``, and the first predictions."""
+        """Error rates of a dev split after step ``number``, and predictions spread over it."""
         self._writer.add_scalar(f"{split}/cer", evaluation.counts.cer, number)
         self._writer.add_scalar(f"{split}/wer", evaluation.counts.wer, number)
         self._writer.add_scalar(f"{split}/loss", evaluation.loss, number)
-        rows = zip(evaluation.names, evaluation.targets, evaluation.predictions, strict=True)
+        rows = list(zip(evaluation.names, evaluation.targets, evaluation.predictions, strict=True))
+        spread = rows[:: max(1, len(rows) // PREDICTIONS)][:PREDICTIONS]
         table = ["| clip | target | prediction |", "|---|---|---|"]
-        table += [f"| {name} | {target} | {best.text} |" for name, target, best in list(rows)[:PREDICTIONS]]
+        table += [f"| {name} | {target} | {best.text} |" for name, target, best in spread]
         self._writer.add_text(f"{split}/predictions", "\n".join(table), number)
 
     def show_crops(self, frames: Tensor) -> None:
