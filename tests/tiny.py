@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipnet.config import CropConfig, ModelConfig
+from lipnet.config import AugmentConfig, CropConfig, ModelConfig
+from lipnet.data import ClipDataset
 from lipnet.grid import Clip, Word, sentence_of
-from lipnet.packed import SpeakerWriter
+from lipnet.packed import PackedCorpus, SpeakerWriter
+from lipnet.text import LETTERS
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
+OFF = AugmentConfig(resample=0.0, flip=0.0)
 CROP = CropConfig(width=24, height=16)
 # The settings of a tiny model and a quiet run, as on a command line.
 OVERRIDES = (
@@ -98,3 +101,10 @@ def run_script(name: str, *arguments: object) -> Result:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def dataset(
+    root: Path, split: str = "all", augment: AugmentConfig | None = OFF, seed: int = 0
+) -> ClipDataset:
+    corpus = PackedCorpus(root)
+    return ClipDataset(corpus, corpus.split(split), LETTERS, augment, seed)
