@@ -72,6 +72,18 @@ def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[
     return model.place(device).eval(), checkpoint
 
 
+def begin_with(model: LipNet, weights: LipNet) -> list[str]:
+    """Copy every tensor of ``weights`` that ``model`` has too, in the same size.
+
+    Returns:
+        The names of the model's tensors that are left as they were.
+    """
+    ours, theirs = model.state_dict(), weights.state_dict()
+    fitting = {name: t for name, t in theirs.items() if name in ours and ours[name].shape == t.shape}
+    model.load_state_dict(fitting, strict=False)
+    return [name for name in ours if name not in fitting]
+
+
 def save_resume(path: Path, state: dict[str, Any]) -> None:
     """Write a run's whole state, atomically."""
     content = io.BytesIO()

@@ -57,6 +57,7 @@ class ModelConfig:
     dropout: float = 0.5  # after each block and each recurrent layer
     alphabet: str = " abcdefghijklmnopqrstuvwxyz"  # the outputs, less the blank
     word_heads: bool = False  # a linear head on each recurrent layer names the word of each frame
+    outputs_per_frame: int = 1  # characters' distributions a video frame: fast speech needs more than one
 
 
 @dataclass
@@ -66,6 +67,10 @@ class DataConfig:
     root: str = ""  # folder that preprocess.py wrote
     train_split: str = "train"  # a list in ROOT/splits by its name, or a list file
     dev_splits: list[str] = field(default_factory=lambda: ["dev_seen", "dev_unseen"])  # the same
+    balance: float = 1.0  # a speaker's share of an epoch goes with its number of clips to this power
+    mix: float = 0.0  # clips of mix_root for each clip of root, in each epoch
+    mix_root: str = ""  # a second folder that preprocess.py wrote
+    mix_split: str = "all"  # a list in MIX_ROOT/splits by its name, or a list file
     batch_size: int = 16  # clips
     workers: int = 0  # loader processes; 0 = load in the training process
 
@@ -119,10 +124,15 @@ class Config:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     run: RunConfig = field(default_factory=RunConfig)
+    init: str = ""  # weights to begin with
 
 
-def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    path: str | Path | None = None, overrides: Sequence[str] = (), model: ModelConfig | None = None
+) -> Config:
     """Merge defaults, the YAML file at ``path`` and ``section.key=value`` overrides, the last winning.
+
+    ``model``: sizes that stand in place of the default ones, such as those of the weights to begin with.
 
     Raises ConfigError on a missing file, broken YAML, an unknown key, or a value of the wrong type or range.
     """
@@ -130,7 +140,7 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    config = OmegaConf.structured(Config)
+    config = OmegaConf.structured(Config() if model is None else Config(model=model))
     source = str(path)
     try:
         if path is not None:
@@ -169,7 +179,7 @@ def _check_numbers(config: Config) -> None:
     for section in ("crop", "data", "augment", "train", "run"):
         for key, value in vars(getattr(config, section)).items():
             if isinstance(value, (int, float)):
-                is_part = key == "ema" or (section == "augment" and isinstance(value, float))
+                is_part = key in ("ema", "balance") or (section == "augment" and isinstance(value, float))
                 low, high = int(key in COUNTS), 1 if is_part else math.inf
                 if not low <= value <= high:
                     bounds = "0 to 1" if is_part else f"{low} or more"

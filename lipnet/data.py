@@ -26,6 +26,7 @@ WORD_CLASS = {word: index for index, word in enumerate(WORDS, start=1)}  # 0 is 
 # What is spliced together, by slot. The preposition and the letter are one unit: both are so short (1 to
 # 6 frames) that a cut between them damages them.
 SPLICE_UNITS = ((0,), (1,), (2, 3), (4,), (5,))
+SPLICE_LEAD = 2  # frames by which cuts come before a word's sound, as its first mouth shape does
 MIN_WORD_FRAMES = 3  # of a single-word clip, as in the paper
 
 
@@ -36,6 +37,7 @@ class SampleKey(NamedTuple):
     epoch: int = 0
     trim: float = 0.0  # part of the silence at both ends to cut off
     single_word: bool = False
+    copy: int = 0  # counts the appearances of one clip in one epoch
 
 
 class Batch(NamedTuple):
@@ -63,7 +65,10 @@ class Sample:
 
 
 class ClipDataset(Dataset[Sample]):
-    """Clips of a packed corpus, changed by ``augment`` where it is given (training)."""
+    """Clips of a packed corpus, changed by ``augment`` where it is given (training).
+
+    ``mixed_in`` holds clips of a second corpus, which come after the first one's.
+    """
 
     def __init__(
         self,
@@ -72,29 +77,40 @@ class ClipDataset(Dataset[Sample]):
         alphabet: Alphabet,
         augment: AugmentConfig | None = None,
         seed: int = 0,
+        mixed_in: tuple[PackedCorpus, Sequence[PackedClip]] | None = None,
     ) -> None:
         """Raises TextError where a sentence has a character that the alphabet lacks."""
         self.corpus, self.clips, self.alphabet = corpus, list(clips), alphabet
         self.augment, self.seed = augment, seed
+        self.main = len(self.clips)  # how many clips are not mixed in
+        self._mixed_corpus = corpus
+        if mixed_in is not None:
+            self._mixed_corpus = mixed_in[0]
+            self.clips += mixed_in[1]
         self._words = [_frame_words(clip) for clip in self.clips]
-        self._donors: dict[str, list[int]] = {}
+        self._donors: dict[tuple[bool, str], list[int]] = {}
         for index, clip in enumerate(self.clips):
             alphabet.encode(clip.sentence)
             if _is_spliceable(clip):
-                self._donors.setdefault(clip.speaker, []).append(index)
+                self._donors.setdefault(self._speaker(index), []).append(index)
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, key: SampleKey) -> Sample:
         clip = self.clips[key.clip]
-        rng = np.random.default_rng((self.seed, key.epoch, key.clip, key.single_word))
+        rng = np.random.default_rng((self.seed, key.epoch, key.clip, key.single_word, key.copy))
         piece = _Piece(np.arange(clip.frames) + clip.start, self._words[key.clip], clip.sentence)
         if self.augment is not None:
             piece = self._changed(piece, clip, key, self.augment, rng)
         targets = self.alphabet.encode(piece.text)
-        array = self.corpus.array(clip.speaker)
+        corpus = self.corpus if key.clip < self.main else self._mixed_corpus
+        array = corpus.array(clip.speaker)
         return Sample(array, piece.indices, piece.words, piece.text, targets, clip.name)
+
+    def _speaker(self, index: int) -> tuple[bool, str]:
+        """Who speaks in a clip; two corpora may use one name for two people."""
+        return index >= self.main, self.clips[index].speaker
 
     def length_without_silence(self, index: int, part: float) -> float:
         """Frames of a clip less ``part`` of the silence at its ends."""
@@ -118,19 +134,21 @@ class ClipDataset(Dataset[Sample]):
 
     def _spliced(self, index: int, probability: float, rng: np.random.Generator) -> _Piece:
         """Each unit with the given probability from a random clip of the same speaker."""
-        donors = self._donors[self.clips[index].speaker]
+        donors = self._donors[self._speaker(index)]
         pieces = self._units(index)
         for unit in range(len(SPLICE_UNITS)):
             if rng.random() < probability:
                 donor = donors[rng.integers(len(donors))]
                 pieces[unit + 1] = self._units(donor)[unit + 1]
-        return _joined(pieces)
+        return _joined(_with_own_leads(pieces))
 
     def _units(self, index: int) -> list[_Piece]:
         """A GRID clip in pieces: the silence before, the units of SPLICE_UNITS, the silence after."""
         clip = self.clips[index]
         spans = [_span(word.start, word.end, clip.frames) for word in clip.words]
-        cuts = [0, *(spans[unit[0]][0] for unit in SPLICE_UNITS), spans[-1][1], clip.frames]
+        starts = [spans[unit[0]][0] for unit in SPLICE_UNITS]
+        room = np.diff(starts, prepend=0) // 2  # a short word must not lose more than half of itself
+        cuts = [0, *(starts - np.minimum(SPLICE_LEAD, room)), spans[-1][1], clip.frames]
         texts = ["", *(" ".join(clip.words[i].text for i in unit) for unit in SPLICE_UNITS), ""]
         words = self._words[index]
         return [
@@ -154,6 +172,18 @@ class _Piece(NamedTuple):
     indices: np.ndarray  # (T,) int64
     words: np.ndarray  # (T,) int64 word classes
     text: str
+
+
+def _with_own_leads(pieces: list[_Piece]) -> list[_Piece]:
+    """Name the word before a unit in the frames that lead into it, in place of its donor's word there."""
+    labelled = pieces[:1]
+    for piece in pieces[1:]:
+        first = WORD_CLASS[piece.text.split()[0]] if piece.text else 0
+        lead = np.arange(len(piece.words)) < np.flatnonzero(piece.words == first)[:1].sum()
+        before = WORD_CLASS[labelled[-1].text.split()[-1]] if labelled[-1].text else 0
+        words = np.where(lead & (piece.words != 0), before, piece.words)
+        labelled.append(piece._replace(words=words))
+    return labelled
 
 
 def _joined(pieces: Sequence[_Piece]) -> _Piece:

@@ -1,7 +1,8 @@
 """LipNet (Assael et al. 2016): three spatio-temporal convolutions, two bidirectional recurrent layers, CTC.
 
 By default the paper's network exactly (4.57 M parameters); every size comes from ``ModelConfig``.
-Shapes: B batch, T frames, C channels, H and W pixels, F features, V symbols with the blank, K word classes.
+Shapes: B batch, T frames, R outputs a frame, C channels, H and W pixels, F features, V symbols with the
+blank, K word classes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ MOMENTUM = 0.1  # of batch normalisation's running statistics
 class Output(NamedTuple):
     """What the network says of a batch."""
 
-    log_probs: Tensor  # (B, T, V) float32, natural log; symbol 0 is the CTC blank
+    log_probs: Tensor  # (B, T * R, V) float32, natural log; symbol 0 is the CTC blank
+    lengths: Tensor  # (B,) int64 on the CPU: of the T * R steps, each clip's real ones
     word_logits: list[Tensor]  # (B, T, K) float32 for each recurrent layer; class 0 is silence
 
 
@@ -55,7 +57,7 @@ class LipNet(nn.Module):
             cell(width, config.hidden, batch_first=True, bidirectional=True) for width in widths[:-1]
         )
         self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(widths[-1], len(config.alphabet) + 1)
+        self.output = nn.Linear(widths[-1], config.outputs_per_frame * (len(config.alphabet) + 1))
         classes = len(WORDS) + 1
         self.word_heads = nn.ModuleList(
             nn.Linear(width, classes) for width in widths[1:] if config.word_heads
@@ -94,9 +96,11 @@ class LipNet(nn.Module):
             packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
             x, _ = pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=x.shape[1])
             x = self.dropout(x)
-            if self.word_heads and self.training:
+            if self.word_heads:
                 word_logits.append(self.word_heads[i](x))
-        return Output(self.output(x).log_softmax(-1), word_logits)
+        rate = self.config.outputs_per_frame
+        scores = self.output(x).unflatten(2, (rate, -1)).flatten(1, 2)  # (B, T, R * V) -> (B, T * R, V)
+        return Output(scores.log_softmax(-1), rate * lengths, word_logits)
 
     def place(self, device: torch.device | str) -> LipNet:
         """Move to ``device``, channels last: that is how frames arrive and what convolutions like best."""
@@ -177,9 +181,11 @@ def _check(config: ModelConfig) -> None:
         raise ConfigError("model: channels, kernels and strides need one entry for each convolution")
     if any(len(sizes) != 3 for sizes in (*config.kernels, *config.strides)):
         raise ConfigError("model: kernels and strides are [time, height, width]")
-    sizes = (config.channels, *config.kernels, *config.strides, [config.hidden, config.layers])
-    if min(map(min, sizes)) < 1:
-        raise ConfigError("model: channels, kernels, strides, hidden and layers must be 1 or more")
+    counts = [config.hidden, config.layers, config.outputs_per_frame]
+    if min(map(min, (config.channels, *config.kernels, *config.strides, counts))) < 1:
+        raise ConfigError(
+            "model: channels, kernels, strides, hidden, layers and outputs_per_frame must be 1 or more"
+        )
     if any(kernel[0] % 2 == 0 for kernel in config.kernels) or any(s[0] != 1 for s in config.strides):
         raise ConfigError("model: in time, kernels must be odd and strides 1, so that frames stay frames")
     for key, known in (("cell", CELLS), ("norm", NORMS)):

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lipnet.augment import augment_pixels
 from lipnet.board import Board
+from lipnet.checkpoint import begin_with, load_weights
 from lipnet.config import Config, ConfigError, load_config
 from lipnet.data import ClipDataset, Sample, SampleKey, collate, eval_loader
 from lipnet.decode import GreedyDecoder
@@ -22,13 +23,15 @@ from lipnet.engine import Learner, Step, evaluate, train_one_epoch
 from lipnet.errors import one_line_errors
 from lipnet.hardware import Hardware, choose_hardware, keep_freed_memory
 from lipnet.model import LipNet
-from lipnet.packed import PackedCorpus
+from lipnet.packed import PackedClip, PackedCorpus
 from lipnet.run import RunFolder
 from lipnet.sampler import EpochSampler, train_loader
 from lipnet.text import Alphabet
 
 EXAMPLES = """examples:
   python scripts/train.py --config configs/grid.yaml data.root=data/grid run.dir=runs/a train.epochs=40
+  python scripts/train.py --config configs/grid.yaml data.root=data/grid run.dir=runs/b \\
+      init=runs/a/best.safetensors
   python scripts/train.py --resume runs/a
 """
 SEED_STRIDE = 100_003  # between the seeds of neighbouring runs, so that their epochs share none
@@ -61,11 +64,7 @@ class Data(NamedTuple):
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
-    run = (
-        RunFolder.resume(args.resume)
-        if args.resume
-        else RunFolder.create(load_config(args.config, args.overrides))
-    )
+    run = RunFolder.resume(args.resume) if args.resume else RunFolder.create(new_config(args))
     config = run.config
     hardware = choose_hardware(config.run.device, config.run.precision)
     if hardware.device.type == "cpu":
@@ -74,6 +73,8 @@ def main() -> int:
 
     data = open_data(config, open_corpus(config), pin=hardware.device.type == "cuda")
     model = LipNet(config.model).place(hardware.device)
+    if config.init and run.epoch == 0:
+        begin_with_weights(model, config.init)
     learner = Learner(model, config.train, sum(map(data.sampler.steps, range(config.train.epochs))))
     decoder = GreedyDecoder(data.train_set.alphabet)
     run.begin(learner)
@@ -97,6 +98,22 @@ def main() -> int:
                 scores = evaluation.counts.summary("greedy")
                 bar.write(f"epoch {run.epoch}  loss {line['loss']:.3f}  {name} {scores}")
     return 0
+
+
+def new_config(args: argparse.Namespace) -> Config:
+    """The config of a run to be started; the model is that of the weights it begins with, unless changed."""
+    config = load_config(args.config, args.overrides)
+    if not config.init:
+        return config
+    return load_config(args.config, args.overrides, load_weights(config.init)[1].model)
+
+
+def begin_with_weights(model: LipNet, path: str) -> None:
+    """Take over all that fits, and say what does not."""
+    left_out = begin_with(model, load_weights(path)[0])
+    if len(left_out) == len(model.state_dict()):
+        raise ConfigError(f"{path}: nothing of these weights fits the model; leave out init, or the changes")
+    print(f"begins with {path}" + (f"; begins anew: {', '.join(left_out)}" if left_out else ""))
 
 
 def train_epoch(
@@ -135,8 +152,10 @@ def open_data(config: Config, corpus: PackedCorpus, pin: bool) -> Data:
     """Datasets and loaders of the splits that the config names."""
     alphabet = Alphabet(config.model.alphabet)
     clips = corpus.split(config.data.train_split)
-    train_set = ClipDataset(corpus, clips, alphabet, config.augment, config.run.seed)
-    sampler = EpochSampler(train_set, config.data.batch_size)
+    train_set = ClipDataset(
+        corpus, clips, alphabet, config.augment, config.run.seed, open_mixed(config, corpus)
+    )
+    sampler = EpochSampler(train_set, config.data.batch_size, config.data.balance, config.data.mix)
     dev = {}
     for split in config.data.dev_splits:
         dev_set = ClipDataset(corpus, corpus.split(split), alphabet)
@@ -146,11 +165,29 @@ def open_data(config: Config, corpus: PackedCorpus, pin: bool) -> Data:
     return Data(train_set, sampler, train_loader(sampler, config.data.workers, pin), dev)
 
 
+def open_mixed(config: Config, corpus: PackedCorpus) -> tuple[PackedCorpus, list[PackedClip]] | None:
+    """The corpus that is mixed in, if there is one, and its clips."""
+    if not config.data.mix:
+        return None
+    if not config.data.mix_root:
+        raise ConfigError("data.mix_root is not set: name the folder to mix in, or set data.mix=0")
+    mixed = PackedCorpus(config.data.mix_root)
+    if mixed.crop != corpus.crop:
+        raise ConfigError(f"{mixed.root}: cropped with other settings than {corpus.root}; preprocess anew")
+    return mixed, mixed.split(config.data.mix_split)
+
+
 def announce(run: RunFolder, model: LipNet, data: Data, hardware: Hardware) -> None:
     """One line on what is about to be trained."""
     parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    mixed = (
+        f", {len(data.train_set) - data.train_set.main} to mix in"
+        if len(data.train_set) > data.train_set.main
+        else ""
+    )
     print(f"{run.path}: {parameters:.2f} M parameters on {hardware}, {run.epoch} epochs done")
-    print(f"{len(data.train_set)} training clips; evaluated on {', '.join(data.dev) or 'nothing'}")
+    clips = f"{data.train_set.main} training clips, {mixed} to mix in"
+    print(f"{clips}; evaluated on {', '.join(data.dev) or 'nothing'}")
 
 
 def progress_bar(run: RunFolder, clips: int) -> tqdm[NoReturn]:

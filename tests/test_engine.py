@@ -58,7 +58,7 @@ def path_sum(log_probs: Tensor, target: list[int]) -> float:
 def test_ctc_is_the_clips_mean_of_the_path_sum_a_symbol() -> None:
     log_probs = random_log_probs(3, 5, 3)
     targets, lengths = [[1, 2], [2], [1, 1, 2]], [5, 2, 4]
-    ctc, words = losses(Output(log_probs, []), label_batch(targets, lengths))
+    ctc, words = losses(Output(log_probs, torch.tensor(lengths), []), label_batch(targets, lengths))
     expected = [
         -math.log(path_sum(log_probs[i, :length], target)) / len(target)
         for i, (target, length) in enumerate(zip(targets, lengths, strict=True))
@@ -69,7 +69,7 @@ def test_ctc_is_the_clips_mean_of_the_path_sum_a_symbol() -> None:
 
 def test_a_clip_shorter_than_its_text_teaches_nothing() -> None:
     log_probs = random_log_probs(2, 4, 3).requires_grad_()
-    ctc, _ = losses(Output(log_probs, []), label_batch([[1, 1, 2], [1]], [3, 4]))
+    ctc, _ = losses(Output(log_probs, torch.tensor(lengths), []), label_batch([[1, 1, 2], [1]], [3, 4]))
     assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[1].detach(), [1])) / 2, rel=1e-5)
     ctc.backward()
     assert log_probs.grad is not None
