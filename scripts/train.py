@@ -79,7 +79,7 @@ def main() -> int:
     decoder = GreedyDecoder(data.train_set.alphabet)
     run.begin(learner)
     announce(run, model, data, hardware)
-    with Board(run) as board, progress_bar(run, len(data.train_set)) as bar:
+    with Board(run) as board, progress_bar(run, round(data.sampler.expected.sum())) as bar:
         if run.epoch == 0:
             board.show_crops(example_crops(data.train_set))
         while run.epoch < config.train.epochs:
