@@ -1,11 +1,13 @@
-# make demo: from nothing to a sentence read off a drawn speaker's lips. make test, make lint: as CI does.
+# make demo: a drawn speaker read by the shipped weights. make smoke: a tiny network trained on drawn speakers.
+# make test, make lint: as CI does.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := data/demo
+SMOKE := data/smoke
 
-.PHONY: install demo test lint clean
+.PHONY: install demo smoke test lint clean
 
 install: $(VENV)/installed
 
@@ -16,13 +18,19 @@ $(VENV)/installed: requirements.txt setup.py
 	touch $@
 
 demo: install
-	rm -rf $(DEMO) runs/demo
-	$(BIN)/python scripts/synthesize.py --out $(DEMO)/videos --speakers 4 --sentences 50 --seed 0
+	rm -rf $(DEMO)
+	$(BIN)/python scripts/synthesize.py --out $(DEMO)/videos --speakers 1 --sentences 5 --seed 27
+	$(BIN)/python scripts/predict.py --decoder grammar $$(ls $(DEMO)/videos/s1/*.mp4 | head -n 1)
 	$(BIN)/python scripts/preprocess.py $(DEMO)/videos --out $(DEMO)/crops
-	$(BIN)/python scripts/train.py --config configs/smoke.yaml data.root=$(DEMO)/crops run.dir=runs/demo
-	$(BIN)/python scripts/evaluate.py --weights runs/demo/best.safetensors --data $(DEMO)/crops --split dev_seen
-	$(BIN)/python scripts/predict.py --weights runs/demo/best.safetensors \
-		$(DEMO)/videos/$$(head -n 1 $(DEMO)/videos/splits/dev_seen.txt).mp4
+	$(BIN)/python scripts/evaluate.py --data $(DEMO)/crops --split all --decoder grammar
+
+smoke: install
+	rm -rf $(SMOKE) runs/smoke
+	$(BIN)/python scripts/synthesize.py --out $(SMOKE)/videos --speakers 4 --sentences 50 --seed 0
+	$(BIN)/python scripts/preprocess.py $(SMOKE)/videos --out $(SMOKE)/crops
+	$(BIN)/python scripts/train.py --config configs/smoke.yaml data.root=$(SMOKE)/crops run.dir=runs/smoke
+	$(BIN)/python scripts/evaluate.py --weights runs/smoke/best.safetensors --data $(SMOKE)/crops \
+		--split dev_seen
 
 test: install
 	$(BIN)/python -m pytest
@@ -33,4 +41,4 @@ lint: install
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(DEMO) runs/demo
+	rm -rf $(VENV) $(DEMO) $(SMOKE) runs/smoke

@@ -16,6 +16,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["lipnet", "lipnet.*"]),
+    package_data={"lipnet": ["weights/*"]},
     python_requires=">=3.10",
     install_requires=REQUIREMENTS,
     extras_require={"dev": ["pytest", "ruff", "mypy"]},

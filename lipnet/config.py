@@ -68,8 +68,8 @@ class DataConfig:
     train_split: str = "train"  # a list in ROOT/splits by its name, or a list file
     dev_splits: list[str] = field(default_factory=lambda: ["dev_seen", "dev_unseen"])  # the same
     balance: float = 1.0  # a speaker's share of an epoch goes with its number of clips to this power
-    mix: float = 0.0  # clips of mix_root for each clip of root, in each epoch
-    mix_root: str = ""  # a second folder that preprocess.py wrote
+    mix_root: str = ""  # a second folder that preprocess.py wrote, to mix in; empty: none
+    mix: float = 1.0  # clips of mix_root for each clip of root, in each epoch
     mix_split: str = "all"  # a list in MIX_ROOT/splits by its name, or a list file
     batch_size: int = 16  # clips
     workers: int = 0  # loader processes; 0 = load in the training process

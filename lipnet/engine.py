@@ -188,6 +188,12 @@ def train_one_epoch(
         started = now
 
 
+def decode(decoder: Decoder, output: Output) -> list[list[Hypothesis]]:
+    """What the network's outputs say of each clip of a batch, best first."""
+    words = output.word_log_probs
+    return decoder(output.log_probs.cpu(), output.lengths, None if words is None else words.cpu())
+
+
 @torch.inference_mode()
 def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, hardware: Hardware) -> Evaluation:
     """Read every clip of ``batches`` and count the errors."""
@@ -198,7 +204,7 @@ def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, hardware
         with hardware.autocast():
             output = model(batch.frames.to(hardware.device, non_blocking=True), batch.lengths)
         loss += losses(output, batch)[0].item() * len(batch.names)
-        hypotheses = [best[0] for best in decoder(output.log_probs.cpu(), output.lengths)]
+        hypotheses = [best[0] for best in decode(decoder, output)]
         for target, hypothesis in zip(batch.sentences, hypotheses, strict=True):
             result.counts.add(target, hypothesis.text)
         result.names += batch.names

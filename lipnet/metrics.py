@@ -6,9 +6,10 @@ than a short one; it is not a mean of rates a sentence, which some papers give u
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
-import editdistance
+from rapidfuzz.distance import Levenshtein
 
 
 @dataclass
@@ -25,9 +26,9 @@ class ErrorCounts:
     def add(self, target: str, prediction: str) -> None:
         """Count one sentence. Characters are compared with their spaces, words as split at spaces."""
         target_words = target.split()
-        self.character_errors += editdistance.eval(target, prediction)
+        self.character_errors += Levenshtein.distance(target, prediction)
         self.characters += len(target)
-        self.word_errors += editdistance.eval(target_words, prediction.split())
+        self.word_errors += Levenshtein.distance(target_words, prediction.split())
         self.words += len(target_words)
         self.sentence_errors += target != prediction
         self.sentences += 1
@@ -64,6 +65,28 @@ class ErrorCounts:
             f"CER {100 * self.cer:.1f} % ({self.character_errors}/{self.characters} characters) "
             f"{self.sentences} clips, {decoder}"
         )
+
+
+@dataclass
+class WordErrors:
+    """Which words go wrong, by their place in the sentence, and what is read in their stead.
+
+    Inserted words count at the place of the word that they stand before, or of the last word.
+    """
+
+    words: Counter[int] = field(default_factory=Counter)  # place from 0 -> words there
+    errors: Counter[int] = field(default_factory=Counter)  # place -> errors
+    confusions: Counter[tuple[str, str]] = field(default_factory=Counter)  # (said, read); "" is no word
+
+    def add(self, target: str, prediction: str) -> None:
+        """Count one sentence's words along a cheapest alignment."""
+        said, read = target.split(), prediction.split()
+        self.words.update(range(len(said)))
+        for edit in Levenshtein.editops(said, read):
+            self.errors[min(edit.src_pos, max(len(said) - 1, 0))] += 1
+            lost = "" if edit.tag == "insert" else said[edit.src_pos]
+            found = "" if edit.tag == "delete" else read[edit.dest_pos]
+            self.confusions[lost, found] += 1
 
 
 def _rate(errors: int, total: int) -> float:

@@ -35,6 +35,13 @@ class Output(NamedTuple):
     lengths: Tensor  # (B,) int64 on the CPU: of the T * R steps, each clip's real ones
     word_logits: list[Tensor]  # (B, T, K) float32 for each recurrent layer; class 0 is silence
 
+    @property
+    def word_log_probs(self) -> Tensor | None:
+        """(B, T, K) float32, the mean of the layers' log-probabilities; None without word heads."""
+        if not self.word_logits:
+            return None
+        return torch.stack([logits.log_softmax(-1) for logits in self.word_logits]).mean(0)
+
 
 class LipNet(nn.Module):
     """Raw crops in, log-probabilities of characters out. Raises ConfigError on impossible sizes."""

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from lipnet.checkpoint import load_weights
-from lipnet.decode import Hypothesis, make_decoder, word_spans
+from lipnet.checkpoint import Checkpoint, load_weights
+from lipnet.decode import Hypothesis, word_spans
+from lipnet.decoders import DecoderOptions, make_decoder
+from lipnet.engine import decode
 from lipnet.grid import FRAME_RATE
-from lipnet.hardware import choose_hardware
+from lipnet.hardware import Hardware, choose_hardware
+from lipnet.model import LipNet, Output
 from lipnet.mouth import MouthCropper
+from lipnet.shipped import WEIGHTS
 from lipnet.text import Alphabet
 from lipnet.video import iter_frames
 
@@ -50,49 +54,77 @@ class Transcript:
 
 
 class LipReader:
-    """Reads videos with one set of weights."""
+    """Reads videos with one set of weights: ``LipReader.load().read("clip.mpg").text``."""
 
-    def __init__(self, weights: str | Path, decoder: str = "greedy", device: str = "auto") -> None:
-        """Raises LipnetError on weights, a decoder or a device that cannot be used."""
-        self.hardware = choose_hardware(device)
-        self.model, self.checkpoint = load_weights(weights, self.hardware.device)
-        self.alphabet = Alphabet(self.checkpoint.model.alphabet)
+    def __init__(
+        self,
+        model: LipNet,
+        checkpoint: Checkpoint,
+        hardware: Hardware,
+        decoder: str = "greedy",
+        options: DecoderOptions | None = None,
+    ) -> None:
+        """``model`` must be on the hardware's device. Raises LipnetError on a decoder that cannot be used."""
+        self.model, self.checkpoint, self.hardware = model, checkpoint, hardware
+        self.alphabet = Alphabet(checkpoint.model.alphabet)
         self.decoder_name = decoder
-        self.decoder = make_decoder(decoder, self.alphabet)
-        self.cropper = MouthCropper(self.checkpoint.crop)
+        self.decoder = make_decoder(decoder, self.alphabet, options)
+        self.cropper = MouthCropper(checkpoint.crop)
+
+    @classmethod
+    def load(
+        cls,
+        weights: str | Path = WEIGHTS,
+        decoder: str = "greedy",
+        device: str = "auto",
+        options: DecoderOptions | None = None,
+    ) -> LipReader:
+        """A reader with the shipped weights, or others.
+
+        Raises LipnetError on weights, a decoder or a device that cannot be used.
+        """
+        hardware = choose_hardware(device)
+        model, checkpoint = load_weights(weights, hardware.device)
+        return cls(model, checkpoint, hardware, decoder, options)
 
     def read(self, path: str | Path) -> Transcript:
         """Read one video. Raises VideoError or NoFaceError, naming the file."""
         crops = self.cropper(list(iter_frames(path, FRAME_RATE)), str(path)).frames
-        log_probs = self.log_probs(crops)
-        best = self.decoder(log_probs[None], torch.tensor([len(crops)]))[0][0]
-        probabilities = log_probs[best.frames, self.alphabet.encode(best.text)].double().exp().numpy()
+        output = self.output(crops)
+        best = decode(self.decoder, output)[0][0]
+        symbols = self.alphabet.encode(best.text)
+        probabilities = output.log_probs[0, best.steps, symbols].double().exp().cpu().numpy()
         return Transcript(
             video=str(path),
             text=best.text,
             confidence=_geometric_mean(probabilities),
-            words=transcribed_words(best, probabilities),
+            words=transcribed_words(
+                best, probabilities, FRAME_RATE * self.checkpoint.model.outputs_per_frame
+            ),
             frames=len(crops),
             fps=FRAME_RATE,
             decoder=self.decoder_name,
         )
 
     @torch.inference_mode()
-    def log_probs(self, crops: np.ndarray) -> torch.Tensor:
-        """(T, H, W, 3) uint8 RGB crops -> (T, V) float32 natural log-probabilities, on the CPU."""
+    def output(self, crops: np.ndarray) -> Output:
+        """What the network says of (T, H, W, 3) uint8 RGB crops: a batch of one."""
         frames = torch.from_numpy(crops)[None].to(self.hardware.device)
         with self.hardware.autocast():
-            return self.model(frames, torch.tensor([len(crops)])).log_probs[0].cpu()
+            output: Output = self.model(frames, torch.tensor([len(crops)]))
+        return output
 
 
-def transcribed_words(hypothesis: Hypothesis, probabilities: np.ndarray) -> list[TranscribedWord]:
-    """The words of a hypothesis, with ``probabilities`` (L,) of its characters."""
+def transcribed_words(
+    hypothesis: Hypothesis, probabilities: np.ndarray, step_rate: float
+) -> list[TranscribedWord]:
+    """The words of a hypothesis, with ``probabilities`` (L,) of its characters and ``step_rate`` steps/s."""
     words = []
     position = 0
     for span in word_spans(hypothesis):
         position = hypothesis.text.index(span.word, position)
         confidence = _geometric_mean(probabilities[position : position + len(span.word)])
-        start, end = span.first / FRAME_RATE, (span.last + 1) / FRAME_RATE
+        start, end = span.first / step_rate, (span.last + 1) / step_rate
         words.append(TranscribedWord(span.word, round(start, 3), round(end, 3), confidence))
         position += len(span.word)
     return words

@@ -109,13 +109,16 @@ class RunFolder:
 
     def _info(self, train_set: ClipDataset, dev: dict[str, Any]) -> dict[str, Any]:
         """What the weights should tell of where they come from."""
-        speakers = {Path(clip.speaker).name for clip in train_set.clips}
+        own = train_set.clips[: train_set.main]
+        speakers = {Path(clip.speaker).name for clip in own}
         others = {Path(clip.speaker).name for clip in train_set.corpus.clips.values()} - speakers
         return {
             "epoch": self.epoch,
             "revision": self._revision,
             "train_split": self.config.data.train_split,
-            "train_clips": len(train_set),
+            "train_clips": len(own),
+            "mixed_in_clips": len(train_set) - len(own),
+            "init": self.config.init,
             "train_speakers": sorted(speakers, key=natural_key),
             "held_out_speakers": sorted(others, key=natural_key),
             "dev": dev,

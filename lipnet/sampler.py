@@ -23,7 +23,7 @@ class EpochSampler(Sampler[list[SampleKey]]):
     clip comes once, at 0 each speaker as often as any other.
     """
 
-    def __init__(self, dataset: ClipDataset, batch_size: int, balance: float = 1.0, mix: float = 0.0) -> None:
+    def __init__(self, dataset: ClipDataset, batch_size: int, balance: float = 1.0, mix: float = 1.0) -> None:
         assert dataset.augment is not None
         self.dataset, self.augment, self.batch_size = dataset, dataset.augment, batch_size
         main, mixed = range(dataset.main), range(dataset.main, len(dataset))

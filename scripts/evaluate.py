@@ -16,16 +16,20 @@ from tqdm import tqdm
 from lipnet.checkpoint import load_weights
 from lipnet.config import CropConfig
 from lipnet.data import ClipDataset, eval_loader
-from lipnet.decode import DECODERS, make_decoder
+from lipnet.decoders import DECODERS, DecoderOptions, make_decoder
 from lipnet.engine import Evaluation, evaluate
 from lipnet.errors import LipnetError, one_line_errors
 from lipnet.files import write_atomically
+from lipnet.grid import GRAMMAR, is_grid_sentence
 from lipnet.hardware import choose_hardware
+from lipnet.metrics import WordErrors
 from lipnet.packed import PackedCorpus
+from lipnet.shipped import WEIGHTS
 from lipnet.text import Alphabet
 
+CONFUSIONS = 10  # that metrics.json lists
 EXAMPLES = """examples:
-  python scripts/evaluate.py --weights runs/a/best.safetensors --data data/grid --split dev_seen
+  python scripts/evaluate.py --data data/grid --split dev_seen --decoder grammar
   python scripts/evaluate.py --weights runs/a/best.safetensors --data data/grid --split unseen_test \\
       --decoder beam --out results/unseen
 """
@@ -35,10 +39,12 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weights", type=Path, required=True, help="best.safetensors of a run")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of a run (default: the shipped ones)")
     parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
     parser.add_argument("--split", required=True, help="list file, name of a list in DATA/splits, or all")
-    parser.add_argument("--decoder", default="greedy", help=f"{' or '.join(DECODERS)} (default: greedy)")
+    parser.add_argument("--decoder", default="greedy", help=f"{', '.join(DECODERS)} (default: greedy)")
+    parser.add_argument("--lm", type=Path, help="ARPA file for the decoder lm (default: GRID's sentences)")
+    parser.add_argument("--grammar", type=Path, help="slots or word list for grammar (default: GRID's slots)")
     parser.add_argument("--out", type=Path, help="folder for metrics.json and predictions.csv")
     parser.add_argument("--batch-size", type=int, default=16, help="clips (default: 16)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
@@ -53,7 +59,7 @@ def main() -> int:
     corpus = PackedCorpus(args.data)
     check_same_crops(checkpoint.crop, corpus)
     alphabet = Alphabet(checkpoint.model.alphabet)
-    decoder = make_decoder(args.decoder, alphabet)
+    decoder = make_decoder(args.decoder, alphabet, DecoderOptions(args.lm, args.grammar))
     dataset = ClipDataset(corpus, corpus.split(args.split), alphabet)
     batches = tqdm(eval_loader(dataset, max(1, args.batch_size)), unit="batch", leave=False)
     evaluation = evaluate(model, batches, decoder, hardware)
@@ -77,7 +83,7 @@ def check_same_crops(crop: CropConfig, corpus: PackedCorpus) -> None:
 def write_results(
     folder: Path, evaluation: Evaluation, info: dict[str, Any], args: argparse.Namespace
 ) -> None:
-    """metrics.json: rates and counts. predictions.csv: clip, target, prediction, score."""
+    """metrics.json: rates, counts and what goes wrong. predictions.csv: clip, target, prediction, score."""
     folder.mkdir(parents=True, exist_ok=True)
     counts = evaluation.counts
     metrics: dict[str, Any] = {
@@ -89,6 +95,7 @@ def write_results(
         "cer": counts.cer,
         "ser": counts.ser,
         **asdict(counts),
+        **words_gone_wrong(evaluation),
     }
     write_atomically(folder / "metrics.json", json.dumps(metrics, indent=1).encode())
     table = io.StringIO()
@@ -97,6 +104,25 @@ def write_results(
     for name, target, best in zip(evaluation.names, evaluation.targets, evaluation.predictions, strict=True):
         writer.writerow([name, target, best.text, f"{best.score:.4f}"])
     write_atomically(folder / "predictions.csv", table.getvalue().encode())
+
+
+def words_gone_wrong(evaluation: Evaluation) -> dict[str, Any]:
+    """Errors at each place of the sentence, by slot where all are GRID's, and the commonest confusions."""
+    wrong = WordErrors()
+    for target, best in zip(evaluation.targets, evaluation.predictions, strict=True):
+        wrong.add(target, best.text)
+    slots = [slot.name for slot in GRAMMAR]
+    is_grid = all(is_grid_sentence(target.split()) for target in evaluation.targets)
+    return {
+        "places": [
+            {"place": slots[i] if is_grid else i + 1, "errors": wrong.errors[i], "words": count}
+            for i, count in sorted(wrong.words.items())
+        ],
+        "confusions": [
+            {"said": said, "read": read, "times": times}
+            for (said, read), times in wrong.confusions.most_common(CONFUSIONS)
+        ],
+    }
 
 
 if __name__ == "__main__":

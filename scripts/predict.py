@@ -11,14 +11,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lipnet.decode import DECODERS
+from lipnet.decoders import DECODERS, DecoderOptions
 from lipnet.errors import LipnetError, one_line_errors
 from lipnet.files import write_atomically
 from lipnet.grid import VIDEO_SUFFIXES
 from lipnet.reader import LipReader, Transcript
+from lipnet.shipped import WEIGHTS
 
 EXAMPLES = """examples:
-  python scripts/predict.py clip.mpg --weights runs/a/best.safetensors
+  python scripts/predict.py clip.mpg
+  python scripts/predict.py clip.mpg --decoder grammar
   python scripts/predict.py videos/ --weights runs/a/best.safetensors --format json --out transcripts
 """
 
@@ -43,8 +45,10 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("videos", type=Path, nargs="+", help="video files, or folders of them")
-    parser.add_argument("--weights", type=Path, help="best.safetensors of a run")
-    parser.add_argument("--decoder", default="greedy", help=f"{' or '.join(DECODERS)} (default: greedy)")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of a run (default: the shipped ones)")
+    parser.add_argument("--decoder", default="greedy", help=f"{', '.join(DECODERS)} (default: greedy)")
+    parser.add_argument("--lm", type=Path, help="ARPA file for the decoder lm (default: GRID's sentences)")
+    parser.add_argument("--grammar", type=Path, help="slots or word list for grammar (default: GRID's slots)")
     parser.add_argument("--format", choices=FORMATS, default="txt", help="default: txt")
     parser.add_argument("--out", type=Path, help="write a file for each video there, rather than print")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
@@ -54,13 +58,12 @@ def parse_arguments() -> argparse.Namespace:
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
-    if args.weights is None:
-        raise LipnetError("no weights ship with this version: give --weights, a best.safetensors of a run")
     videos = find_videos(args.videos)
     (name, copies), *_ = Counter(videos.values()).most_common(1)
     if args.out is not None and copies > 1:
         raise LipnetError(f"several videos are called {name}: give each its own --out, or a folder with all")
-    reader = LipReader(args.weights, args.decoder, args.device)
+    options = DecoderOptions(args.lm, args.grammar)
+    reader = LipReader.load(args.weights, args.decoder, args.device, options)
     if len(videos) == 1:
         deliver(reader.read(next(iter(videos))), args, videos)
         return 0

@@ -167,10 +167,8 @@ def open_data(config: Config, corpus: PackedCorpus, pin: bool) -> Data:
 
 def open_mixed(config: Config, corpus: PackedCorpus) -> tuple[PackedCorpus, list[PackedClip]] | None:
     """The corpus that is mixed in, if there is one, and its clips."""
-    if not config.data.mix:
-        return None
     if not config.data.mix_root:
-        raise ConfigError("data.mix_root is not set: name the folder to mix in, or set data.mix=0")
+        return None
     mixed = PackedCorpus(config.data.mix_root)
     if mixed.crop != corpus.crop:
         raise ConfigError(f"{mixed.root}: cropped with other settings than {corpus.root}; preprocess anew")

@@ -17,7 +17,7 @@ from lipnet.config import AugmentConfig, ConfigError, TrainConfig
 from lipnet.data import IGNORE, Batch, ClipDataset, collate, eval_loader
 from lipnet.data import SampleKey as Key
 from lipnet.decode import GreedyDecoder
-from lipnet.engine import Learner, Step, evaluate, losses, train_one_epoch, warmup_then_cosine
+from lipnet.engine import Learner, Step, evaluate, frame_weights, losses, train_one_epoch, warmup_then_cosine
 from lipnet.errors import TrainingError
 from lipnet.hardware import Hardware, choose_hardware
 from lipnet.model import LipNet, Output
@@ -69,7 +69,7 @@ def test_ctc_is_the_clips_mean_of_the_path_sum_a_symbol() -> None:
 
 def test_a_clip_shorter_than_its_text_teaches_nothing() -> None:
     log_probs = random_log_probs(2, 4, 3).requires_grad_()
-    ctc, _ = losses(Output(log_probs, torch.tensor(lengths), []), label_batch([[1, 1, 2], [1]], [3, 4]))
+    ctc, _ = losses(Output(log_probs, torch.tensor([3, 4]), []), label_batch([[1, 1, 2], [1]], [3, 4]))
     assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[1].detach(), [1])) / 2, rel=1e-5)
     ctc.backward()
     assert log_probs.grad is not None
@@ -80,14 +80,29 @@ def test_cross_entropy_ignores_frames_without_a_known_word() -> None:
     heads = [torch.randn(2, 3, 5), torch.randn(2, 3, 5)]
     words = [[1, IGNORE, 4], [0, IGNORE, IGNORE]]
     batch = label_batch([[1], [1]], [3, 1], words)
-    _, loss = losses(Output(random_log_probs(2, 3, 3), heads), batch)
+    _, loss = losses(Output(random_log_probs(2, 3, 3), torch.tensor([3, 1]), heads), batch)
     known = [(0, 0, 1), (0, 2, 4), (1, 0, 0)]
     expected = [-head.log_softmax(-1)[i, t, word].item() for head in heads for i, t, word in known]
     assert loss.item() == pytest.approx(sum(expected) / 6, rel=1e-5)
 
 
+def test_a_word_counts_by_the_square_root_of_its_frames() -> None:
+    words = torch.tensor([[0, 7, 7, 7, 7, 3, 0, 0, 0], [IGNORE, 7, 7, 0, IGNORE, IGNORE, 3, 3, 3]])
+    third = 3**-0.5
+    expected = [[0.5] * 5 + [1] + [0.5] * 3, [0, 0.5**0.5, 0.5**0.5, 1, 0, 0, third, third, third]]
+    torch.testing.assert_close(frame_weights(words), torch.tensor(expected).flatten())
+
+
+def test_the_loss_reads_each_steps_clip_to_its_end() -> None:
+    """With two outputs a frame, a clip of two frames has four steps, enough for three characters."""
+    log_probs = random_log_probs(1, 6, 3)
+    batch = label_batch([[1, 2, 1]], [2])
+    ctc, _ = losses(Output(log_probs, torch.tensor([4]), []), batch)
+    assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[0, :4], [1, 2, 1])) / 3, rel=1e-5)
+
+
 def test_without_any_alignment_the_word_loss_is_zero() -> None:
-    output = Output(random_log_probs(1, 3, 3), [torch.randn(1, 3, 5)])
+    output = Output(random_log_probs(1, 3, 3), torch.tensor([3]), [torch.randn(1, 3, 5)])
     assert losses(output, label_batch([[1]], [3]))[1].item() == 0
 
 

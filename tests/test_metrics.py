@@ -2,7 +2,7 @@
 
 import pytest
 
-from lipnet.metrics import ErrorCounts
+from lipnet.metrics import ErrorCounts, WordErrors
 
 
 def count(*pairs):
@@ -62,3 +62,23 @@ def test_summary_line():
         "WER 13.3 % (3180/23916 words) CER 6.7 % (1234/18500 characters) 3986 clips, greedy"
     )
     assert ErrorCounts().summary("beam") == "WER 0.0 % (0/0 words) CER 0.0 % (0/0 characters) 0 clips, beam"
+
+
+def test_word_errors_by_place_and_confusion():
+    wrong = WordErrors()
+    wrong.add("bin blue at f two now", "bin blue at s two now")
+    wrong.add("bin blue at f two now", "bin blue at s two soon")
+    wrong.add("bin blue at f two now", "bin blue at two now")
+    wrong.add("bin blue at f two now", "bin red blue at f two now again")
+    wrong.add("lay", "")
+    assert wrong.words == {0: 5, 1: 4, 2: 4, 3: 4, 4: 4, 5: 4}
+    assert wrong.errors == {0: 1, 1: 1, 3: 3, 5: 2}
+    assert wrong.confusions.most_common(1) == [(("f", "s"), 2)]
+    assert wrong.confusions == {
+        ("f", "s"): 2,
+        ("now", "soon"): 1,
+        ("f", ""): 1,
+        ("", "red"): 1,
+        ("", "again"): 1,
+        ("lay", ""): 1,
+    }

@@ -166,13 +166,27 @@ def test_dropout_takes_whole_channels_in_training_only() -> None:
     torch.testing.assert_close(dropped, whole * 2 * ~gone[:, :, None, None, None])
 
 
-def test_word_heads_speak_in_training_only() -> None:
-    model = LipNet(tiny_model(word_heads=True))
+def test_word_heads() -> None:
+    model = LipNet(tiny_model(word_heads=True)).eval()
     frames, lengths = random_frames(2, 5, 16, 24), torch.tensor([5, 3])
-    logits = model.train()(frames, lengths).word_logits
-    assert [values.shape for values in logits] == [(2, 5, len(WORDS) + 1)] * 2
-    assert model.eval()(frames, lengths).word_logits == []
-    assert LipNet(tiny_model()).train()(frames, lengths).word_logits == []
+    output = model(frames, lengths)
+    assert [values.shape for values in output.word_logits] == [(2, 5, len(WORDS) + 1)] * 2
+    first, second = (values.log_softmax(-1) for values in output.word_logits)
+    torch.testing.assert_close(output.word_log_probs, (first + second) / 2)
+    without = LipNet(tiny_model())(frames, lengths)
+    assert without.word_logits == [] and without.word_log_probs is None
+
+
+def test_several_outputs_a_frame() -> None:
+    """Each frame's features make its own steps, in order; the linear layer's first rows the first ones."""
+    model = LipNet(tiny_model(outputs_per_frame=3)).eval()
+    heard: list[Tensor] = []
+    model.output.register_forward_hook(lambda _, inputs, output: heard.append(output))
+    output = model(random_frames(2, 5, 16, 24), torch.tensor([5, 3]))
+    assert output.log_probs.shape == (2, 15, 28) and output.lengths.tolist() == [15, 9]
+    for step in range(15):
+        expected = heard[0][:, step // 3, 28 * (step % 3) : 28 * (step % 3 + 1)].log_softmax(-1)
+        torch.testing.assert_close(output.log_probs[:, step], expected)
 
 
 def test_each_word_head_reads_its_own_layer() -> None:

@@ -164,6 +164,46 @@ def test_a_config_that_no_longer_fits_the_weights_is_named(
     assert f"{tmp_path / 'run'}/config.yaml: the saved weights have other sizes" in result.err
 
 
+def test_a_run_begins_with_weights(straight: Path, train: Train, tmp_path: Path) -> None:
+    """At learning rate 0 they are what is kept, and their sizes need not be given."""
+    weights = straight / "best.safetensors"
+    still = ("train.lr=0", "train.weight_decay=0", "train.ema=0", "train.epochs=1", f"init={weights}")
+    result = train(tmp_path / "run", *still)
+    assert result.code == 0, result.err
+    assert f"begins with {weights}\n" in result.out
+    (model, said), (begun, _) = load_weights(tmp_path / "run" / "last.safetensors"), load_weights(weights)
+    for name, parameter in begun.named_parameters():
+        assert torch.equal(model.state_dict()[name], parameter)
+    assert said.info["init"] == str(weights)
+
+
+def test_what_does_not_fit_begins_anew_and_is_named(straight: Path, train: Train, tmp_path: Path) -> None:
+    weights = straight / "best.safetensors"
+    result = train(tmp_path / "run", f"init={weights}", "model.outputs_per_frame=2", "train.epochs=1")
+    assert f"begins with {weights}; begins anew: output.weight, output.bias\n" in result.out
+
+
+def test_the_model_is_that_of_the_weights(straight: Path, packed_corpus: Path, tmp_path: Path) -> None:
+    settings = (f"data.root={packed_corpus}", "data.dev_splits=[dev]", "train.epochs=1", "run.device=cpu")
+    run = tmp_path / "run"
+    result = run_script("train", f"init={straight / 'best.safetensors'}", f"run.dir={run}", *settings)
+    assert result.code == 0, result.err
+    assert (
+        load_weights(run / "last.safetensors")[1].model
+        == load_weights(straight / "last.safetensors")[1].model
+    )
+
+
+def test_a_corpus_is_mixed_in(train: Train, packed_corpus: Path, tmp_path: Path) -> None:
+    result = train(tmp_path / "run", f"data.mix_root={packed_corpus}", "data.mix=0.5", "train.epochs=1")
+    assert result.code == 0, result.err
+    assert "7 training clips, 10 to mix in" in result.out
+    (line,) = log_of(tmp_path / "run")
+    assert line["step"] == 4  # 7 and 3 or 4 clips, three a batch
+    info = load_weights(tmp_path / "run" / "last.safetensors")[1].info
+    assert (info["train_clips"], info["mixed_in_clips"]) == (7, 10)
+
+
 def test_a_run_that_is_there_is_left_alone(straight: Path, train: Train) -> None:
     before = contents(straight)
     result = train(straight)
@@ -231,7 +271,8 @@ def test_what_tensorboard_shows(straight: Path) -> None:
     table = events.Tensors("dev/predictions/text_summary")[-1].tensor_proto.string_val[0].decode()
     assert "| s2/bbwg6s | bin blue with g six soon |" in table
     image = events.Images("crops")[0]
-    assert (image.height, image.width) == (CROP.height, 15 * CROP.width)  # every fifth of 75 frames
+    assert image.height == CROP.height
+    assert image.width in (14 * CROP.width, 15 * CROP.width, 16 * CROP.width)  # every fifth of about 75
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_clips(train: Train, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -176,3 +177,64 @@ def test_clips_of_any_length_train_and_evaluate(packed_corpus: Path) -> None:
     data = dataset(packed_corpus, augment=None)
     evaluation = evaluate(model, eval_loader(data, 10), GreedyDecoder(LETTERS), hardware)
     assert evaluation.counts.sentences == 10 and evaluation.counts.words == 60
+
+
+# Shares of speakers and of a corpus that is mixed in
+
+
+def two_corpora(root: Path) -> ClipDataset:
+    """Twelve clips of s1 and three of s2; mixed in, four of another s1."""
+    ids = [f"bb{preposition}{letter}{digit}n" for preposition in "abi" for letter in "fm" for digit in "12"]
+    pack(root / "main", [make_clip("s1", i) for i in ids], [75] * 12)
+    pack(root / "main", [make_clip("s2", f"lg{i[2:]}") for i in ids[:3]], [75] * 3)
+    pack(root / "mixed", [make_clip("s1", f"pr{i[2:]}") for i in ids[:4]], [75] * 4)
+    main, mixed = PackedCorpus(root / "main"), PackedCorpus(root / "mixed")
+    return ClipDataset(
+        main, main.split("all"), LETTERS, replace(OFF, splice=1.0), 0, (mixed, mixed.split("all"))
+    )
+
+
+def shares(sampler: EpochSampler, epochs: int) -> tuple[Counter[str], set[int]]:
+    """How often each speaker comes an epoch, and the epochs' sizes. The mixed-in speaker is called m."""
+    data, seen, sizes = sampler.dataset, Counter[str](), set()
+    for epoch in range(epochs):
+        keys = [key for batch in epoch_of(sampler, epoch) for key in batch]
+        assert len(set(keys)) == len(keys)  # a clip that comes twice is changed in two ways
+        seen.update("m" if key.clip >= data.main else data.clips[key.clip].speaker for key in keys)
+        sizes.add(len(keys))
+    return Counter({speaker: count / epochs for speaker, count in seen.items()}), sizes
+
+
+@pytest.mark.parametrize(
+    ("balance", "mix", "expected"),
+    [
+        (1.0, 0.0, {"s1": 12, "s2": 3}),
+        (0.0, 0.0, {"s1": 7.5, "s2": 7.5}),
+        (0.5, 0.0, {"s1": 10, "s2": 5}),
+        (1.0, 1.0, {"s1": 12, "s2": 3, "m": 15}),
+        (1.0, 0.1, {"s1": 12, "s2": 3, "m": 1.5}),
+    ],
+)
+def test_shares_of_speakers(balance: float, mix: float, expected: dict[str, float], tmp_path: Path) -> None:
+    seen, sizes = shares(EpochSampler(two_corpora(tmp_path), 4, balance, mix), epochs=200)
+    assert seen == pytest.approx(expected, abs=0.25)
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_mixed_in_clips_are_spliced_among_themselves(tmp_path: Path) -> None:
+    """Two corpora may use one name for two people."""
+    data = two_corpora(tmp_path)
+    commands = {index: set[str]() for index in range(len(data))}
+    for index, epoch in product(range(len(data)), range(20)):
+        sample = data[SampleKey(index, epoch)]
+        commands[index].add(sample.sentence.split()[0])
+        folder = Path(str(getattr(sample.array, "filename", ""))).parent.name
+        assert folder == ("mixed" if index >= data.main else "main")
+    assert all(commands[index] == {"place"} for index in range(data.main, len(data)))
+    assert all(commands[index] == {"bin"} for index in range(12))
+
+
+def test_copies_of_a_clip_in_one_epoch_differ(tmp_path: Path) -> None:
+    data = two_corpora(tmp_path)
+    spliced = {tuple(data[SampleKey(0, 0, copy=copy)].indices.tolist()) for copy in range(5)}
+    assert len(spliced) == 5

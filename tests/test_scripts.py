@@ -26,6 +26,8 @@ from tiny import (
 )
 
 from lipnet.checkpoint import Checkpoint, load_weights, save_weights
+from lipnet.decoders import DECODERS
+from lipnet.engine import decode
 from lipnet.grid import sentence_of
 from lipnet.model import LipNet
 from lipnet.packed import PackedCorpus
@@ -131,7 +133,7 @@ def test_the_packed_corpus_is_the_drawn_one(drawn: Path, packed: Path) -> None:
     assert {len(corpus.split(name)) for name in ("train", "dev_seen", "dev_unseen", "unseen_test")} == {2, 4}
 
 
-@pytest.mark.parametrize("decoder", ["greedy", "beam"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_evaluating_a_trained_run(decoder: str, packed: Path, trained: Path, tmp_path: Path) -> None:
     split = packed / "splits" / "dev_unseen.txt"
     start = shell if decoder == "greedy" else run_script
@@ -171,7 +173,7 @@ def test_predicting_from_the_shell(drawn: Path, trained: Path) -> None:
     assert (said["video"], said["frames"], said["fps"], said["decoder"]) == (str(video), 75, 25, "greedy")
 
 
-@pytest.mark.parametrize("decoder", ["greedy", "beam"])
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_predicting_equals_evaluating(
     decoder: str, drawn: Path, packed: Path, weights: Path, tmp_path: Path
 ) -> None:
@@ -203,11 +205,11 @@ def test_predicting_equals_evaluating(
 
 
 def test_a_reader_sees_the_crops_that_were_packed(drawn: Path, packed: Path, weights: Path) -> None:
-    corpus, reader = PackedCorpus(packed), LipReader(weights)
+    corpus, reader = PackedCorpus(packed), LipReader.load(weights)
     clip = corpus.split("dev_unseen")[0]
     crops = corpus.array(clip.speaker)[clip.start : clip.start + clip.frames]
     said = reader.read(drawn / f"{clip.name}.mp4")
-    best = reader.decoder(reader.log_probs(np.array(crops))[None], torch.tensor([75]))[0][0]
+    best = decode(reader.decoder, reader.output(np.array(crops)))[0][0]
     assert said.text == best.text != ""
 
 
@@ -280,13 +282,16 @@ def test_transcripts_never_overwrite_each_other(drawn: Path, weights: Path, tmp_
 
 def test_predicting_with_bad_settings(drawn: Path, weights: Path, text_file: Path, tmp_path: Path) -> None:
     video = min(drawn.glob("s3/*.mp4"))
-    assert_one_line(run_script("predict", video), "give --weights")
     assert_one_line(
         run_script("predict", video, "--weights", tmp_path / "w"), tmp_path / "w", "no such weights"
     )
     assert_one_line(run_script("predict", video, "--weights", text_file), text_file, "not lipnet weights")
     assert_one_line(run_script("predict", video, "--weights", weights, "--decoder", "best"), "'best'", "beam")
     assert_one_line(run_script("predict", video, "--weights", weights, "--device", "tpu"), "'tpu'", "use cpu")
+    for option in ("lm", "grammar"):
+        given = (video, "--weights", weights, f"--{option}", tmp_path / "none")
+        assert_one_line(run_script("predict", *given), f"add --decoder {option}")
+        assert_one_line(run_script("predict", *given, "--decoder", option), tmp_path / "none")
 
 
 def test_evaluating_bad_input(weights: Path, packed_corpus: Path, text_file: Path, tmp_path: Path) -> None:
@@ -328,6 +333,8 @@ def test_training_on_bad_input(packed_corpus: Path, tmp_path: Path) -> None:
     assert_one_line(train(f"data.root={tmp_path}"), tmp_path, "no packed crops")
     assert_one_line(train("run.device=tpu"), "'tpu'")
     assert_one_line(train("run.dir=''"), "run.dir is not set")
+    assert_one_line(train(f"init={tmp_path / 'w'}"), tmp_path / "w", "no such weights")
+    assert_one_line(train(f"data.mix_root={tmp_path}"), tmp_path, "no packed crops")
     assert_one_line(
         run_script("train", "--config", tmp_path / "c.yaml"), tmp_path / "c.yaml", "no such config"
     )

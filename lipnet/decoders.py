@@ -1,0 +1,66 @@
+"""All decoders by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lipnet.beam import BeamDecoder
+from lipnet.decode import DecodeError, Decoder, GreedyDecoder
+from lipnet.grammar import GRID_SLOTS, SlotDecoder, read_grammar
+from lipnet.languages import WordList, language_of
+from lipnet.ngram import load_arpa
+from lipnet.shipped import LANGUAGE_MODEL
+from lipnet.text import Alphabet
+
+
+@dataclass(frozen=True)
+class DecoderOptions:
+    """What some decoders can be told."""
+
+    lm: Path | None = None  # ARPA file of a character or word model; None: the shipped one
+    grammar: Path | None = None  # slots or a word list; None: GRID's slots
+    n_best: int = 1  # hypotheses a clip, at most; greedy has one
+
+
+def _greedy(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
+    return GreedyDecoder(alphabet)
+
+
+def _beam(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
+    return BeamDecoder(alphabet, n_best=options.n_best)
+
+
+def _lm(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
+    language = language_of(load_arpa(options.lm or LANGUAGE_MODEL), alphabet)
+    return BeamDecoder(alphabet, n_best=options.n_best, language=language)
+
+
+def _grammar(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
+    grammar = read_grammar(options.grammar, alphabet) if options.grammar else GRID_SLOTS
+    if isinstance(grammar, frozenset):
+        return BeamDecoder(alphabet, n_best=options.n_best, language=WordList(alphabet, grammar))
+    return SlotDecoder(alphabet, grammar, options.n_best)
+
+
+DECODERS: dict[str, Callable[[Alphabet, DecoderOptions], Decoder]] = {
+    "greedy": _greedy,
+    "beam": _beam,
+    "lm": _lm,
+    "grammar": _grammar,
+}
+
+
+def make_decoder(name: str, alphabet: Alphabet, options: DecoderOptions | None = None) -> Decoder:
+    """The decoder called ``name``, one of ``DECODERS``.
+
+    Raises DecodeError on an unknown name or grammar file, NGramError on a language model's file.
+    """
+    if name not in DECODERS:
+        raise DecodeError(f"unknown decoder {name!r}: choose one of {', '.join(DECODERS)}")
+    options = options or DecoderOptions()
+    for option in ("lm", "grammar"):  # each is called like its decoder
+        if getattr(options, option) is not None and name != option:
+            raise DecodeError(f"--{option} is for the decoder {option}, not {name}: add --decoder {option}")
+    return DECODERS[name](alphabet, options)

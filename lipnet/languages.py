@@ -1,0 +1,156 @@
+"""What guides a beam search: n-gram models of characters or words, and lists of allowed words."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from lipnet.beam import Language
+from lipnet.decode import Floats, Integers
+from lipnet.ngram import NGram, is_character_model
+from lipnet.text import Alphabet
+
+START, END = "<s>", "</s>"
+# How much of a language model's log-probability counts beside CTC's, and what each further token is worth
+# (it pays for the model's preference of short texts). Chosen on GRID's two dev lists.
+CHARACTER_WEIGHT, CHARACTER_BONUS = 0.8, 0.6
+WORD_WEIGHT, WORD_BONUS = 0.8, 1.0
+MAX_STATES = 200_000  # that are remembered; 28 symbols take 90 MB
+FORBIDDEN = -np.inf
+UNKNOWN = -1
+
+Key = TypeVar("Key")
+
+
+class _Automaton(ABC, Generic[Key]):
+    """States that are worked out when they are first met: a state is a number for a key."""
+
+    def __init__(self, alphabet: Alphabet, start: Key) -> None:
+        self.symbols = alphabet.symbols
+        self._start = start
+        self._forget()
+
+    @abstractmethod
+    def _weights(self, key: Key) -> Sequence[float]:
+        """Of appending each symbol of the alphabet, and, last, of ending."""
+
+    @abstractmethod
+    def _after(self, key: Key, symbol: str) -> Key:
+        """The key that an allowed symbol leads to."""
+
+    def appending(self, states: Integers) -> Floats:
+        return self._table[states, :-1]
+
+    def ending(self, states: Integers) -> Floats:
+        return self._table[states, -1]
+
+    def following(self, states: Integers, symbols: Integers) -> Integers:
+        for i in np.flatnonzero(self._next[states, symbols] == UNKNOWN):
+            state, symbol = int(states[i]), int(symbols[i])
+            if self._next[state, symbol] == UNKNOWN:
+                reached = self._number(self._after(self._keys[state], self.symbols[symbol - 1]))
+                self._next[state, symbol] = reached
+        return self._next[states, symbols]
+
+    def begin(self) -> None:
+        """Called before each clip: what earlier ones have met must not fill the memory."""
+        if len(self._keys) > MAX_STATES:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._keys: list[Key] = []
+        self._numbers: dict[Key, int] = {}
+        columns = len(self.symbols) + 1  # the blank's, which nothing reads, and the symbols'
+        self._table = np.zeros((1024, columns + 1))
+        self._next = np.full((1024, columns), UNKNOWN, dtype=np.int64)
+        self._number(self._start)
+
+    def _number(self, key: Key) -> int:
+        if key not in self._numbers:
+            number = self._numbers[key] = len(self._keys)
+            self._keys.append(key)
+            if number == len(self._table):
+                self._table = np.concatenate([self._table, np.zeros_like(self._table)])
+                self._next = np.concatenate([self._next, np.full_like(self._next, UNKNOWN)])
+            self._table[number, 1:] = self._weights(key)
+        return self._numbers[key]
+
+
+class CharacterModel(_Automaton[tuple[str, ...]]):
+    """A character n-gram model; a state is the context that still matters."""
+
+    def __init__(
+        self,
+        alphabet: Alphabet,
+        model: NGram,
+        weight: float = CHARACTER_WEIGHT,
+        bonus: float = CHARACTER_BONUS,
+    ) -> None:
+        self.model, self.weight, self.bonus = model, weight, bonus
+        super().__init__(alphabet, (START,))
+
+    def _weights(self, key: tuple[str, ...]) -> list[float]:
+        appending = [self.weight * self.model.log_prob(key, symbol) + self.bonus for symbol in self.symbols]
+        return [*appending, self.weight * self.model.log_prob(key, END)]
+
+    def _after(self, key: tuple[str, ...], symbol: str) -> tuple[str, ...]:
+        return self.model.context((*key, symbol))
+
+
+class WordModel(_Automaton[tuple[tuple[str, ...], str]]):
+    """A word n-gram model, asked when a word ends; a state is the context and the word so far."""
+
+    def __init__(
+        self, alphabet: Alphabet, model: NGram, weight: float = WORD_WEIGHT, bonus: float = WORD_BONUS
+    ) -> None:
+        self.model, self.weight, self.bonus = model, weight, bonus
+        super().__init__(alphabet, ((START,), ""))
+
+    def _weights(self, key: tuple[tuple[str, ...], str]) -> list[float]:
+        context, word = key
+        if not word:
+            end = self.weight * self.model.log_prob(context, END) if context == (START,) else FORBIDDEN
+            return [*(FORBIDDEN if symbol == " " else 0.0 for symbol in self.symbols), end]
+        said = self.weight * self.model.log_prob(context, word) + self.bonus
+        end = said + self.weight * self.model.log_prob(self.model.context((*context, word)), END)
+        return [*(said if symbol == " " else 0.0 for symbol in self.symbols), end]
+
+    def _after(self, key: tuple[tuple[str, ...], str], symbol: str) -> tuple[tuple[str, ...], str]:
+        context, word = key
+        return (self.model.context((*context, word)), "") if symbol == " " else (context, word + symbol)
+
+
+class WordList(_Automaton[str]):
+    """Any sequence of the given words and nothing else; a state is the word so far."""
+
+    def __init__(self, alphabet: Alphabet, words: Iterable[str]) -> None:
+        """Raises TextError where the alphabet lacks a word's character."""
+        self.words = frozenset(words)
+        for word in self.words:
+            alphabet.encode(word)
+        self.beginnings = {word[:length] for word in self.words for length in range(len(word) + 1)}
+        super().__init__(alphabet, "")
+
+    def _weights(self, key: str) -> list[float]:
+        return [
+            *(
+                self._allowed(key in self.words if s == " " else key + s in self.beginnings)
+                for s in self.symbols
+            ),
+            self._allowed(key in self.words),
+        ]
+
+    def _after(self, key: str, symbol: str) -> str:
+        return "" if symbol == " " else key + symbol
+
+    @staticmethod
+    def _allowed(yes: bool) -> float:
+        return 0.0 if yes else FORBIDDEN
+
+
+def language_of(model: NGram, alphabet: Alphabet) -> Language:
+    """A character model or a word model, whichever the n-grams are of."""
+    return CharacterModel(alphabet, model) if is_character_model(model) else WordModel(alphabet, model)

@@ -1,0 +1,61 @@
+"""Estimate a character language model from the sentences of packed crops."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from lipnet.errors import one_line_errors
+from lipnet.ngram import estimate, perplexity, save_arpa
+from lipnet.packed import PackedCorpus
+from lipnet.text import LETTERS, Alphabet
+
+EXAMPLES = """examples:
+  of the sentences that a network was trained on:
+    python scripts/build_lm.py --data data/grid --split train --out runs/a/grid.arpa
+
+  of three characters, gzipped, for another alphabet:
+    python scripts/build_lm.py --data data/digits --split train --order 3 --alphabet 0123456789 \\
+        --out digits.arpa.gz
+
+Take a list that is trained on: a model of the test sentences would give them away.
+"""
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
+    parser.add_argument("--split", required=True, help="list file, name of a list in DATA/splits, or all")
+    parser.add_argument("--order", type=int, default=5, help="characters of an n-gram (default: %(default)s)")
+    parser.add_argument(
+        "--alphabet", default=LETTERS.symbols, help="characters of the network (default: space and a to z)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="ARPA file, gzipped where it ends in .gz")
+    return parser.parse_args()
+
+
+@one_line_errors
+def main() -> int:
+    args = parse_arguments()
+    alphabet = Alphabet(args.alphabet)
+    sentences = [clip.sentence for clip in PackedCorpus(args.data).split(args.split)]
+    for sentence in sentences:
+        alphabet.encode(sentence)  # a character that the network cannot write is reported here
+    model = estimate(sentences, args.order, alphabet.symbols)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_arpa(model, args.out)
+    sizes = Counter(map(len, model.probabilities))
+    counts = ", ".join(f"{sizes[length]} {length}-grams" for length in range(1, args.order + 1))
+    print(
+        f"{args.out}: {len(sentences)} sentences, {counts}, "
+        f"perplexity {perplexity(model, sentences):.3f} a character"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
