@@ -12,8 +12,7 @@ import torch
 
 from lipnet.checkpoint import Checkpoint, load_weights
 from lipnet.decode import Hypothesis, word_spans
-from lipnet.decoders import DecoderOptions, make_decoder
-from lipnet.engine import decode
+from lipnet.decoders import DecoderOptions, decode, make_decoder
 from lipnet.grid import FRAME_RATE
 from lipnet.hardware import Hardware, choose_hardware
 from lipnet.model import LipNet, Output

@@ -26,8 +26,7 @@ from tiny import (
 )
 
 from lipnet.checkpoint import Checkpoint, load_weights, save_weights
-from lipnet.decoders import DECODERS
-from lipnet.engine import decode
+from lipnet.decoders import DECODERS, decode
 from lipnet.grid import sentence_of
 from lipnet.model import LipNet
 from lipnet.packed import PackedCorpus
