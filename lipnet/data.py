@@ -146,8 +146,9 @@ class ClipDataset(Dataset[Sample]):
         """A GRID clip in pieces: the silence before, the units of SPLICE_UNITS, the silence after."""
         clip = self.clips[index]
         spans = [_span(word.start, word.end, clip.frames) for word in clip.words]
-        starts = [spans[unit[0]][0] for unit in SPLICE_UNITS]
-        room = np.diff(starts, prepend=0) // 2  # a short word must not lose more than half of itself
+        starts = np.array([spans[unit[0]][0] for unit in SPLICE_UNITS])
+        words_before = np.array([0, *(spans[unit[-1]][0] for unit in SPLICE_UNITS[:-1])])
+        room = (starts - words_before) // 2  # a short word must not lose more than half of itself
         cuts = [0, *(starts - np.minimum(SPLICE_LEAD, room)), spans[-1][1], clip.frames]
         texts = ["", *(" ".join(clip.words[i].text for i in unit) for unit in SPLICE_UNITS), ""]
         words = self._words[index]

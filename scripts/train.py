@@ -178,11 +178,7 @@ def open_mixed(config: Config, corpus: PackedCorpus) -> tuple[PackedCorpus, list
 def announce(run: RunFolder, model: LipNet, data: Data, hardware: Hardware) -> None:
     """One line on what is about to be trained."""
     parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    mixed = (
-        f", {len(data.train_set) - data.train_set.main} to mix in"
-        if len(data.train_set) > data.train_set.main
-        else ""
-    )
+    mixed = len(data.train_set) - data.train_set.main
     print(f"{run.path}: {parameters:.2f} M parameters on {hardware}, {run.epoch} epochs done")
     clips = f"{data.train_set.main} training clips, {mixed} to mix in"
     print(f"{clips}; evaluated on {', '.join(data.dev) or 'nothing'}")
