@@ -118,26 +118,31 @@ def make_ema(model: LipNet, decay: float) -> AveragedModel:
     return ema
 
 
-def losses(output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
-    """CTC loss a symbol, and the word heads' cross-entropy over the frames whose word is known."""
+def ctc_loss(output: Output, batch: Batch) -> Tensor:
+    """CTC loss a symbol, the mean of the clips' own means."""
     device = output.log_probs.device
-    ctc = F.ctc_loss(
-        output.log_probs.transpose(0, 1),  # (B, T, V) -> (T, B, V)
+    return F.ctc_loss(
+        output.log_probs.transpose(0, 1),  # (B, S, V) -> (S, B, V)
         batch.targets.to(device),
         output.lengths.to(device),
         batch.target_lengths.to(device),
         blank=BLANK,
         zero_infinity=True,  # a clip shorter than its text teaches nothing, rather than stopping the run
     )
+
+
+def word_loss(output: Output, batch: Batch) -> Tensor:
+    """The word heads' cross-entropy over the frames whose word is known; 0 where there is none."""
+    device = output.log_probs.device
     if not output.word_logits or not bool((batch.words != IGNORE).any()):
-        return ctc, ctc.new_zeros(())
+        return torch.zeros((), device=device)
     weights = frame_weights(batch.words).to(device)
     words = batch.words.to(device).flatten()
     heads = [
         weights @ F.cross_entropy(logits.flatten(0, 1), words, ignore_index=IGNORE, reduction="none")
         for logits in output.word_logits
     ]
-    return ctc, torch.stack(heads).mean() / weights.sum()
+    return torch.stack(heads).mean() / weights.sum()
 
 
 def frame_weights(words: Tensor) -> Tensor:
@@ -170,7 +175,7 @@ def train_one_epoch(
         optimizer.zero_grad(set_to_none=True)
         with hardware.autocast():
             output = model(frames, batch.lengths)
-        ctc, words = losses(output, batch)
+        ctc, words = ctc_loss(output, batch), word_loss(output, batch)
         loss = ctc + config.word_loss * words
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf)
@@ -198,7 +203,7 @@ def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, hardware
     for batch in batches:
         with hardware.autocast():
             output = model(batch.frames.to(hardware.device, non_blocking=True), batch.lengths)
-        loss += losses(output, batch)[0].item() * len(batch.names)
+        loss += ctc_loss(output, batch).item() * len(batch.names)
         hypotheses = [best[0] for best in decode(decoder, output)]
         for target, hypothesis in zip(batch.sentences, hypotheses, strict=True):
             result.counts.add(target, hypothesis.text)

@@ -19,34 +19,35 @@ from torch import Tensor
 
 from lipnet.decode import DecodeError, Floats, Hypothesis, align
 from lipnet.grid import GRAMMAR, WORDS
-from lipnet.text import BLANK, Alphabet, normalize
+from lipnet.text import BLANK, Alphabet, TextError, normalize
 
 Slots = Sequence[Sequence[str]]
 
 GRID_SLOTS: Slots = tuple(tuple(slot.words.values()) for slot in GRAMMAR)
 MAX_SENTENCES = 5_000_000  # so many scores take 40 MB
-WORD_WEIGHT = 1.0  # of the word heads' log-probability beside that of CTC; chosen on GRID's two dev lists
+MAX_HALVES = 50_000  # first and second halves; their probabilities in each step of a clip take 120 MB
+HEADS_WEIGHT = 1.0  # of the word heads' log-probability beside that of CTC; chosen on GRID's two dev lists
 
 
 class SlotDecoder:
     """The best sentences of a slot grammar.
 
-    The score is CTC's log-probability of the sentence; with the word heads' evidence, plus ``WORD_WEIGHT``
+    The score is CTC's log-probability of the sentence; with the word heads' evidence, plus ``HEADS_WEIGHT``
     times that of its words, as far as the heads know all words of the grammar. Both are sums over all
     alignments. A character's step comes from the best CTC alignment.
     """
 
     def __init__(self, alphabet: Alphabet, slots: Slots = GRID_SLOTS, n_best: int = 1) -> None:
         """Raises DecodeError on a grammar of too many sentences, TextError on one that cannot be spelled."""
-        if math.prod(map(len, slots)) > MAX_SENTENCES:
+        sizes = list(map(len, slots))
+        cut = min(range(len(slots)), key=lambda k: math.prod(sizes[:k]) + math.prod(sizes[k:]))
+        halves = math.prod(sizes[:cut]) + math.prod(sizes[cut:])
+        if math.prod(sizes) > MAX_SENTENCES or halves > MAX_HALVES:
             raise DecodeError(
-                f"the grammar has {math.prod(map(len, slots)):,} sentences, more than {MAX_SENTENCES:,}: "
+                f"the grammar has {math.prod(sizes):,} sentences, too many to score each: "
                 "give a plain list of its words instead"
             )
         self.alphabet, self.n_best = alphabet, n_best
-        cut = min(
-            range(len(slots)), key=lambda k: math.prod(map(len, slots[:k])) + math.prod(map(len, slots[k:]))
-        )
         firsts, seconds = list(product(*slots[:cut])), list(product(*slots[cut:]))
         self.firsts = [" ".join(words) + " " * bool(words) for words in firsts]
         self.seconds = [" ".join(words) for words in seconds]
@@ -63,30 +64,43 @@ class SlotDecoder:
     def __call__(
         self, log_probs: Tensor, lengths: Tensor, word_log_probs: Tensor | None = None
     ) -> list[list[Hypothesis]]:
-        clips = []
-        rate = 1 if word_log_probs is None else log_probs.shape[1] // word_log_probs.shape[1]
-        for i, length in enumerate(lengths.tolist()):
-            words = None if word_log_probs is None else word_log_probs[i, : length // rate].double().numpy()
-            clips.append(self._decode(log_probs[i, :length].double().numpy(), words))
-        return clips
+        steps = log_probs.double().cpu().numpy()
+        if word_log_probs is None:
+            return [self._decode(clip[:n]) for clip, n in zip(steps, lengths.tolist(), strict=True)]
+        frames = word_log_probs.double().cpu().numpy()
+        rate = steps.shape[1] // max(frames.shape[1], 1)
+        return [
+            self._decode(clip[:n], words[: n // rate])
+            for clip, words, n in zip(steps, frames, lengths.tolist(), strict=True)
+        ]
 
-    def _decode(self, log_probs: Floats, word_log_probs: Floats | None) -> list[Hypothesis]:
+    def _decode(self, log_probs: Floats, word_log_probs: Floats | None = None) -> list[Hypothesis]:
         scores = self.scores(log_probs, word_log_probs).ravel()
-        best = np.argsort(-scores)[: self.n_best]
-        return [self._hypothesis(index, scores[index], log_probs) for index in best]
-
-    def _hypothesis(self, index: int, score: float, log_probs: Floats) -> Hypothesis:
-        first, second = divmod(int(index), len(self.seconds))
-        text = self.firsts[first] + self.seconds[second]
-        if score == -np.inf:
-            return Hypothesis("", score, [])
-        return Hypothesis(text, float(score), align(log_probs, self.alphabet.encode(text)))
+        hypotheses: dict[str, Hypothesis] = {}  # by text, which phrases may spell in two ways
+        for index in np.argsort(-scores):
+            if len(hypotheses) == self.n_best or scores[index] == -np.inf:
+                break
+            first, second = divmod(int(index), len(self.seconds))
+            text = self.firsts[first] + self.seconds[second]
+            if text not in hypotheses:
+                steps = align(log_probs, self.alphabet.encode(text))
+                hypotheses[text] = Hypothesis(text, float(scores[index]), steps)
+        return list(hypotheses.values()) or [Hypothesis("", -math.inf, [])]
 
     def scores(self, log_probs: Floats, word_log_probs: Floats | None = None) -> Floats:
-        """Scores of all sentences: (first halves, second halves), natural logarithms."""
-        scores = self.spelling.log_probabilities(np.exp(log_probs))
+        """Scores of all sentences, natural logarithms.
+
+        Args:
+            log_probs: (S, V) of the characters.
+            word_log_probs: (T, K) of the word heads.
+
+        Returns:
+            (first halves, second halves), in the order of ``firsts`` and ``seconds``; -inf for a sentence
+            that the clip is too short for, or that is e**745 times less probable than the best one.
+        """
+        scores = self.spelling.log_probabilities(log_probs)
         if self.words is not None and word_log_probs is not None:
-            scores = scores + WORD_WEIGHT * self.words.log_probabilities(np.exp(word_log_probs))
+            scores = scores + HEADS_WEIGHT * self.words.log_probabilities(word_log_probs)
         return scores
 
 
@@ -103,11 +117,21 @@ def read_grammar(path: Path, alphabet: Alphabet) -> Slots | frozenset[str]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DecodeError(f"{path}: no grammar can be read ({' '.join(str(error).split())})") from error
     slots = list(content.values()) if isinstance(content, dict) else content
-    if slots and isinstance(slots, list) and all(map(_is_slot, slots)):
-        return [list(dict.fromkeys(normalize(word, alphabet) for word in slot)) for slot in slots]
-    if _is_slot(content):
-        return frozenset(normalize(word, alphabet) for word in content)
+    try:
+        if slots and isinstance(slots, list) and all(map(_is_slot, slots)):
+            return [list(dict.fromkeys(_word(word, alphabet) for word in slot)) for slot in slots]
+        if _is_slot(content):
+            return frozenset(part for word in content for part in _word(word, alphabet).split())
+    except TextError as error:
+        raise DecodeError(f"{path}: {error}") from error
     raise DecodeError(f"{path}: no grammar; list the words of each slot, or simply words")
+
+
+def _word(word: str, alphabet: Alphabet) -> str:
+    normalized = normalize(word, alphabet)
+    if not normalized:
+        raise TextError(f"{word!r} is no word: take it out, or spell it")
+    return normalized
 
 
 def _is_slot(content: object) -> bool:
@@ -125,19 +149,27 @@ class _Halves:
         self.backward = _Tree((second[::-1] for second in seconds), joins_repeats)
 
     def log_probabilities(self, frames: Floats) -> Floats:
-        """(first halves, second halves), of ``frames`` (T, labels): the sum over all alignments."""
+        """(first halves, second halves), of ``frames`` (T, labels), all natural logarithms."""
+        impossible = np.full((len(self.forward.leaves), len(self.backward.leaves)), -np.inf)
         if not len(frames):
-            return np.full((len(self.forward.leaves), len(self.backward.leaves)), -np.inf)
-        back_label, back_blank, back_scale = self.backward.probabilities(frames[::-1])
+            return impossible
+        back_label, back_blank = self.backward.log_probabilities(frames[::-1])
+        second = np.logaddexp(back_label, back_blank)[:, ::-1]  # from a frame to the end
         if not self.forward.depth:  # the one first half is the empty one
-            return _log(back_label[:, -1] + back_blank[:, -1])[None] + back_scale[-1]
-        label, _, scale = self.forward.probabilities(frames)
-        # A first half ends in frame t with its last label, and the second half has the frames after it.
-        after = (back_label + back_blank)[:, ::-1][:, 1:]  # (seconds, T - 1)
-        weights = scale[:-1] + back_scale[::-1][1:]
-        largest = weights.max(initial=-np.inf)
-        joint = (label[:, :-1] * np.exp(weights - largest)) @ after.T
-        return _log(joint) + largest
+            return second[None, :, 0]
+        first, _ = self.forward.log_probabilities(frames)
+        # A first half ends in frame t with its last label, and the second half has the frames after it. Their
+        # products are summed as products of matrices, scaled by what is most probable in each frame.
+        first, second = first[:, :-1], second[:, 1:]
+        tops = first.max(axis=0, initial=-np.inf), second.max(axis=0, initial=-np.inf)
+        scales = tops[0] + tops[1]
+        cuts = np.flatnonzero(scales > -np.inf)  # the frames t that are possible at all
+        if not len(cuts):
+            return impossible
+        weights = np.exp(scales[cuts] - scales.max())
+        joint = np.exp(first[:, cuts] - tops[0][cuts]) * weights @ np.exp(second[:, cuts] - tops[1][cuts]).T
+        with np.errstate(divide="ignore"):
+            return np.log(joint) + scales.max()
 
 
 class _Tree:
@@ -157,36 +189,24 @@ class _Tree:
                 node = children[node, label]
             leaves.append(node)
             self.depth = max(self.depth, len(sequence))
-        self.labels, self.parents, self.leaves = np.array(labels), np.array(parents), np.array(leaves)
-        differs = self.labels != self.labels[self.parents]
-        self.skips = np.where(differs | joins_repeats, 1.0, 0.0)
-        self.skips[0] = 0.0
+        self.labels, self.parents, self.leaves = map(np.array, (labels, parents, leaves))
+        self.differs = (self.labels != self.labels[self.parents]) | joins_repeats
 
-    def probabilities(self, frames: Floats) -> tuple[Floats, Floats, Floats]:
+    def log_probabilities(self, frames: Floats) -> tuple[Floats, Floats]:
         """Of every sequence and after every frame: the paths that have just spelled it.
 
-        Returns:
-            Those that end in the last label, (sequences, T); those that end in a blank after it, the same;
-            and the logarithms of the scales (T,) by which both are to be multiplied.
+        ``frames``: (T, labels), natural logarithms. Returns (sequences, T) each: of the paths that end in the
+        last label, and of those that end in a blank after it.
         """
-        label, blank = np.zeros(len(self.labels)), np.zeros(len(self.labels))
-        blank[0] = 1.0  # before the first frame: as if a blank had been seen
+        label, blank = np.full((2, len(self.labels)), -np.inf)
+        blank[0] = 0.0  # before the first frame: as if a blank had been seen
         labels, blanks = np.empty((2, len(frames), len(self.leaves)))
-        scales = np.empty(len(frames))
-        scale = 0.0
         for t, frame in enumerate(frames):
-            entering = blank[self.parents] + self.skips * label[self.parents]
-            entering[0] = 0.0
-            blank, label = frame[BLANK] * (blank + label), frame[self.labels] * (label + entering)
-            label[0] = 0.0
-            largest = max(blank.max(), label.max(), 1e-300)
-            blank /= largest
-            label /= largest
-            scale += math.log(largest)
-            labels[t], blanks[t], scales[t] = label[self.leaves], blank[self.leaves], scale
-        return labels.T, blanks.T, scales
-
-
-def _log(values: Floats) -> Floats:
-    with np.errstate(divide="ignore"):
-        return np.log(values)
+            # Without a blank in between, a label is entered from its parent's only where the two differ.
+            before = np.logaddexp(blank, label)
+            entering = np.where(self.differs, before[self.parents], blank[self.parents])
+            blank = frame[BLANK] + before
+            label = frame[self.labels] + np.logaddexp(label, entering)
+            label[0] = -np.inf  # the empty sequence has no last label
+            labels[t], blanks[t] = label[self.leaves], blank[self.leaves]
+        return labels.T, blanks.T

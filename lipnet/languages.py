@@ -10,17 +10,17 @@ import numpy as np
 
 from lipnet.beam import Language
 from lipnet.decode import Floats, Integers
-from lipnet.ngram import NGram, is_character_model
+from lipnet.errors import LipnetError
+from lipnet.ngram import END, START, UNKNOWN, NGram, is_character_model
 from lipnet.text import Alphabet
 
-START, END = "<s>", "</s>"
 # How much of a language model's log-probability counts beside CTC's, and what each further token is worth
 # (it pays for the model's preference of short texts). Chosen on GRID's two dev lists.
 CHARACTER_WEIGHT, CHARACTER_BONUS = 0.8, 0.6
 WORD_WEIGHT, WORD_BONUS = 0.8, 1.0
 MAX_STATES = 200_000  # that are remembered; 28 symbols take 90 MB
 FORBIDDEN = -np.inf
-UNKNOWN = -1
+UNVISITED = -1
 
 Key = TypeVar("Key")
 
@@ -48,9 +48,9 @@ class _Automaton(ABC, Generic[Key]):
         return self._table[states, -1]
 
     def following(self, states: Integers, symbols: Integers) -> Integers:
-        for i in np.flatnonzero(self._next[states, symbols] == UNKNOWN):
+        for i in np.flatnonzero(self._next[states, symbols] == UNVISITED):
             state, symbol = int(states[i]), int(symbols[i])
-            if self._next[state, symbol] == UNKNOWN:
+            if self._next[state, symbol] == UNVISITED:
                 reached = self._number(self._after(self._keys[state], self.symbols[symbol - 1]))
                 self._next[state, symbol] = reached
         return self._next[states, symbols]
@@ -65,7 +65,7 @@ class _Automaton(ABC, Generic[Key]):
         self._numbers: dict[Key, int] = {}
         columns = len(self.symbols) + 1  # the blank's, which nothing reads, and the symbols'
         self._table = np.zeros((1024, columns + 1))
-        self._next = np.full((1024, columns), UNKNOWN, dtype=np.int64)
+        self._next = np.full((1024, columns), UNVISITED, dtype=np.int64)
         self._number(self._start)
 
     def _number(self, key: Key) -> int:
@@ -74,7 +74,7 @@ class _Automaton(ABC, Generic[Key]):
             self._keys.append(key)
             if number == len(self._table):
                 self._table = np.concatenate([self._table, np.zeros_like(self._table)])
-                self._next = np.concatenate([self._next, np.full_like(self._next, UNKNOWN)])
+                self._next = np.concatenate([self._next, np.full_like(self._next, UNVISITED)])
             self._table[number, 1:] = self._weights(key)
         return self._numbers[key]
 
@@ -101,22 +101,31 @@ class CharacterModel(_Automaton[tuple[str, ...]]):
 
 
 class WordModel(_Automaton[tuple[tuple[str, ...], str]]):
-    """A word n-gram model, asked when a word ends; a state is the context and the word so far."""
+    """A word n-gram model, asked when a word ends; a state is the context and the word so far.
+
+    Where the model has no ``<unk>``, only its own words can be written.
+    """
 
     def __init__(
         self, alphabet: Alphabet, model: NGram, weight: float = WORD_WEIGHT, bonus: float = WORD_BONUS
     ) -> None:
         self.model, self.weight, self.bonus = model, weight, bonus
+        self.is_closed = UNKNOWN not in model.vocabulary
+        self.beginnings = _beginnings(model.vocabulary)
         super().__init__(alphabet, ((START,), ""))
 
     def _weights(self, key: tuple[tuple[str, ...], str]) -> list[float]:
         context, word = key
-        if not word:
+        if word:
+            said = self.weight * self.model.log_prob(context, word) + self.bonus
+            end = said + self.weight * self.model.log_prob(self.model.context((*context, word)), END)
+        else:
+            said = FORBIDDEN
             end = self.weight * self.model.log_prob(context, END) if context == (START,) else FORBIDDEN
-            return [*(FORBIDDEN if symbol == " " else 0.0 for symbol in self.symbols), end]
-        said = self.weight * self.model.log_prob(context, word) + self.bonus
-        end = said + self.weight * self.model.log_prob(self.model.context((*context, word)), END)
-        return [*(said if symbol == " " else 0.0 for symbol in self.symbols), end]
+        return [*(said if symbol == " " else self._spelling(word + symbol) for symbol in self.symbols), end]
+
+    def _spelling(self, beginning: str) -> float:
+        return FORBIDDEN if self.is_closed and beginning not in self.beginnings else 0.0
 
     def _after(self, key: tuple[tuple[str, ...], str], symbol: str) -> tuple[tuple[str, ...], str]:
         context, word = key
@@ -131,7 +140,7 @@ class WordList(_Automaton[str]):
         self.words = frozenset(words)
         for word in self.words:
             alphabet.encode(word)
-        self.beginnings = {word[:length] for word in self.words for length in range(len(word) + 1)}
+        self.beginnings = _beginnings(self.words)
         super().__init__(alphabet, "")
 
     def _weights(self, key: str) -> list[float]:
@@ -151,6 +160,26 @@ class WordList(_Automaton[str]):
         return 0.0 if yes else FORBIDDEN
 
 
+def _beginnings(words: Iterable[str]) -> set[str]:
+    return {word[:length] for word in words for length in range(len(word) + 1)}
+
+
 def language_of(model: NGram, alphabet: Alphabet) -> Language:
-    """A character model or a word model, whichever the n-grams are of."""
-    return CharacterModel(alphabet, model) if is_character_model(model) else WordModel(alphabet, model)
+    """A character model or a word model, whichever the n-grams are of.
+
+    Raises LipnetError on a model that is not of the alphabet's texts.
+    """
+    if is_character_model(model):
+        missing = [symbol for symbol in alphabet.symbols if symbol not in model.vocabulary]
+        if missing and UNKNOWN not in model.vocabulary:
+            raise LipnetError(
+                f"the language model lacks {missing[0]!r} of the alphabet {alphabet.symbols!r}: "
+                "make one with scripts/build_lm.py --alphabet"
+            )
+        return CharacterModel(alphabet, model)
+    if not any(set(word) <= set(alphabet.symbols) for word in model.vocabulary):
+        raise LipnetError(
+            f"not one word of the language model, such as {model.vocabulary[-1]!r}, can be written in the "
+            f"alphabet {alphabet.symbols!r}: bring it into lower case, or take another"
+        )
+    return WordModel(alphabet, model)

@@ -134,6 +134,19 @@ class PackedCorpus:
         self.clips = {clip.name: clip for index in indices for clip in _clips(index)}
         self._arrays: dict[str, np.ndarray] = {}
 
+    def check_crop(self, crop: CropConfig, needs: str) -> None:
+        """Raises PackedError where crops of the given geometry look otherwise than these.
+
+        ``needs``: who wants that geometry, with the verb, such as "the weights need".
+        """
+        for key in ("width", "height", "eye_distance"):
+            wanted, packed = getattr(crop, key), getattr(self.crop, key)
+            if wanted != packed:
+                raise PackedError(
+                    f"{self.root} was cropped with crop.{key}={packed:g}, {needs} {wanted:g}: "
+                    "preprocess into another folder"
+                )
+
     def array(self, speaker: str) -> np.ndarray:
         """A speaker's frames, memory-mapped: (frames, H, W, 3) uint8 RGB."""
         if speaker not in self._arrays:

@@ -29,6 +29,7 @@ class RunFolder:
         self.epoch = 0  # epochs that have ended
         self.step = 0  # optimisation steps taken in them
         self.best = math.inf  # lowest mean WER over the dev splits so far, a fraction
+        self.ancestor: dict[str, Any] = {}  # what the weights that it began with say of themselves
         self._revision = source_revision()  # now: the source may change while it runs
         self._learner_state: dict[str, Any] | None = None
 
@@ -53,6 +54,7 @@ class RunFolder:
         if (path / "resume.pt").exists():
             state = load_resume(path / "resume.pt")
             run.epoch, run.step, run.best = state["epoch"], state["step"], state["best"]
+            run.ancestor = state.get("ancestor", {})
             run._learner_state = state["learner"]
         return run
 
@@ -103,22 +105,31 @@ class RunFolder:
             save_weights(self.path / "best.safetensors", weights, checkpoint)
         self._append_to_log(line)
         # Last, so that a run killed in between does this epoch once more.
-        state = {"epoch": self.epoch, "step": self.step, "best": self.best, "learner": learner.state_dict()}
+        state = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "best": self.best,
+            "ancestor": self.ancestor,
+            "learner": learner.state_dict(),
+        }
         save_resume(self.path / "resume.pt", state)
         return line
 
     def _info(self, train_set: ClipDataset, dev: dict[str, Any]) -> dict[str, Any]:
         """What the weights should tell of where they come from."""
-        own = train_set.clips[: train_set.main]
+        own, mixed = train_set.clips[: train_set.main], train_set.clips[train_set.main :]
         speakers = {Path(clip.speaker).name for clip in own}
         others = {Path(clip.speaker).name for clip in train_set.corpus.clips.values()} - speakers
+        if mixed and Path(self.config.data.mix_root).resolve() == train_set.corpus.root.resolve():
+            others -= {Path(clip.speaker).name for clip in mixed}
+        others -= set(self.ancestor.get("train_speakers", []))
         return {
             "epoch": self.epoch,
             "revision": self._revision,
             "train_split": self.config.data.train_split,
             "train_clips": len(own),
-            "mixed_in_clips": len(train_set) - len(own),
-            "init": self.config.init,
+            "mixed_in_clips": len(mixed),
+            "init": {"weights": self.config.init, **self.ancestor} if self.config.init else None,
             "train_speakers": sorted(speakers, key=natural_key),
             "held_out_speakers": sorted(others, key=natural_key),
             "dev": dev,

@@ -14,11 +14,10 @@ from typing import Any
 from tqdm import tqdm
 
 from lipnet.checkpoint import load_weights
-from lipnet.config import CropConfig
 from lipnet.data import ClipDataset, eval_loader
 from lipnet.decoders import DECODERS, DecoderOptions, make_decoder
 from lipnet.engine import Evaluation, evaluate
-from lipnet.errors import LipnetError, one_line_errors
+from lipnet.errors import one_line_errors
 from lipnet.files import write_atomically
 from lipnet.grid import GRAMMAR, is_grid_sentence
 from lipnet.hardware import choose_hardware
@@ -57,7 +56,7 @@ def main() -> int:
     hardware = choose_hardware(args.device)
     model, checkpoint = load_weights(args.weights, hardware.device)
     corpus = PackedCorpus(args.data)
-    check_same_crops(checkpoint.crop, corpus)
+    corpus.check_crop(checkpoint.crop, "the weights need")
     alphabet = Alphabet(checkpoint.model.alphabet)
     decoder = make_decoder(args.decoder, alphabet, DecoderOptions(args.lm, args.grammar))
     dataset = ClipDataset(corpus, corpus.split(args.split), alphabet)
@@ -65,19 +64,9 @@ def main() -> int:
     evaluation = evaluate(model, batches, decoder, hardware)
     if args.out is not None:
         write_results(args.out, evaluation, checkpoint.info, args)
-    print(evaluation.counts.summary(args.decoder))
+    given = args.lm or args.grammar
+    print(evaluation.counts.summary(f"{args.decoder} {given}" if given else args.decoder))
     return 0
-
-
-def check_same_crops(crop: CropConfig, corpus: PackedCorpus) -> None:
-    """The crops must look as those that the weights were trained on."""
-    for key in ("width", "height", "eye_distance"):
-        trained, packed = getattr(crop, key), getattr(corpus.crop, key)
-        if trained != packed:
-            raise LipnetError(
-                f"{corpus.root} was cropped with crop.{key}={packed:g}, the weights need {trained:g}: "
-                "preprocess into another folder"
-            )
 
 
 def write_results(
@@ -91,6 +80,8 @@ def write_results(
         **{key: info[key] for key in ("epoch", "revision", "train_split") if key in info},
         "split": args.split,
         "decoder": args.decoder,
+        "lm": str(args.lm) if args.lm else None,
+        "grammar": str(args.grammar) if args.grammar else None,
         "wer": counts.wer,
         "cer": counts.cer,
         "ser": counts.ser,

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
@@ -71,10 +71,11 @@ def main() -> int:
         keep_freed_memory()
     torch.manual_seed(config.run.seed)
 
-    data = open_data(config, open_corpus(config), pin=hardware.device.type == "cuda")
+    corpus = open_corpus(config)
+    data = open_data(config, corpus, pin=hardware.device.type == "cuda")
     model = LipNet(config.model).place(hardware.device)
     if config.init and run.epoch == 0:
-        begin_with_weights(model, config.init)
+        run.ancestor = begin_with_weights(model, config.init, corpus)
     learner = Learner(model, config.train, sum(map(data.sampler.steps, range(config.train.epochs))))
     decoder = GreedyDecoder(data.train_set.alphabet)
     run.begin(learner)
@@ -108,12 +109,16 @@ def new_config(args: argparse.Namespace) -> Config:
     return load_config(args.config, args.overrides, load_weights(config.init)[1].model)
 
 
-def begin_with_weights(model: LipNet, path: str) -> None:
-    """Take over all that fits, and say what does not."""
-    left_out = begin_with(model, load_weights(path)[0])
-    if len(left_out) == len(model.state_dict()):
+def begin_with_weights(model: LipNet, path: str, corpus: PackedCorpus) -> dict[str, Any]:
+    """Take over all that fits, and print what does not. Returns what the weights say of their origin."""
+    weights, checkpoint = load_weights(path)
+    corpus.check_crop(checkpoint.crop, f"{path} needs")
+    left_out = begin_with(model, weights)
+    matrices = {name for name, parameter in model.named_parameters() if parameter.ndim > 1}
+    if matrices <= set(left_out):
         raise ConfigError(f"{path}: nothing of these weights fits the model; leave out init, or the changes")
     print(f"begins with {path}" + (f"; begins anew: {', '.join(left_out)}" if left_out else ""))
+    return {key: checkpoint.info.get(key) for key in ("epoch", "revision", "train_split", "train_speakers")}
 
 
 def train_epoch(
@@ -170,8 +175,7 @@ def open_mixed(config: Config, corpus: PackedCorpus) -> tuple[PackedCorpus, list
     if not config.data.mix_root:
         return None
     mixed = PackedCorpus(config.data.mix_root)
-    if mixed.crop != corpus.crop:
-        raise ConfigError(f"{mixed.root}: cropped with other settings than {corpus.root}; preprocess anew")
+    mixed.check_crop(corpus.crop, f"the crops in {corpus.root} need")
     return mixed, mixed.split(config.data.mix_split)
 
 

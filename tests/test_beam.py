@@ -9,9 +9,10 @@ from posteriors import all_steps, brute_force, collapse, on_path, random_log_pro
 
 from lipnet.beam import BeamDecoder
 from lipnet.decode import GreedyDecoder
-from lipnet.languages import CharacterModel, WordList, WordModel
+from lipnet.errors import LipnetError
+from lipnet.languages import CharacterModel, WordList, WordModel, language_of
 from lipnet.ngram import estimate
-from lipnet.text import Alphabet
+from lipnet.text import LETTERS, Alphabet
 
 AB = Alphabet("ab")
 ABC = Alphabet("abc")
@@ -177,5 +178,24 @@ def test_a_language_forgets_what_it_need_not_know(monkeypatch):
     decoder = BeamDecoder(SPACED, language=language)
     log_probs = random_log_probs(0, 2, 30, SPACED.size)
     both = decoder(log_probs, all_steps(log_probs))
+    assert len(language._keys) > 3
+    language.begin()
+    assert len(language._keys) == 1
     fresh = BeamDecoder(SPACED, language=WordList(SPACED, ["ab", "ba", "aab"]))
     assert both[1] == fresh(log_probs[1:], torch.tensor([30]))[0]
+
+
+def test_without_unknown_words_a_word_model_writes_its_own_alone():
+    model = estimate([["bin", "blue", "now"], ["lay", "red", "soon"]], 2)
+    log_probs = random_log_probs(0, 1, 60, LETTERS.size, sharpness=1.0)
+    [[best]] = BeamDecoder(LETTERS, language=WordModel(LETTERS, model))(log_probs, torch.tensor([60]))
+    assert best.text and set(best.text.split()) <= {"bin", "blue", "now", "lay", "red", "soon"}
+
+
+def test_a_model_of_other_texts_is_named():
+    with pytest.raises(LipnetError, match=r"lacks 'b' of the alphabet ' ab'.*build_lm.py"):
+        language_of(estimate([list("a a")], 2), SPACED)
+    with pytest.raises(LipnetError, match=r"not one word.*'NOW'.*lower case"):
+        language_of(estimate([["BIN", "NOW"]], 2), LETTERS)
+    assert isinstance(language_of(estimate([list("ab ")], 2), SPACED), CharacterModel)
+    assert isinstance(language_of(estimate([["ab", "a"]], 2), SPACED), WordModel)

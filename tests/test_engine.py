@@ -17,7 +17,16 @@ from lipnet.config import AugmentConfig, ConfigError, TrainConfig
 from lipnet.data import IGNORE, Batch, ClipDataset, collate, eval_loader
 from lipnet.data import SampleKey as Key
 from lipnet.decode import GreedyDecoder
-from lipnet.engine import Learner, Step, evaluate, frame_weights, losses, train_one_epoch, warmup_then_cosine
+from lipnet.engine import (
+    Learner,
+    Step,
+    ctc_loss,
+    evaluate,
+    frame_weights,
+    train_one_epoch,
+    warmup_then_cosine,
+    word_loss,
+)
 from lipnet.errors import TrainingError
 from lipnet.hardware import Hardware, choose_hardware
 from lipnet.model import LipNet, Output
@@ -58,7 +67,8 @@ def path_sum(log_probs: Tensor, target: list[int]) -> float:
 def test_ctc_is_the_clips_mean_of_the_path_sum_a_symbol() -> None:
     log_probs = random_log_probs(3, 5, 3)
     targets, lengths = [[1, 2], [2], [1, 1, 2]], [5, 2, 4]
-    ctc, words = losses(Output(log_probs, torch.tensor(lengths), []), label_batch(targets, lengths))
+    output, batch = Output(log_probs, torch.tensor(lengths), []), label_batch(targets, lengths)
+    ctc, words = ctc_loss(output, batch), word_loss(output, batch)
     expected = [
         -math.log(path_sum(log_probs[i, :length], target)) / len(target)
         for i, (target, length) in enumerate(zip(targets, lengths, strict=True))
@@ -69,7 +79,7 @@ def test_ctc_is_the_clips_mean_of_the_path_sum_a_symbol() -> None:
 
 def test_a_clip_shorter_than_its_text_teaches_nothing() -> None:
     log_probs = random_log_probs(2, 4, 3).requires_grad_()
-    ctc, _ = losses(Output(log_probs, torch.tensor([3, 4]), []), label_batch([[1, 1, 2], [1]], [3, 4]))
+    ctc = ctc_loss(Output(log_probs, torch.tensor([3, 4]), []), label_batch([[1, 1, 2], [1]], [3, 4]))
     assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[1].detach(), [1])) / 2, rel=1e-5)
     ctc.backward()
     assert log_probs.grad is not None
@@ -80,7 +90,7 @@ def test_cross_entropy_ignores_frames_without_a_known_word() -> None:
     heads = [torch.randn(2, 3, 5), torch.randn(2, 3, 5)]
     words = [[1, IGNORE, 4], [0, IGNORE, IGNORE]]
     batch = label_batch([[1], [1]], [3, 1], words)
-    _, loss = losses(Output(random_log_probs(2, 3, 3), torch.tensor([3, 1]), heads), batch)
+    loss = word_loss(Output(random_log_probs(2, 3, 3), torch.tensor([3, 1]), heads), batch)
     known = [(0, 0, 1), (0, 2, 4), (1, 0, 0)]
     expected = [-head.log_softmax(-1)[i, t, word].item() for head in heads for i, t, word in known]
     assert loss.item() == pytest.approx(sum(expected) / 6, rel=1e-5)
@@ -97,13 +107,13 @@ def test_the_loss_reads_each_steps_clip_to_its_end() -> None:
     """With two outputs a frame, a clip of two frames has four steps, enough for three characters."""
     log_probs = random_log_probs(1, 6, 3)
     batch = label_batch([[1, 2, 1]], [2])
-    ctc, _ = losses(Output(log_probs, torch.tensor([4]), []), batch)
+    ctc = ctc_loss(Output(log_probs, torch.tensor([4]), []), batch)
     assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[0, :4], [1, 2, 1])) / 3, rel=1e-5)
 
 
 def test_without_any_alignment_the_word_loss_is_zero() -> None:
     output = Output(random_log_probs(1, 3, 3), torch.tensor([3]), [torch.randn(1, 3, 5)])
-    assert losses(output, label_batch([[1]], [3]))[1].item() == 0
+    assert word_loss(output, label_batch([[1]], [3])).item() == 0
 
 
 def test_the_learning_rate_warms_up_and_follows_a_cosine() -> None:

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from lipnet.decode import DecodeError, align
 from lipnet.decoders import DecoderOptions, make_decoder
-from lipnet.grammar import GRID_SLOTS, WORD_WEIGHT, SlotDecoder, Slots, read_grammar
+from lipnet.grammar import GRID_SLOTS, HEADS_WEIGHT, SlotDecoder, Slots, read_grammar
 from lipnet.grid import WORDS
-from lipnet.text import LETTERS, Alphabet, TextError
+from lipnet.text import LETTERS, Alphabet
 
 ABC = Alphabet(" abc")
 GRAMMARS: dict[str, Slots] = {
@@ -38,12 +38,12 @@ def test_every_sentence_scores_as_ctc_says(slots: Slots, seed: int) -> None:
     log_probs = random_log_probs(seed, 1, 14, ABC.size)
     expected = dict(zip(sentences, ctc_log_probabilities(log_probs[0], sentences, ABC), strict=True))
     [hypotheses] = SlotDecoder(ABC, slots, n_best=100)(log_probs, all_steps(log_probs))
-    assert {h.text: h.score for h in hypotheses if h.text} == pytest.approx(
+    assert {h.text: h.score for h in hypotheses} == pytest.approx(
         {text: score for text, score in expected.items() if score > -np.inf}
     )
     assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
     for h in hypotheses:
-        assert h.steps == (align(log_probs[0].double().numpy(), ABC.encode(h.text)) if h.text else [])
+        assert h.steps == align(log_probs[0].double().numpy(), ABC.encode(h.text))
 
 
 def noisy(sentence: str, seed: int, frames: int = 100) -> Tensor:
@@ -97,7 +97,7 @@ def test_the_word_heads_evidence_is_added(slots: Slots) -> None:
     [hypotheses] = SlotDecoder(LETTERS, slots, 99)(log_probs, torch.tensor([10]), words)
     assert {h.text: h.score for h in hypotheses} == pytest.approx(
         {
-            sentence: score + WORD_WEIGHT * labelled_log_probability(words[0], sentence.split())
+            sentence: score + HEADS_WEIGHT * labelled_log_probability(words[0], sentence.split())
             for sentence, score in zip(sentences, ctc, strict=True)
         }
     )
@@ -135,13 +135,32 @@ def test_padding_changes_nothing_and_short_clips_say_nothing() -> None:
     assert (batch[2][0].text, batch[2][0].steps) == ("", [])  # 12 steps spell no sentence of GRID
 
 
+def test_a_text_comes_once_and_an_impossible_one_not_at_all() -> None:
+    log_probs = random_log_probs(0, 1, 14, ABC.size)
+    [hypotheses] = SlotDecoder(ABC, [["a b", "a"], ["c", "b c"]], n_best=9)(log_probs, all_steps(log_probs))
+    assert sorted(h.text for h in hypotheses) == ["a b b c", "a b c", "a c"]
+    [short] = SlotDecoder(ABC, [["a b", "a"], ["c", "b c"]], n_best=9)(log_probs, torch.tensor([4]))
+    assert [h.text for h in short] == ["a c"]
+
+
+def test_unlikely_sentences_keep_their_scores() -> None:
+    """Twelve slots, a blank everywhere, letters 20 nats below it: e**-1000 is no float."""
+    log_probs = torch.full((1, 300, LETTERS.size), -20.0)
+    log_probs[..., 0] = 0.0
+    [[best]] = SlotDecoder(LETTERS, [["please", "again"]] * 12)(
+        log_probs.log_softmax(-1), torch.tensor([300])
+    )
+    expected = ctc_log_probabilities(log_probs[0].log_softmax(-1), [best.text], LETTERS)[0]
+    assert best.score == pytest.approx(expected) and expected < -1000
+
+
 def test_long_clips_do_not_underflow() -> None:
     spoken, silence = noisy("set white by o nine soon", 3), on_path("-" * 600, LETTERS)
     log_probs = torch.cat([silence, spoken, silence], 1)
     [[short]] = SlotDecoder(LETTERS)(spoken, all_steps(spoken))
     [[best]] = SlotDecoder(LETTERS)(log_probs, all_steps(log_probs))
-    assert best.text == short.text
-    assert best.score == pytest.approx(ctc_log_probabilities(log_probs[0], [best.text], LETTERS)[0])
+    score, score_of_short = ctc_log_probabilities(log_probs[0], [best.text, short.text], LETTERS)
+    assert best.score == pytest.approx(score) and score >= score_of_short
 
 
 # Grammar files
@@ -155,6 +174,7 @@ def test_long_clips_do_not_underflow() -> None:
         ("g.yaml", "- yes\n- no\n", frozenset({"yes", "no"})),
         ("g.txt", "yes\nno\nMay be\n", frozenset({"yes", "no", "may", "be"})),
         ("g", "yes", frozenset({"yes"})),
+        ("g.yaml", "- ice cream\n- well-known\n", frozenset({"ice", "cream", "well", "known"})),
     ],
 )
 def test_grammar_files(name: str, content: str, expected: object, tmp_path: Path) -> None:
@@ -172,14 +192,22 @@ def test_broken_grammar_files(content: str, tmp_path: Path) -> None:
 def test_a_missing_grammar_file_and_words_that_cannot_be_spelled(tmp_path: Path) -> None:
     with pytest.raises(DecodeError, match=r"no\.yaml: no grammar can be read"):
         read_grammar(tmp_path / "no.yaml", LETTERS)
-    (tmp_path / "g.yaml").write_text("- [7, 8]\n")
-    with pytest.raises(TextError, match="'7'"):
-        read_grammar(tmp_path / "g.yaml", LETTERS)
+    for content, complaint in (
+        ("- [7, 8]\n", "'7'"),
+        ('- [now, ""]\n', "'' is no word"),
+        ("- [a, '-']\n", "'-' is"),
+    ):
+        (tmp_path / "g.yaml").write_text(content)
+        with pytest.raises(DecodeError, match=rf"g\.yaml: .*{complaint}"):
+            read_grammar(tmp_path / "g.yaml", LETTERS)
 
 
-def test_a_grammar_of_too_many_sentences_says_so() -> None:
-    with pytest.raises(DecodeError, match=r"10,000,000 sentences.*plain list"):
-        SlotDecoder(LETTERS, [list("abcdefghij")] * 7)
+@pytest.mark.parametrize(
+    "slots", [[list("abcdefghij")] * 7, [list(map("".join, itertools.product("abcd", repeat=8)))]]
+)
+def test_a_grammar_of_too_many_sentences_says_so(slots: Slots) -> None:
+    with pytest.raises(DecodeError, match=r"\d+,\d+ sentences.*plain list"):
+        SlotDecoder(LETTERS, slots)
 
 
 def test_a_grammar_file_is_what_is_read_by(tmp_path: Path) -> None:

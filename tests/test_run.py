@@ -101,9 +101,9 @@ def test_the_same_command_gives_the_same_run(straight: Path, train: Train, tmp_p
 @pytest.mark.parametrize(
     ("target", "call", "epochs", "workers"),
     [
-        ("lipnet.engine.losses", 1, 0, 0),  # before the first step
+        ("lipnet.engine.word_loss", 1, 0, 0),  # before the first step
         ("lipnet.run.save_resume", 1, 0, 0),  # the first epoch is half saved
-        ("lipnet.engine.losses", 6, 1, 0),  # within the second epoch
+        ("lipnet.engine.word_loss", 6, 1, 0),  # within the second epoch
         ("lipnet.engine.evaluate", 2, 1, 1),  # with a loader process
         ("lipnet.run.save_weights", 3, 1, 0),  # nothing of the second epoch is saved
         ("lipnet.run.save_resume", 2, 1, 0),  # all but the last of its files are
@@ -171,16 +171,25 @@ def test_a_run_begins_with_weights(straight: Path, train: Train, tmp_path: Path)
     result = train(tmp_path / "run", *still)
     assert result.code == 0, result.err
     assert f"begins with {weights}\n" in result.out
-    (model, said), (begun, _) = load_weights(tmp_path / "run" / "last.safetensors"), load_weights(weights)
-    for name, parameter in begun.named_parameters():
+    (model, said), (before, begun) = (
+        load_weights(tmp_path / "run" / "last.safetensors"),
+        load_weights(weights),
+    )
+    for name, parameter in before.named_parameters():
         assert torch.equal(model.state_dict()[name], parameter)
-    assert said.info["init"] == str(weights)
+    assert (said.info["init"]["weights"], said.info["init"]["epoch"]) == (str(weights), begun.info["epoch"])
 
 
 def test_what_does_not_fit_begins_anew_and_is_named(straight: Path, train: Train, tmp_path: Path) -> None:
     weights = straight / "best.safetensors"
     result = train(tmp_path / "run", f"init={weights}", "model.outputs_per_frame=2", "train.epochs=1")
     assert f"begins with {weights}; begins anew: output.weight, output.bias\n" in result.out
+
+
+def test_weights_that_do_not_fit_at_all(straight: Path, train: Train, tmp_path: Path) -> None:
+    other = ("model.channels=[2,3,5]", "model.hidden=3", "model.outputs_per_frame=2")
+    result = train(tmp_path / "run", f"init={straight / 'best.safetensors'}", *other)
+    assert result.code == 2 and "nothing of these weights fits the model" in result.err
 
 
 def test_the_model_is_that_of_the_weights(straight: Path, packed_corpus: Path, tmp_path: Path) -> None:

@@ -221,6 +221,20 @@ def test_predicting_as_text(drawn: Path, weights: Path) -> None:
     assert re.search(r"^    \d\.\d\d -  \d\.\d\d s  \w+  \(0\.\d\d\)$", result.out, re.MULTILINE)
 
 
+def test_half_the_weights_read_the_same(packed: Path, weights: Path, tmp_path: Path) -> None:
+    result = run_script("shrink", weights, tmp_path / "half.safetensors")
+    assert result.code == 0, result.err
+    whole, half = (path.stat().st_size for path in (weights, tmp_path / "half.safetensors"))
+    header = 4096
+    assert abs(half - header - (whole - header) / 2) < header
+    lines = [
+        run_script("evaluate", "--weights", path, "--data", packed, "--split", "all").out
+        for path in (weights, tmp_path / "half.safetensors")
+    ]
+    assert lines[0] == lines[1] != ""
+    assert load_weights(tmp_path / "half.safetensors")[0].output.weight.dtype == torch.float32
+
+
 # Bad input: one line that names the thing and the cure, exit code 2, nothing half-written
 
 
