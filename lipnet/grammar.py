@@ -26,6 +26,7 @@ Slots = Sequence[Sequence[str]]
 GRID_SLOTS: Slots = tuple(tuple(slot.words.values()) for slot in GRAMMAR)
 MAX_SENTENCES = 5_000_000  # so many scores take 40 MB
 MAX_HALVES = 50_000  # first and second halves; their probabilities in each step of a clip take 120 MB
+LEAST = -300.0  # log-probability of a half beside the best one, below which it is taken for impossible
 HEADS_WEIGHT = 1.0  # of the word heads' log-probability beside that of CTC; chosen on GRID's two dev lists
 
 
@@ -96,7 +97,7 @@ class SlotDecoder:
 
         Returns:
             (first halves, second halves), in the order of ``firsts`` and ``seconds``; -inf for a sentence
-            that the clip is too short for, or that is e**745 times less probable than the best one.
+            that the clip is too short for, or that is e**300 times less probable than the best one.
         """
         scores = self.spelling.log_probabilities(log_probs)
         if self.words is not None and word_log_probs is not None:
@@ -153,23 +154,25 @@ class _Halves:
         impossible = np.full((len(self.forward.leaves), len(self.backward.leaves)), -np.inf)
         if not len(frames):
             return impossible
-        back_label, back_blank = self.backward.log_probabilities(frames[::-1])
-        second = np.logaddexp(back_label, back_blank)[:, ::-1]  # from a frame to the end
+        second = self.backward.log_probabilities(frames[::-1])[1][::-1]  # from a frame to the end
         if not self.forward.depth:  # the one first half is the empty one
-            return second[None, :, 0]
-        first, _ = self.forward.log_probabilities(frames)
+            return second[:1]
         # A first half ends in frame t with its last label, and the second half has the frames after it. Their
         # products are summed as products of matrices, scaled by what is most probable in each frame.
-        first, second = first[:, :-1], second[:, 1:]
-        tops = first.max(axis=0, initial=-np.inf), second.max(axis=0, initial=-np.inf)
+        first, second = self.forward.log_probabilities(frames)[0][:-1], second[1:]
+        tops = first.max(axis=1), second.max(axis=1)
         scales = tops[0] + tops[1]
         cuts = np.flatnonzero(scales > -np.inf)  # the frames t that are possible at all
         if not len(cuts):
             return impossible
-        weights = np.exp(scales[cuts] - scales.max())
-        joint = np.exp(first[:, cuts] - tops[0][cuts]) * weights @ np.exp(second[:, cuts] - tops[1][cuts]).T
+        first = _exp(first[cuts] - tops[0][cuts, None] + (scales[cuts] - scales.max())[:, None])
         with np.errstate(divide="ignore"):
-            return np.log(joint) + scales.max()
+            return np.log(first.T @ _exp(second[cuts] - tops[1][cuts, None])) + scales.max()
+
+
+def _exp(values: Floats) -> Floats:
+    """Exponentials, 0 below ``LEAST``: products of denormal numbers would take most of the time."""
+    return np.exp(np.where(values > LEAST, values, -np.inf))
 
 
 class _Tree:
@@ -195,18 +198,19 @@ class _Tree:
     def log_probabilities(self, frames: Floats) -> tuple[Floats, Floats]:
         """Of every sequence and after every frame: the paths that have just spelled it.
 
-        ``frames``: (T, labels), natural logarithms. Returns (sequences, T) each: of the paths that end in the
-        last label, and of those that end in a blank after it.
+        ``frames``: (T, labels), natural logarithms. Returns (T, sequences) each: of the paths that end in the
+        last label, and of those that end in it or in a blank after it.
         """
         label, blank = np.full((2, len(self.labels)), -np.inf)
         blank[0] = 0.0  # before the first frame: as if a blank had been seen
-        labels, blanks = np.empty((2, len(frames), len(self.leaves)))
+        either = blank
+        labels, eithers = np.empty((2, len(frames), len(self.leaves)))
         for t, frame in enumerate(frames):
             # Without a blank in between, a label is entered from its parent's only where the two differ.
-            before = np.logaddexp(blank, label)
-            entering = np.where(self.differs, before[self.parents], blank[self.parents])
-            blank = frame[BLANK] + before
+            entering = np.where(self.differs, either[self.parents], blank[self.parents])
+            blank = frame[BLANK] + either
             label = frame[self.labels] + np.logaddexp(label, entering)
             label[0] = -np.inf  # the empty sequence has no last label
-            labels[t], blanks[t] = label[self.leaves], blank[self.leaves]
-        return labels.T, blanks.T
+            either = np.logaddexp(blank, label)
+            labels[t], eithers[t] = label[self.leaves], either[self.leaves]
+        return labels, eithers
