@@ -17,12 +17,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lipnet.config import AugmentConfig
-from lipnet.grid import WORDS, is_grid_sentence
+from lipnet.grid import WORD_CLASS, is_grid_sentence
 from lipnet.packed import PackedClip, PackedCorpus
 from lipnet.text import Alphabet
 
 IGNORE = -100  # word class of a frame of which no word is known: left out of the cross-entropy
-WORD_CLASS = {word: index for index, word in enumerate(WORDS, start=1)}  # 0 is silence
 # What is spliced together, by slot. The preposition and the letter are one unit: both are so short (1 to
 # 6 frames) that a cut between them damages them.
 SPLICE_UNITS = ((0,), (1,), (2, 3), (4,), (5,))

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lipnet.arpa import load_arpa
 from lipnet.beam import BeamDecoder
 from lipnet.decode import DecodeError, Decoder, GreedyDecoder, Hypothesis
 from lipnet.grammar import GRID_SLOTS, SlotDecoder, read_grammar
 from lipnet.languages import WordList, language_of
 from lipnet.model import Output
-from lipnet.ngram import load_arpa
 from lipnet.shipped import LANGUAGE_MODEL
 from lipnet.text import Alphabet
 

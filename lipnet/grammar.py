@@ -18,7 +18,7 @@ import yaml
 from torch import Tensor
 
 from lipnet.decode import DecodeError, Floats, Hypothesis, align
-from lipnet.grid import GRAMMAR, WORDS
+from lipnet.grid import GRAMMAR, WORD_CLASS
 from lipnet.text import BLANK, Alphabet, TextError, normalize
 
 Slots = Sequence[Sequence[str]]
@@ -53,12 +53,11 @@ class SlotDecoder:
         self.firsts = [" ".join(words) + " " * bool(words) for words in firsts]
         self.seconds = [" ".join(words) for words in seconds]
         self.spelling = _Halves(map(alphabet.encode, self.firsts), map(alphabet.encode, self.seconds))
-        classes = {word: index for index, word in enumerate(WORDS, start=1)}
         self.words = None
-        if all(word in classes for slot in slots for word in slot):
+        if all(word in WORD_CLASS for slot in slots for word in slot):
             self.words = _Halves(
-                ([classes[word] for word in words] for words in firsts),
-                ([classes[word] for word in words] for words in seconds),
+                ([WORD_CLASS[word] for word in words] for words in firsts),
+                ([WORD_CLASS[word] for word in words] for words in seconds),
                 joins_repeats=True,
             )
 

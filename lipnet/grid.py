@@ -53,6 +53,7 @@ GRAMMAR = (
     Slot("adverb", _initials("again", "now", "please", "soon")),
 )
 WORDS = tuple(word for slot in GRAMMAR for word in slot.words.values())  # the 51 words, by slot
+WORD_CLASS = {word: index for index, word in enumerate(WORDS, start=1)}  # of the word heads; 0 is silence
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from lipnet.arpa import save_arpa
 from lipnet.errors import one_line_errors
-from lipnet.ngram import estimate, perplexity, save_arpa
+from lipnet.ngram import estimate, perplexity
 from lipnet.packed import PackedCorpus
 from lipnet.text import LETTERS, Alphabet
 

@@ -16,11 +16,10 @@ from lipnet.config import AugmentConfig
 from lipnet.data import (
     IGNORE,
     SPLICE_LEAD,
-    WORD_CLASS,
     Sample,
     SampleKey,
 )
-from lipnet.grid import GRAMMAR, Clip, Word, is_grid_sentence
+from lipnet.grid import GRAMMAR, WORD_CLASS, Clip, Word, is_grid_sentence
 from lipnet.packed import PackedClip, PackedCorpus
 from lipnet.text import LETTERS, TextError
 

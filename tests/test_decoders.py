@@ -8,10 +8,11 @@ import pytest
 import torch
 from posteriors import all_steps, random_log_probs
 
+from lipnet.arpa import save_arpa
 from lipnet.decode import DecodeError, Decoder, GreedyDecoder
 from lipnet.decoders import DECODERS, DecoderOptions, make_decoder
 from lipnet.errors import LipnetError
-from lipnet.ngram import estimate, save_arpa
+from lipnet.ngram import estimate
 from lipnet.text import LETTERS
 
 

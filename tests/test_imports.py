@@ -32,6 +32,7 @@ ORDER = (
     "decode",
     "beam",
     "ngram",
+    "arpa",
     "languages",
     "grammar",
     "shipped",

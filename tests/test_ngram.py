@@ -14,15 +14,14 @@ from pathlib import Path
 import pytest
 from tiny import run_script
 
+from lipnet.arpa import load_arpa, save_arpa
 from lipnet.errors import LipnetError
 from lipnet.ngram import (
     NGram,
     NGramError,
     estimate,
     is_character_model,
-    load_arpa,
     perplexity,
-    save_arpa,
 )
 
 SENTENCES = (

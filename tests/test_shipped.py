@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from posteriors import ctc_log_probabilities
 
+from lipnet.arpa import load_arpa
 from lipnet.beam import BeamDecoder
 from lipnet.checkpoint import load_weights
 from lipnet.decode import GreedyDecoder
@@ -19,7 +20,7 @@ from lipnet.languages import CharacterModel
 from lipnet.metrics import ErrorCounts
 from lipnet.model import Output
 from lipnet.mouth import MouthCropper
-from lipnet.ngram import load_arpa
+from lipnet.ngram import estimate
 from lipnet.reader import LipReader
 from lipnet.shipped import FOLDER, LANGUAGE_MODEL, WEIGHTS
 from lipnet.synthetic import plan_corpus, write_corpus
@@ -122,8 +123,6 @@ def test_real_clips_are_read(grid_root: Path, reader: LipReader) -> None:
 
 
 def test_the_language_model_is_of_the_training_sentences(grid_root: Path) -> None:
-    from lipnet.ngram import estimate
-
     sentences = [sentence_of(name.split("/")[1]) for name in read_split(grid_root / "splits" / "train.txt")]
     expected, shipped = estimate([s or "" for s in sentences], 5, LETTERS.symbols), load_arpa(LANGUAGE_MODEL)
     assert set(shipped.probabilities) == set(expected.probabilities)
