@@ -82,8 +82,11 @@ class AugmentConfig:
     splice: float = 0.0  # probability of replacing each word by another clip's, same slot and speaker
     trim: float = 0.0  # probability that a batch's clips lose all silence at both ends, else a random part
     resample: float = 0.05  # probability of deleting, and of duplicating, each frame
+    speed: float = 0.0  # a clip is made longer or shorter by at most this part
     flip: float = 0.5  # probability of mirroring a clip
     shift: int = 0  # px, at most, to each side
+    scale: float = 0.0  # a clip is enlarged or reduced by at most this part
+    rotation: int = 0  # degrees, at most, either way
     brightness: float = 0.0  # at most this part of the full scale is added or taken away
     contrast: float = 0.0  # at most this part of a pixel's distance from the mean is added or taken away
     word_clips: float = 0.0  # probability of an extra single-word item for each clip, in the first epoch
@@ -99,6 +102,7 @@ class TrainConfig:
     warmup: float = 1.0  # epochs of linear warm-up, a cosine to 0 follows
     weight_decay: float = 1e-2
     clip_norm: float = 5.0  # of the whole gradient, L2; 0 = no clipping
+    frozen_blocks: int = 0  # so many of the first convolutions stay as they are (with init)
     ema: float = 0.995  # decay a step of the averaged weights that are evaluated and kept; 0 = none
     word_loss: float = 1.0  # weight of the word heads' cross-entropy beside the CTC loss
     eval_every: int = 1  # epochs

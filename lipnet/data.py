@@ -129,7 +129,7 @@ class ClipDataset(Dataset[Sample]):
             if augment.splice and _is_spliceable(clip):
                 piece = self._spliced(key.clip, augment.splice, rng)
             piece = _trimmed(piece, key.trim, rng)
-        return _resampled(piece, augment.resample, rng)
+        return _resampled(_sped(piece, augment.speed, rng), augment.resample, rng)
 
     def _spliced(self, index: int, probability: float, rng: np.random.Generator) -> _Piece:
         """Each unit with the given probability from a random clip of the same speaker."""
@@ -206,6 +206,17 @@ def _silence(words: np.ndarray) -> tuple[int, int]:
     """Frames of silence at both ends of (T,) word classes; none in a clip without speech or timings."""
     spoken = np.flatnonzero(words)  # IGNORE is speech too, of a word that has no class
     return (int(spoken[0]), len(words) - 1 - int(spoken[-1])) if len(spoken) else (0, 0)
+
+
+def _sped(piece: _Piece, most: float, rng: np.random.Generator) -> _Piece:
+    """Make the piece longer or shorter by up to ``most`` of its length, evenly."""
+    if not most:
+        return piece
+    frames = len(piece.indices)
+    length = max(round(frames * (1 + rng.uniform(-most, most))), 1)
+    kept = (np.arange(length) + 0.5) * frames // length
+    kept = kept.astype(np.int64)
+    return _Piece(piece.indices[kept], piece.words[kept], piece.text)
 
 
 def _resampled(piece: _Piece, probability: float, rng: np.random.Generator) -> _Piece:

@@ -58,6 +58,7 @@ class Learner:
 
     def __init__(self, model: LipNet, config: TrainConfig, total_steps: int) -> None:
         self.model = model
+        model.freeze(config.frozen_blocks)
         self.optimizer = make_optimizer(model, config)
         self.scheduler = LambdaLR(self.optimizer, warmup_then_cosine(config, total_steps))
         self.ema = make_ema(model, config.ema) if config.ema else None

@@ -50,6 +50,38 @@ def test_shifts_repeat_the_border() -> None:
     assert seen == set(product(range(-2, 3), repeat=2))
 
 
+def blob_centres(config: AugmentConfig, count: int, x: float, y: float, seed: int = 0) -> np.ndarray:
+    """Where a bright blob at (x, y) px from the centre of ``count`` clips is afterwards, (count, 2)."""
+    across, down = np.meshgrid(np.arange(101) - 50, np.arange(51) - 25)
+    blob = 250 * np.exp(-((across - x) ** 2 + (down - y) ** 2) / 18)
+    frames = torch.from_numpy(blob.astype(np.uint8))[None, None, :, :, None].expand(count, 2, -1, -1, 3)
+    torch.manual_seed(seed)
+    changed = augment_pixels(frames.contiguous(), config)
+    assert torch.equal(changed[:, 0], changed[:, 1])
+    light = changed[:, 0, :, :, 0].double().numpy()
+    return np.stack([(light * axis).sum((1, 2)) / light.sum((1, 2)) for axis in (across, down)], axis=1)
+
+
+def test_scaling_moves_everything_from_the_centre() -> None:
+    moved = blob_centres(replace(OFF, scale=0.2), 200, 20, 8) / (20, 8)
+    np.testing.assert_allclose(moved[:, 0], moved[:, 1], atol=0.02)
+    assert 0.8 <= moved.min() < 0.82 and 1.18 < moved.max() <= 1.205
+
+
+def test_rotation_turns_about_the_centre() -> None:
+    moved = blob_centres(replace(OFF, rotation=10), 200, 20, 0)
+    np.testing.assert_allclose(np.hypot(*moved.T), 20, atol=0.1)
+    angles = np.degrees(np.arctan2(moved[:, 1], moved[:, 0]))
+    assert -10.2 < angles.min() < -9.5 and 9.5 < angles.max() < 10.2
+
+
+def test_a_mirrored_clip_is_shifted_by_as_many_pixels() -> None:
+    moved = blob_centres(replace(OFF, flip=1.0, shift=3), 200, 20, 0)
+    assert set(np.round(moved[:, 0])) == set(range(-23, -16)) and set(np.round(moved[:, 1])) == set(
+        range(-3, 4)
+    )
+
+
 def test_brightness_adds_one_number_to_a_clip() -> None:
     frames = 100 + random_clips(50, 2, 4, 5) % 50
     torch.manual_seed(0)

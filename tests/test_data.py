@@ -288,6 +288,20 @@ def test_frames_are_deleted_and_duplicated_at_the_asked_rate(packed_corpus: Path
         assert repeats[count] / repeats.total() == pytest.approx(0.05, abs=0.004)  # 4 deviations
 
 
+def test_speed_stretches_a_clip_evenly(packed_corpus: Path) -> None:
+    origin = sources(packed_corpus)
+    data = dataset(packed_corpus)
+    factors = []
+    for sample in samples(packed_corpus, replace(OFF, speed=0.2), epochs=40):
+        clip = next(clip for clip in data.clips if clip.name == sample.name)
+        length = len(sample.indices)
+        factors.append(length / clip.frames)
+        even = clip.start + (np.arange(length) + 0.5) / length * clip.frames - 0.5
+        assert np.abs(sample.indices - even).max() <= 0.5 + 1e-6
+        assert [origin[clip.speaker, int(i)][1] for i in sample.indices] == sample.words.tolist()
+    assert 0.79 < min(factors) < 0.82 and 1.18 < max(factors) < 1.21
+
+
 def test_a_clip_never_loses_all_its_frames(tmp_path: Path) -> None:
     pack(tmp_path, [make_clip("s1", "bbaf2n", 75, timed=False)], [1])
     assert {len(sample.indices) for sample in samples(tmp_path, replace(OFF, resample=0.4), 200)} == {1, 2}

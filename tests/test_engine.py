@@ -207,6 +207,24 @@ def test_averaged_weights_by_hand(batches: list[Batch]) -> None:
     assert not torch.equal(learner.averaged.output.weight, learner.model.output.weight)
 
 
+def test_frozen_blocks_stay_as_they_are(batches: list[Batch]) -> None:
+    config = TrainConfig(frozen_blocks=2, ema=0.5)
+    learner = make_learner(config)
+    before = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
+    list(steps(learner, batches, config))
+    for model in (learner.model, learner.averaged):
+        changed = {
+            name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])
+        }
+        assert not {name for name in changed if name.startswith(("blocks.0", "blocks.1"))}
+        assert {"blocks.2.conv.weight", "blocks.2.norm.running_mean", "output.weight"} <= changed
+
+
+def test_more_frozen_blocks_than_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"train\.frozen_blocks 4: the model has 3 convolutions"):
+        make_learner(TrainConfig(frozen_blocks=4))
+
+
 def test_without_averaging_the_model_itself_is_evaluated() -> None:
     learner = make_learner(TrainConfig(ema=0.0))
     assert learner.averaged is learner.model
