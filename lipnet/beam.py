@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from torch import Tensor
+from numpy.typing import ArrayLike
 
-from lipnet.decode import Floats, Hypothesis, Integers, align
+from lipnet.decode import Floats, Hypothesis, Integers, align, real_steps
 from lipnet.text import BLANK, Alphabet
 
 
@@ -74,10 +74,9 @@ class BeamDecoder:
         self.language = language or AnyText(alphabet)
 
     def __call__(
-        self, log_probs: Tensor, lengths: Tensor, word_log_probs: Tensor | None = None
+        self, log_probs: ArrayLike, lengths: ArrayLike, word_log_probs: ArrayLike | None = None
     ) -> list[list[Hypothesis]]:
-        clips = zip(log_probs.double().cpu().numpy(), lengths.tolist(), strict=True)
-        return [self._decode(clip[:length]) for clip, length in clips]
+        return [self._decode(clip) for clip in real_steps(log_probs, lengths)]
 
     def _decode(self, log_probs: Floats) -> list[Hypothesis]:
         self.language.begin()

@@ -8,43 +8,29 @@ schedule and the random state live only in the run's ``resume.pt``.
 from __future__ import annotations
 
 import io
-import json
 import subprocess
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 
-from lipnet import __version__
-from lipnet.config import ConfigError, CropConfig, ModelConfig
-from lipnet.errors import LipnetError
+from lipnet.config import ConfigError
 from lipnet.files import write_atomically
+from lipnet.header import KEY, Checkpoint, CheckpointError, read_header, write_header
 from lipnet.model import LipNet
-
-FORMAT = "lipnet-1"
-
-
-class CheckpointError(LipnetError):
-    """A file that is no checkpoint of ours, or of another version."""
-
-
-@dataclass
-class Checkpoint:
-    """What a weights file says about itself. ``info`` is for people: split, speakers, epoch, metrics, ..."""
-
-    model: ModelConfig
-    crop: CropConfig
-    info: dict[str, Any] = field(default_factory=dict)
 
 
 def save_weights(path: Path, weights: dict[str, torch.Tensor], checkpoint: Checkpoint) -> None:
     """Write weights and their description, atomically."""
-    header = {"format": FORMAT, "version": __version__, **asdict(checkpoint)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    write_atomically(path, save(tensors, {"lipnet": json.dumps(header)}))
+    write_atomically(path, save(tensors, {KEY: write_header(checkpoint)}))
+
+
+def rewrite_header(path: Path, checkpoint: Checkpoint) -> None:
+    """Change what a weights file says of itself; the tensors stay as they are, atomically."""
+    save_weights(path, load_file(path), checkpoint)
 
 
 def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[LipNet, Checkpoint]:
@@ -57,16 +43,11 @@ def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[
         raise CheckpointError(f"{path}: no such weights file; train one with scripts/train.py")
     try:
         with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})["lipnet"])
-            if header["format"] != FORMAT:
-                raise CheckpointError(
-                    f"{path}: format {header['format']}, not {FORMAT}: use the lipnet that wrote it"
-                )
-            checkpoint = Checkpoint(
-                ModelConfig(**header["model"]), CropConfig(**header["crop"]), header["info"]
-            )
+            checkpoint = read_header((file.metadata() or {})[KEY])
             model = LipNet(checkpoint.model)
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     except (SafetensorError, ConfigError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{path}: not lipnet weights; give a best.safetensors of a run") from error
     return model.place(device).eval(), checkpoint

@@ -2,7 +2,8 @@
 
 Every decoder has one contract. It is called with
 
-- ``log_probs``: float32 (B, S, V), natural logarithms that sum to 1 over V as probabilities;
+- ``log_probs``: (B, S, V), natural logarithms that sum to 1 over V as probabilities, an array of floats or
+  a tensor on the CPU, as all of them;
 - ``lengths``: int64 (B,), the number of real steps of each clip; the steps behind them are ignored;
 - ``word_log_probs``: float32 (B, T, K), the word heads' natural logarithms, if there are any: S is a
   multiple of T. Only the grammar decoder uses them;
@@ -18,8 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
+from numpy.typing import ArrayLike, NDArray
 
 from lipnet.errors import LipnetError
 from lipnet.text import BLANK, Alphabet
@@ -45,7 +45,7 @@ class Decoder(Protocol):
     """What every decoder is (the contract stands at the top of this file)."""
 
     def __call__(
-        self, log_probs: Tensor, lengths: Tensor, word_log_probs: Tensor | None = None
+        self, log_probs: ArrayLike, lengths: ArrayLike, word_log_probs: ArrayLike | None = None
     ) -> list[list[Hypothesis]]: ...
 
 
@@ -55,6 +55,12 @@ class WordSpan(NamedTuple):
     word: str
     first: int
     last: int
+
+
+def real_steps(log_probs: ArrayLike, lengths: ArrayLike) -> list[Floats]:
+    """Each clip's (S, V) of a padded batch (B, S, V), in double precision."""
+    clips = np.asarray(log_probs, dtype=np.float64)
+    return [clip[:length] for clip, length in zip(clips, np.asarray(lengths), strict=True)]
 
 
 def word_spans(hypothesis: Hypothesis) -> list[WordSpan]:
@@ -79,20 +85,24 @@ class GreedyDecoder:
         self.alphabet = alphabet
 
     def __call__(
-        self, log_probs: Tensor, lengths: Tensor, word_log_probs: Tensor | None = None
+        self, log_probs: ArrayLike, lengths: ArrayLike, word_log_probs: ArrayLike | None = None
     ) -> list[list[Hypothesis]]:
-        scores, paths = log_probs.max(dim=2)
-        clips = zip(scores.double().cpu().numpy(), paths.cpu().numpy(), lengths.tolist(), strict=True)
-        return [[self._collapse(path[:length], score[:length])] for score, path, length in clips]
+        return [[self._collapse(clip)] for clip in real_steps(log_probs, lengths)]
 
-    def _collapse(self, path: Integers, score: Floats) -> Hypothesis:
+    def _collapse(self, log_probs: Floats) -> Hypothesis:
+        path, score = log_probs.argmax(axis=1), log_probs.max(axis=1)
         previous = np.concatenate(([BLANK], path[:-1]))
         steps = np.flatnonzero((path != BLANK) & (path != previous))
         return Hypothesis(self.alphabet.decode(path[steps]), float(score.sum()), steps.tolist())
 
 
 def align(log_probs: Floats, labels: Sequence[int]) -> list[int]:
-    """Step in which each label starts on the best CTC path that spells ``labels`` (Viterbi).
+    """Step in which each label starts on the best CTC path; see ``align_spans``."""
+    return [first for first, _ in align_spans(log_probs, labels)]
+
+
+def align_spans(log_probs: Floats, labels: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last step of each label on the best CTC path that spells ``labels`` (Viterbi).
 
     ``log_probs``: (S, V), natural log; ``labels``: L indices without blanks. DecodeError if no path of S
     steps spells them: each label takes a step, and a blank must part equal neighbours.
@@ -119,10 +129,10 @@ def align(log_probs: Floats, labels: Sequence[int]) -> list[int]:
     if ends.max() == -np.inf:
         raise DecodeError(f"{len(labels)} characters cannot be aligned with {len(log_probs)} steps")
     state = int(len(states) - len(ends) + ends.argmax())
-    steps = []
+    path = np.empty(len(log_probs), dtype=np.int64)
     for t in range(len(log_probs) - 1, -1, -1):
-        moved = int(moves[t, state])
-        if moved and state % 2:
-            steps.append(t)
-        state -= moved
-    return steps[::-1]
+        path[t] = state
+        state -= int(moves[t, state])
+    firsts = np.searchsorted(path, np.arange(1, len(states), 2))  # a path only moves on
+    lasts = np.searchsorted(path, np.arange(1, len(states), 2), side="right") - 1
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from lipnet.arpa import load_arpa
 from lipnet.beam import BeamDecoder
-from lipnet.decode import DecodeError, Decoder, GreedyDecoder, Hypothesis
+from lipnet.decode import DecodeError, Decoder, GreedyDecoder
 from lipnet.grammar import GRID_SLOTS, SlotDecoder, read_grammar
 from lipnet.languages import WordList, language_of
-from lipnet.model import Output
 from lipnet.shipped import LANGUAGE_MODEL
 from lipnet.text import Alphabet
 
@@ -65,9 +64,3 @@ def make_decoder(name: str, alphabet: Alphabet, options: DecoderOptions | None =
         if getattr(options, option) is not None and name != option:
             raise DecodeError(f"--{option} is for the decoder {option}, not {name}: add --decoder {option}")
     return DECODERS[name](alphabet, options)
-
-
-def decode(decoder: Decoder, output: Output) -> list[list[Hypothesis]]:
-    """What a decoder makes of the network's output: for each clip its hypotheses, best first."""
-    words = output.word_log_probs
-    return decoder(output.log_probs.cpu(), output.lengths, None if words is None else words.cpu())

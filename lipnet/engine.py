@@ -19,7 +19,6 @@ from lipnet.augment import augment_pixels
 from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data import IGNORE, Batch
 from lipnet.decode import Decoder, Hypothesis
-from lipnet.decoders import decode
 from lipnet.errors import TrainingError
 from lipnet.hardware import Hardware
 from lipnet.metrics import ErrorCounts
@@ -193,6 +192,12 @@ def train_one_epoch(
         now = time.perf_counter()
         yield Step(loss.item(), ctc.item(), words.item(), lr, norm.item(), len(frames), now - started)
         started = now
+
+
+def decode(decoder: Decoder, output: Output) -> list[list[Hypothesis]]:
+    """What a decoder makes of the network's output: for each clip its hypotheses, best first."""
+    words = output.word_log_probs
+    return decoder(output.log_probs.cpu(), output.lengths, None if words is None else words.cpu())
 
 
 @torch.inference_mode()

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from torch import Tensor
+from numpy.typing import ArrayLike
 
-from lipnet.decode import DecodeError, Floats, Hypothesis, align
+from lipnet.decode import DecodeError, Floats, Hypothesis, align, real_steps
 from lipnet.grid import GRAMMAR, WORD_CLASS
 from lipnet.text import BLANK, Alphabet, TextError, normalize
 
@@ -62,16 +62,15 @@ class SlotDecoder:
             )
 
     def __call__(
-        self, log_probs: Tensor, lengths: Tensor, word_log_probs: Tensor | None = None
+        self, log_probs: ArrayLike, lengths: ArrayLike, word_log_probs: ArrayLike | None = None
     ) -> list[list[Hypothesis]]:
-        steps = log_probs.double().cpu().numpy()
+        clips = real_steps(log_probs, lengths)
         if word_log_probs is None:
-            return [self._decode(clip[:n]) for clip, n in zip(steps, lengths.tolist(), strict=True)]
-        frames = word_log_probs.double().cpu().numpy()
-        rate = steps.shape[1] // max(frames.shape[1], 1)
+            return [self._decode(clip) for clip in clips]
+        frames = np.asarray(word_log_probs, dtype=np.float64)
+        rate = np.shape(log_probs)[1] // max(frames.shape[1], 1)
         return [
-            self._decode(clip[:n], words[: n // rate])
-            for clip, words, n in zip(steps, frames, lengths.tolist(), strict=True)
+            self._decode(clip, words[: len(clip) // rate]) for clip, words in zip(clips, frames, strict=True)
         ]
 
     def _decode(self, log_probs: Floats, word_log_probs: Floats | None = None) -> list[Hypothesis]:

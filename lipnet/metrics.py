@@ -89,6 +89,13 @@ class WordErrors:
             self.confusions[lost, found] += 1
 
 
+def words_right(target: str, prediction: str) -> list[bool]:
+    """For each word of the prediction whether it is right, along a cheapest alignment."""
+    read = prediction.split()
+    wrong = {edit.dest_pos for edit in Levenshtein.editops(target.split(), read) if edit.tag != "delete"}
+    return [position not in wrong for position in range(len(read))]
+
+
 def _rate(errors: int, total: int) -> float:
     """``errors / total``. Of nothing it is 0, or 1 where something was predicted for an empty target."""
     return errors / total if total else float(errors > 0)

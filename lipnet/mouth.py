@@ -9,7 +9,7 @@ import numpy as np
 
 from lipnet.config import CropConfig
 from lipnet.errors import LipnetError
-from lipnet.face import FaceFinder, fit_pose, transform, warp
+from lipnet.face import LANDMARKS, FaceFinder, fit_pose, transform, warp
 
 MOUTH = slice(48, 68)  # of iBUG's 68 landmarks
 HEAD_BAND = 0.12  # cycles a frame (3 Hz at 25 fps): what is faster in the landmarks counts as noise
@@ -20,12 +20,37 @@ class NoFaceError(LipnetError):
     """A video in no frame of which a face was found."""
 
 
+def no_face(frames: int, name: str) -> NoFaceError:
+    return NoFaceError(f"{name}: no face in its {frames} frames; give a video of one seen from the front")
+
+
 @dataclass(frozen=True)
-class MouthTrack:
-    """One face followed through T frames."""
+class FaceTrack:
+    """Where one face and its mouth were in each of T frames."""
 
     landmarks: np.ndarray  # (T, 68, 2) float32, frame px, gaps filled, smoothed over time
     found: np.ndarray  # (T,) bool: measured in this frame rather than filled in
+    to_crop: np.ndarray  # (T, 3, 3) float64: the similarity from frame px to those of the mouth crop
+
+    @classmethod
+    def none(cls, frames: int) -> FaceTrack:
+        """Of frames without a face anywhere near: NaN."""
+        unknown = np.full((frames, LANDMARKS, 2), np.nan, np.float32), np.full((frames, 3, 3), np.nan)
+        return cls(unknown[0], np.zeros(frames, dtype=bool), unknown[1])
+
+    @classmethod
+    def joined(cls, parts: Sequence[FaceTrack]) -> FaceTrack:
+        """One after the other."""
+        parts = parts or [cls.none(0)]
+        return cls(
+            np.concatenate([part.landmarks for part in parts]),
+            np.concatenate([part.found for part in parts]),
+            np.concatenate([part.to_crop for part in parts]),
+        )
+
+    def until(self, frames: int) -> FaceTrack:
+        """The first ``frames`` of it."""
+        return FaceTrack(self.landmarks[:frames], self.found[:frames], self.to_crop[:frames])
 
 
 @dataclass(frozen=True)
@@ -33,7 +58,7 @@ class Crops:
     """The mouth in T frames."""
 
     frames: np.ndarray  # (T, height, width, 3) uint8 RGB
-    track: MouthTrack
+    track: FaceTrack
 
 
 class MouthCropper:
@@ -50,25 +75,34 @@ class MouthCropper:
             NoFaceError: no frame shows a face.
         """
         track = self.track(frames, name)
-        return Crops(self.crop(frames, track), track)
+        return Crops(self.crop(frames, track.to_crop), track)
 
-    def track(self, frames: Iterable[np.ndarray], name: str = "video") -> MouthTrack:
+    def track(self, frames: Iterable[np.ndarray], name: str = "video") -> FaceTrack:
         """Follow the largest face through T frames; errors as in a call."""
-        measured = list(self.finder.follow(frames, self.config.detect_every))
+        return self.complete(list(self.finder.follow(frames, self.config.detect_every)), name)
+
+    def complete(self, measured: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
+        """Fill the gaps in T frames' landmarks, each (68, 2) or None, and smooth them.
+
+        Raises NoFaceError where no frame has any.
+        """
         found = np.array([points is not None for points in measured], dtype=bool)
         if not found.any():
-            raise NoFaceError(
-                f"{name}: no face in its {len(found)} frames; give a video of one seen from the front"
-            )
+            raise no_face(len(found), name)
         points = np.stack([points for points in measured if points is not None])
-        landmarks = smooth(fill_gaps(points, found), HEAD_BAND)
-        return MouthTrack(landmarks.astype(np.float32), found)
+        landmarks = smooth(fill_gaps(points, found), HEAD_BAND).astype(np.float32)
+        return FaceTrack(landmarks, found, crop_transforms(landmarks, self.size, self.config.eye_distance))
 
-    def crop(self, frames: Iterable[np.ndarray], track: MouthTrack) -> np.ndarray:
-        """Warp each frame to the mouth in it: (T, height, width, 3) uint8 RGB."""
-        size = (self.config.width, self.config.height)
-        to_crop = crop_transforms(track.landmarks, size, self.config.eye_distance)
-        return np.stack([warp(frame, matrix, size) for frame, matrix in zip(frames, to_crop, strict=True)])
+    def crop(self, frames: Iterable[np.ndarray], to_crop: np.ndarray) -> np.ndarray:
+        """Warp each frame by its own matrix (T, 3, 3): (T, height, width, 3) uint8 RGB."""
+        return np.stack(
+            [warp(frame, matrix, self.size) for frame, matrix in zip(frames, to_crop, strict=True)]
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a crop, px."""
+        return self.config.width, self.config.height
 
 
 def crop_transforms(landmarks: np.ndarray, size: tuple[int, int], eye_distance: float) -> np.ndarray:

@@ -1,74 +1,46 @@
-"""A video file in, what was said in it out: the very cropper, model and decoder of evaluation."""
+"""A video file in, what was said in it out: the very cropper, network and decoder of evaluation."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
-from lipnet.checkpoint import Checkpoint, load_weights
+from lipnet.confidence import confidences, word_features
 from lipnet.decode import Hypothesis, word_spans
-from lipnet.decoders import DecoderOptions, decode, make_decoder
+from lipnet.decoders import DecoderOptions, make_decoder
+from lipnet.doubts import doubts
+from lipnet.errors import LipnetError
+from lipnet.evidence import Evidence, Network
 from lipnet.grid import FRAME_RATE
-from lipnet.hardware import Hardware, choose_hardware
-from lipnet.model import LipNet, Output
 from lipnet.mouth import MouthCropper
+from lipnet.reading import Reading, Utterance
 from lipnet.shipped import WEIGHTS
 from lipnet.text import Alphabet
+from lipnet.timing import word_times
+from lipnet.transcript import Alternative, Sentence, TranscribedWord, Transcript
 from lipnet.video import iter_frames
 
-
-@dataclass(frozen=True)
-class TranscribedWord:
-    """A word, when it is seen (seconds from the video's start) and how sure the network is, 0 ... 1."""
-
-    word: str
-    start: float
-    end: float
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """What was read off one video.
-
-    A confidence is the geometric mean of the probabilities of the characters in the frames where they
-    are written, 0 ... 1; it is not calibrated.
-    """
-
-    video: str
-    text: str
-    confidence: float
-    words: list[TranscribedWord]
-    frames: int  # at ``fps``, whatever the video's own rate
-    fps: float
-    decoder: str
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+N_BEST = 5  # readings of a sentence in a transcript, at most
+BATCH = 8  # videos that are read at once
 
 
 class LipReader:
-    """Reads videos with one set of weights: ``LipReader.load().read("clip.mpg").text``."""
+    """Reads videos with one network: ``LipReader.load().read("clip.mpg").text``."""
 
     def __init__(
-        self,
-        model: LipNet,
-        checkpoint: Checkpoint,
-        hardware: Hardware,
-        decoder: str = "greedy",
-        options: DecoderOptions | None = None,
+        self, network: Network, decoder: str = "greedy", options: DecoderOptions | None = None
     ) -> None:
-        """``model`` must be on the hardware's device. Raises LipnetError on a decoder that cannot be used."""
-        self.model, self.checkpoint, self.hardware = model, checkpoint, hardware
-        self.alphabet = Alphabet(checkpoint.model.alphabet)
-        self.decoder_name = decoder
-        self.decoder = make_decoder(decoder, self.alphabet, options)
-        self.cropper = MouthCropper(checkpoint.crop)
+        """Raises LipnetError on a decoder that cannot be used."""
+        self.network, self.decoder_name = network, decoder
+        self.alphabet = Alphabet(network.checkpoint.model.alphabet)
+        self.decoder = make_decoder(decoder, self.alphabet, options or DecoderOptions(n_best=N_BEST))
+        self.calibration = network.checkpoint.calibration.get(decoder)
+        self.cropper = MouthCropper(network.checkpoint.crop)
 
     @classmethod
     def load(
@@ -78,56 +50,144 @@ class LipReader:
         device: str = "auto",
         options: DecoderOptions | None = None,
     ) -> LipReader:
-        """A reader with the shipped weights, or others.
+        """A reader with the shipped weights, or with others: a run's, or an exported ``.onnx`` file.
 
         Raises LipnetError on weights, a decoder or a device that cannot be used.
         """
-        hardware = choose_hardware(device)
-        model, checkpoint = load_weights(weights, hardware.device)
-        return cls(model, checkpoint, hardware, decoder, options)
+        return cls(load_network(weights, device), decoder, options)
 
     def read(self, path: str | Path) -> Transcript:
-        """Read one video. Raises VideoError or NoFaceError, naming the file."""
-        crops = self.cropper(list(iter_frames(path, FRAME_RATE)), str(path)).frames
-        output = self.output(crops)
-        best = decode(self.decoder, output)[0][0]
-        symbols = self.alphabet.encode(best.text)
-        probabilities = output.log_probs[0, best.steps, symbols].double().exp().cpu().numpy()
+        """Read one video of any length. Raises VideoError or NoFaceError, naming the file."""
+        [(_, result)] = self.read_all([path])
+        if isinstance(result, LipnetError):
+            raise result
+        return result
+
+    def read_all(self, paths: Iterable[str | Path]) -> Iterator[tuple[Path, Transcript | LipnetError]]:
+        """Read videos, several in one batch of the network, while the next ones are being decoded.
+
+        Yields each video with its transcript, or the error it met, in the order of ``paths``.
+        """
+        waiting = iter(paths)
+        jobs: deque[_Job] = deque()
+        with ThreadPoolExecutor(1) as thread:  # one: dlib holds Python's lock while it looks
+            while True:
+                room = BATCH - sum(job.result is None for job in jobs)
+                for path in islice(waiting, room):
+                    jobs.append(_Job(self, path))
+                    jobs[-1].go_on(thread, None)
+                if not jobs:
+                    return
+                self._answer([job for job in jobs if job.result is None], thread)
+                while jobs and jobs[0].result is not None:
+                    job = jobs.popleft()
+                    assert job.result is not None
+                    yield job.path, job.result
+
+    def _answer(self, jobs: Sequence[_Job], thread: ThreadPoolExecutor) -> None:
+        """Wait for a job, and read as one batch what jobs are waiting with by then."""
+        wait([job.crops for job in jobs], return_when=FIRST_COMPLETED)
+        done = [(job, job.crops.result()) for job in jobs if job.crops.done()]
+        asking = [(job, crops) for job, crops in done if crops is not None]
+        if asking:
+            answers = self.network([crops for _, crops in asking])
+            for (job, _), evidence in zip(asking, answers, strict=True):
+                job.go_on(thread, evidence)
+
+    def transcript(self, reading: Reading, said: Sequence[tuple[Sentence, float]]) -> Transcript:
+        """What a video comes to whose frames are all read; ``said``: sentences and their misfits."""
+        sentences = [sentence for sentence, _ in said]
+        track = reading.track
         return Transcript(
-            video=str(path),
-            text=best.text,
-            confidence=_geometric_mean(probabilities),
-            words=transcribed_words(
-                best, probabilities, FRAME_RATE * self.checkpoint.model.outputs_per_frame
-            ),
-            frames=len(crops),
+            video=reading.name,
+            sentences=sentences,
+            frames=reading.frames,
             fps=FRAME_RATE,
             decoder=self.decoder_name,
+            calibrated=self.calibration is not None,
+            warnings=doubts(sentences, [misfit for _, misfit in said], track),
+            track=track,
         )
 
-    @torch.inference_mode()
-    def output(self, crops: np.ndarray) -> Output:
-        """What the network says of (T, H, W, 3) uint8 RGB crops: a batch of one."""
-        frames = torch.from_numpy(crops)[None].to(self.hardware.device)
-        with self.hardware.autocast():
-            output: Output = self.model(frames, torch.tensor([len(crops)]))
-        return output
+    def sentences(self, reading: Reading) -> list[tuple[Sentence, float]]:
+        """Decode what a reading has finished since it was last asked, each with its misfit."""
+        said, reading.finished = reading.finished, []
+        return [result for result in map(self.sentence, said) if result is not None]
+
+    def sentence(self, utterance: Utterance) -> tuple[Sentence, float] | None:
+        """Decode an utterance; the number is its misfit (``doubts.py``). None where no word is found."""
+        evidence = utterance.evidence
+        hypotheses = self.hypotheses(evidence)
+        best = hypotheses[0]
+        times = word_times(best, evidence)
+        if not times:
+            return None
+        features = word_features(best, times, evidence, self.alphabet)
+        sure = confidences(features, self.calibration)
+        words = [
+            TranscribedWord(
+                span.word,
+                round((utterance.first + start) / FRAME_RATE, 3),
+                round((utterance.first + end) / FRAME_RATE, 3),
+                round(float(confidence), 4),
+            )
+            for span, (start, end), confidence in zip(word_spans(best), times, sure, strict=True)
+        ]
+        sentence = Sentence(
+            text=best.text,
+            start=words[0].start,
+            end=words[-1].end,
+            confidence=round(float(sure.mean()), 4),
+            words=words,
+            n_best=[Alternative(h.text, round(h.score, 4)) for h in hypotheses],
+        )
+        misfit = (evidence.log_probs.max(axis=1).sum() - best.score) / len(best.text)
+        return sentence, float(misfit)
+
+    def hypotheses(self, evidence: Evidence) -> list[Hypothesis]:
+        """What the decoder makes of one clip, best first."""
+        words = evidence.word_log_probs
+        steps = evidence.log_probs
+        return self.decoder(steps[None], [len(steps)], None if words is None else words[None])[0]
 
 
-def transcribed_words(
-    hypothesis: Hypothesis, probabilities: np.ndarray, step_rate: float
-) -> list[TranscribedWord]:
-    """The words of a hypothesis, with ``probabilities`` (L,) of its characters and ``step_rate`` steps/s."""
-    words = []
-    position = 0
-    for span in word_spans(hypothesis):
-        position = hypothesis.text.index(span.word, position)
-        confidence = _geometric_mean(probabilities[position : position + len(span.word)])
-        start, end = span.first / step_rate, (span.last + 1) / step_rate
-        words.append(TranscribedWord(span.word, round(start, 3), round(end, 3), confidence))
-        position += len(span.word)
-    return words
+class _Job:
+    """One of the videos that are read at once."""
+
+    def __init__(self, reader: LipReader, path: str | Path) -> None:
+        self.path = Path(path)
+        self.result: Transcript | LipnetError | None = None
+        self.crops: Future[np.ndarray | None]  # what the network is asked for next; None at the end
+        self._reader = reader
+        self._reading = Reading(reader.cropper, str(path))
+        self._requests = self._reading.run(iter_frames(path, FRAME_RATE))
+        self._said: list[tuple[Sentence, float]] = []
+
+    def go_on(self, thread: ThreadPoolExecutor, evidence: Evidence | None) -> None:
+        """Take the answer to the last crops, None at first, and work towards the next."""
+        self.crops = thread.submit(self._advance, evidence)
+
+    def _advance(self, evidence: Evidence | None) -> np.ndarray | None:
+        crops = None
+        try:
+            crops = self._requests.send(evidence)  # type: ignore[arg-type]  # None begins it
+        except StopIteration:
+            pass
+        except LipnetError as error:
+            self.result = error
+            return None
+        self._said += self._reader.sentences(self._reading)
+        if crops is None:
+            self.result = self._reader.transcript(self._reading, self._said)
+        return crops
 
 
-def _geometric_mean(values: np.ndarray) -> float:
-    return round(math.exp(np.log(np.maximum(values, 1e-30)).mean()), 4) if len(values) else 0.0
+def load_network(weights: str | Path, device: str = "auto") -> Network:
+    """The network in a weights file, computed by ONNX Runtime if it is an ``.onnx``, else by PyTorch."""
+    if Path(weights).suffix == ".onnx":
+        from lipnet.onnx_network import OnnxNetwork
+
+        return OnnxNetwork.load(weights)
+    from lipnet.network import TorchNetwork  # here: PyTorch takes seconds to import, and ONNX needs none
+
+    return TorchNetwork.load(weights, device)

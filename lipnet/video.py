@@ -63,7 +63,7 @@ def iter_frames(path: str | PathLike[str], fps: float = 25.0) -> Iterator[np.nda
         with av.open(f"file:{path}", metadata_errors="replace") as container:
             stream = _video_stream(container, path)
             rate = float(stream.average_rate or stream.guessed_rate or fps)
-            yield from _resample(_one_size(_decode(container, stream, path)), rate, fps)
+            yield from at_rate(_one_size(_decode(container, stream, path)), rate, fps)
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{path}: cannot be read as a video ({_cause(error)}); is it one?") from error
 
@@ -131,7 +131,7 @@ def _one_size(pictures: Iterable[Picture]) -> Iterator[Picture]:
         yield rgb, time, damaged
 
 
-def _resample(pictures: Iterable[Picture], rate: float, fps: float) -> Iterator[np.ndarray]:
+def at_rate(pictures: Iterable[Picture], rate: float, fps: float) -> Iterator[np.ndarray]:
     """Of the pictures, announced at ``rate`` a second, yield the one nearest to each tick of ``fps``.
 
     A stream that runs at ``fps`` passes picture for picture, even where its stamps are rounded. Where

@@ -1,92 +1,149 @@
-"""Read the lips in videos: the sentence, how sure the network is, and when each word is said."""
+"""Read the lips in videos: what is said, when each word is, how sure that is, and what speaks against it."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable
+from glob import glob
 from pathlib import Path
 
 from tqdm import tqdm
 
+from lipnet.camera import camera_frames, listen
+from lipnet.captions import burn_in
 from lipnet.decoders import DECODERS, DecoderOptions
 from lipnet.errors import LipnetError, one_line_errors
 from lipnet.files import write_atomically
-from lipnet.grid import VIDEO_SUFFIXES
-from lipnet.reader import LipReader, Transcript
+from lipnet.grid import VIDEO_SUFFIXES, CorpusError, read_alignment
+from lipnet.metrics import ErrorCounts
+from lipnet.reader import N_BEST, LipReader
 from lipnet.shipped import WEIGHTS
+from lipnet.transcript import Sentence, Transcript
+from lipnet.writers import FORMATS, summary_table
 
 EXAMPLES = """examples:
-  python scripts/predict.py clip.mpg
-  python scripts/predict.py clip.mpg --decoder grammar
-  python scripts/predict.py videos/ --weights runs/a/best.safetensors --format json --out transcripts
+  python scripts/predict.py clip.mpg --decoder grammar --save clip_read.mp4
+  python scripts/predict.py videos/ --format json,srt --out transcripts --references aligns
+  python scripts/predict.py --camera 0 --decoder grammar
 """
-
-
-def as_text(transcript: Transcript) -> str:
-    lines = [
-        f"{transcript.video}: {transcript.text or '(nothing)'}  (confidence {transcript.confidence:.2f})"
-    ]
-    lines += [f"  {w.start:6.2f} - {w.end:5.2f} s  {w.word}  ({w.confidence:.2f})" for w in transcript.words]
-    return "\n".join(lines) + "\n"
-
-
-def as_json(transcript: Transcript) -> str:
-    return json.dumps(transcript.as_json(), ensure_ascii=False) + "\n"
-
-
-FORMATS: dict[str, Callable[[Transcript], str]] = {"txt": as_text, "json": as_json}
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("videos", type=Path, nargs="+", help="video files, or folders of them")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of a run (default: the shipped ones)")
-    parser.add_argument("--decoder", default="greedy", help=f"{', '.join(DECODERS)} (default: greedy)")
-    parser.add_argument("--lm", type=Path, help="ARPA file for the decoder lm (default: GRID's sentences)")
-    parser.add_argument("--grammar", type=Path, help="slots or word list for grammar (default: GRID's slots)")
-    parser.add_argument("--format", choices=FORMATS, default="txt", help="default: txt")
-    parser.add_argument("--out", type=Path, help="write a file for each video there, rather than print")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    return parser.parse_intermixed_args()
+    add = parser.add_argument
+    add("videos", nargs="*", help="video files, folders of them, or patterns such as 'v/*.mp4'")
+    add("--camera", metavar="SOURCE", help="read live: a device's number, a stream's URL, or a file replayed")
+    add("--weights", type=Path, default=WEIGHTS, help="of a run, or an exported .onnx (default: shipped)")
+    add("--decoder", default="greedy", help=f"{', '.join(DECODERS)} (default: greedy)")
+    add("--lm", type=Path, help="ARPA file for the decoder lm (default: GRID's sentences)")
+    add("--grammar", type=Path, help="slots or word list for grammar (default: GRID's slots)")
+    add("--format", type=formats, default=["txt"], help=f"some of {','.join(FORMATS)} (default: txt)")
+    add("--out", type=Path, help="write the files of each video there, rather than print")
+    add("--save", type=Path, metavar="MP4", help="the video with its words burnt in; a folder for several")
+    add("--debug", action="store_true", help="with --save: also the face, its landmarks and the crop")
+    add(
+        "--references", type=Path, metavar="DIR", help="what is said (ID.align or ID.txt): prints error rates"
+    )
+    add("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    args = parser.parse_intermixed_args()
+    if bool(args.videos) == bool(args.camera):
+        parser.error("give videos, or --camera")
+    if args.debug and not args.save:
+        parser.error("--debug draws on the video of --save; give that too")
+    return args
+
+
+def formats(text: str) -> list[str]:
+    """The argument of --format, each one once."""
+    names = list(dict.fromkeys(text.split(",")))
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"unknown format {unknown[0]!r}: choose of {', '.join(FORMATS)}")
+    return names
 
 
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
-    videos = find_videos(args.videos)
-    (name, copies), *_ = Counter(videos.values()).most_common(1)
-    if args.out is not None and copies > 1:
+    videos = {} if args.camera else find_videos(args.videos)
+    names = Counter(videos.values())
+    if (args.out or args.save) and names and max(names.values()) > 1:
+        name = names.most_common(1)[0][0]
         raise LipnetError(f"several videos are called {name}: give each its own --out, or a folder with all")
-    options = DecoderOptions(args.lm, args.grammar)
+    references = find_references(args.references)
+    options = DecoderOptions(args.lm, args.grammar, N_BEST)
     reader = LipReader.load(args.weights, args.decoder, args.device, options)
-    if len(videos) == 1:
-        deliver(reader.read(next(iter(videos))), args, videos)
+    if args.camera:
+        watch(reader, args.camera)
         return 0
-    problems = []
-    for video in tqdm(videos, unit="video", disable=not args.out and sys.stdout.isatty()):
+    return read_videos(reader, videos, references, args)
+
+
+def read_videos(
+    reader: LipReader, videos: dict[Path, Path], references: dict[str, Path], args: argparse.Namespace
+) -> int:
+    """Read all of them and deliver what was read; what cannot be read is listed at the end."""
+    transcripts: list[Transcript] = []
+    problems: list[LipnetError] = []
+    counts = ErrorCounts()
+    bar = tqdm(total=len(videos), unit="video", disable=len(videos) == 1 or None)
+    for video, result in reader.read_all(videos):
+        bar.update()
         try:
-            deliver(reader.read(video), args, videos)
+            if isinstance(result, LipnetError):
+                raise result
+            deliver(result, videos[video], crop_size=reader.cropper.size, alone=len(videos) == 1, args=args)
         except LipnetError as error:
-            problems.append(str(error))
+            if len(videos) == 1:
+                raise
+            problems.append(error)
+            continue
+        transcripts.append(result)
+        if video.stem in references:
+            counts.add(read_alignment(references[video.stem])[0], result.text)
+    bar.close()
+    if len(videos) > 1 and args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        write_atomically(args.out / "predictions.csv", summary_table(transcripts).encode())
+    if len(videos) > 1:
+        doubtful = sum(bool(transcript.warnings) for transcript in transcripts)
+        print(f"{len(transcripts)} of {len(videos)} videos read, {doubtful} with warnings", file=sys.stderr)
+    if args.references:
+        print(f"{counts.summary(args.decoder)}, {len(transcripts) - counts.sentences} without a reference")
     if problems:
-        print(
-            f"{len(problems)} of {len(videos)} videos could not be read:",
-            *problems,
-            sep="\n  ",
-            file=sys.stderr,
-        )
+        heading = f"{len(problems)} of {len(videos)} videos could not be read:"
+        print(heading, *problems, sep="\n  ", file=sys.stderr)
     return 1 if problems else 0
 
 
-def find_videos(paths: list[Path]) -> dict[Path, Path]:
+def deliver(
+    transcript: Transcript, name: Path, crop_size: tuple[int, int], alone: bool, args: argparse.Namespace
+) -> None:
+    """Print or write a transcript, with its warnings on standard error, and save its video."""
+    for warning in transcript.warnings:
+        tqdm.write(f"warning: {transcript.video}: {warning}", file=sys.stderr)
+    for suffix in args.format:
+        text = FORMATS[suffix](transcript)
+        if args.out is None:
+            tqdm.write(text, end="")
+            continue
+        path = args.out / name.with_name(f"{name.name}.{suffix}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode())
+    if args.save is not None:
+        as_file = alone and args.save.suffix
+        target = args.save if as_file else args.save / name.with_name(f"{name.name}.mp4")
+        burn_in(Path(transcript.video), target, transcript, args.debug, crop_size)
+
+
+def find_videos(patterns: Iterable[str]) -> dict[Path, Path]:
     """Each video, and the name below --out that its transcript gets, less the suffix."""
     videos: dict[Path, Path] = {}
-    for path in paths:
+    for path in (path for pattern in patterns for path in expand(pattern)):
         if not path.is_dir():
             videos[path] = Path(path.name)
             continue
@@ -104,16 +161,50 @@ def find_videos(paths: list[Path]) -> dict[Path, Path]:
     }
 
 
-def deliver(transcript: Transcript, args: argparse.Namespace, names: dict[Path, Path]) -> None:
-    """Print a transcript, or write it below --out."""
-    text = FORMATS[args.format](transcript)
-    if args.out is None:
-        tqdm.write(text, end="")
-        return
-    name = names[Path(transcript.video)]
-    path = args.out / name.with_name(f"{name.name}.{args.format}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text.encode())
+def expand(pattern: str) -> list[Path]:
+    """The files of a pattern that the shell has left alone; a path that is there is taken as it is."""
+    if Path(pattern).exists() or not any(sign in pattern for sign in "*?["):
+        return [Path(pattern)]
+    found = sorted(glob(pattern, recursive=True))
+    if not found:
+        raise LipnetError(f"{pattern}: no file is called so; check the pattern")
+    return list(map(Path, found))
+
+
+def find_references(folder: Path | None) -> dict[str, Path]:
+    """Id -> alignment or transcript, anywhere below the folder; an .align goes before a .txt."""
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise CorpusError(f"{folder}: no such folder; give the one with the alignments or transcripts")
+    files = [path for suffix in ("txt", "align") for path in sorted(folder.rglob(f"*.{suffix}"))]
+    if not files:
+        raise CorpusError(f"{folder}: no ID.align or ID.txt in it; give the folder with the references")
+    return {path.stem: path for path in files}
+
+
+def watch(reader: LipReader, source: str) -> None:
+    """Print words as they come: on a terminal in one line that changes, else each change in its own."""
+    said = ""
+    try:
+        for heard in listen(reader, camera_frames(source), source):
+            if heard.sentence is not None:
+                show(final_line(heard.sentence), end="\n")
+                said = ""
+            elif heard.text != said:
+                said = heard.text
+                show(f"... {said}", end="" if sys.stdout.isatty() else "\n")
+    except KeyboardInterrupt:  # how a camera is left
+        print()
+
+
+def show(line: str, end: str) -> None:
+    over = "\r\033[K" if sys.stdout.isatty() else ""
+    print(f"{over}{line}", end=end, flush=True)
+
+
+def final_line(sentence: Sentence) -> str:
+    return f"{sentence.start:6.2f} - {sentence.end:5.2f} s  {sentence.text}  ({sentence.confidence:.2f})"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+"""Lips read as they move: a camera, a stream or a file at its own pace, and words as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Thread
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from lipnet.decode import GreedyDecoder
+from lipnet.evidence import Evidence
+from lipnet.grid import FRAME_RATE
+from lipnet.reader import LipReader
+from lipnet.reading import Reading
+from lipnet.transcript import Sentence
+from lipnet.video import Picture, VideoError, at_rate, iter_frames
+
+NOMINAL_RATE = 30.0  # pictures a second of a camera that does not tell
+
+
+class Heard(NamedTuple):
+    """What is said so far; with ``sentence`` once it has ended, which may correct it."""
+
+    text: str
+    sentence: Sentence | None
+
+
+def listen(reader: LipReader, frames: Iterable[np.ndarray], name: str = "camera") -> Iterator[Heard]:
+    """Read frames, (H, W, 3) uint8 RGB at 25 a second, as they come.
+
+    Yields every second what is said in a sentence that has not ended, by greedy decoding, and each sentence
+    with the reader's decoder when it has. Raises NoFaceError at the end if no frame has shown a face.
+    """
+    reading = Reading(reader.cropper, name, live=True)
+    greedy = GreedyDecoder(reader.alphabet)
+    requests = reading.run(frames)
+    evidence: Evidence | None = None  # what a generator is sent first
+    ended = False
+    while not ended:
+        crops = None
+        try:
+            crops = requests.send(evidence)  # type: ignore[arg-type]
+        except StopIteration:
+            ended = True
+        yield from (Heard(sentence.text, sentence) for sentence, _ in reader.sentences(reading))
+        if crops is not None:
+            [evidence] = reader.network([crops])
+        elif reading.current is not None:
+            log_probs = reading.current.evidence.log_probs
+            [[hypothesis]] = greedy(log_probs[None], [len(log_probs)])
+            yield Heard(hypothesis.text, None)
+
+
+def camera_frames(source: str) -> Iterator[np.ndarray]:
+    """Frames, (H, W, 3) uint8 RGB at 25 a second, of an OpenCV device index, a stream's URL, or a file.
+
+    A file is replayed at its own pace. Raises VideoError where nothing can be opened.
+    """
+    if not source.isdecimal() and "://" not in source:
+        return replay(Path(source))
+    return at_rate(_captured(int(source) if source.isdecimal() else source), NOMINAL_RATE, FRAME_RATE)
+
+
+def replay(path: Path) -> Iterator[np.ndarray]:
+    """A file's frames, none before its time."""
+    started = time.monotonic()
+    for index, frame in enumerate(iter_frames(path, FRAME_RATE)):
+        time.sleep(max(0.0, started + index / FRAME_RATE - time.monotonic()))
+        yield frame
+
+
+def _captured(source: int | str) -> Iterator[Picture]:
+    """What a device or stream shows, stamped when it comes, by a thread that no reading holds up."""
+    capture = cv2.VideoCapture(source)
+    if not capture.isOpened():
+        what = f"camera {source}" if isinstance(source, int) else str(source)
+        raise VideoError(f"{what}: cannot be opened; try another number, or check the address and the cable")
+    pictures: SimpleQueue[Picture | None] = SimpleQueue()
+    ended = Event()
+
+    def grab() -> None:
+        while not ended.is_set():
+            there, picture = capture.read()
+            if not there:
+                break
+            pictures.put((cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), time.monotonic(), False))
+        pictures.put(None)
+        capture.release()
+
+    Thread(target=grab, daemon=True).start()
+    try:
+        while (picture := pictures.get()) is not None:
+            yield picture
+    finally:
+        ended.set()

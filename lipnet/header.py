@@ -1,0 +1,46 @@
+"""What a weights file says about itself, so that prediction needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lipnet import __version__
+from lipnet.config import CropConfig, ModelConfig
+from lipnet.errors import LipnetError
+
+KEY = "lipnet"  # under which weights files keep it, as JSON
+FORMAT = "lipnet-1"
+
+
+class CheckpointError(LipnetError):
+    """A file that is no checkpoint of ours, or of another version."""
+
+
+@dataclass
+class Checkpoint:
+    """The sizes of the network and of its crops. ``info`` is for people: split, speakers, epoch, ..."""
+
+    model: ModelConfig
+    crop: CropConfig
+    info: dict[str, Any] = field(default_factory=dict)
+    # By decoder: what turns its scores into probabilities (`confidence.py`); empty where nobody measured.
+    calibration: dict[str, list[float]] = field(default_factory=dict)
+
+
+def write_header(checkpoint: Checkpoint) -> str:
+    return json.dumps({"format": FORMAT, "version": __version__, **asdict(checkpoint)})
+
+
+def read_header(text: str) -> Checkpoint:
+    """Raises CheckpointError on another version's, KeyError, TypeError or ValueError on anything else."""
+    header = json.loads(text)
+    if header["format"] != FORMAT:
+        raise CheckpointError(f"format {header['format']}, not {FORMAT}: use the lipnet that wrote it")
+    return Checkpoint(
+        ModelConfig(**header["model"]),
+        CropConfig(**header["crop"]),
+        header["info"],
+        header.get("calibration", {}),
+    )

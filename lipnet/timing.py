@@ -1,0 +1,41 @@
+"""When each word of a hypothesis is spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lipnet.decode import DecodeError, Floats, Hypothesis, align_spans, word_spans
+from lipnet.evidence import Evidence
+from lipnet.grid import WORD_CLASS
+
+Span = tuple[float, float]  # frames: start, end
+
+
+def word_times(hypothesis: Hypothesis, evidence: Evidence) -> list[Span]:
+    """Start and end of each word, in frames from the evidence's first.
+
+    CTC writes a word somewhere near where it is spoken, often early; the word heads were taught where. So
+    the words are aligned with the heads' evidence where there is any, else with CTC's best path.
+    """
+    spans = word_spans(hypothesis)
+    if evidence.word_log_probs is not None and spans:
+        try:
+            return _by_heads([span.word for span in spans], evidence.word_log_probs)
+        except DecodeError:  # more words than frames
+            pass
+    return [(span.first / evidence.rate, (span.last + 1) / evidence.rate) for span in spans]
+
+
+def _by_heads(words: Sequence[str], word_log_probs: np.ndarray) -> list[Span]:
+    """The best alignment of words and silences with (T, K) log-probabilities of word classes.
+
+    A word that has no class may be wherever no silence is.
+    """
+    frames: Floats = word_log_probs.astype(np.float64)
+    any_speech = np.log1p(-np.minimum(np.exp(frames[:, :1]), 1 - 1e-9))
+    other = frames.shape[1]
+    classes = [WORD_CLASS[word] if word in WORD_CLASS else other for word in words]
+    spans = align_spans(np.concatenate([frames, any_speech], axis=1), classes)
+    return [(float(first), float(last + 1)) for first, last in spans]

@@ -1,0 +1,87 @@
+"""Fit confidences to how often words are right on a split, and write that into the weights file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from lipnet.checkpoint import rewrite_header
+from lipnet.confidence import FOLDS, calibration_error, cross_validated, fit, word_features
+from lipnet.decode import Floats
+from lipnet.decoders import DECODERS
+from lipnet.errors import LipnetError, one_line_errors
+from lipnet.evidence import Evidence
+from lipnet.metrics import words_right
+from lipnet.network import TorchNetwork
+from lipnet.packed import PackedCorpus
+from lipnet.reader import LipReader
+from lipnet.timing import word_times
+
+EXAMPLES = """examples:
+  python scripts/calibrate.py runs/a/best.safetensors --data data/grid --split dev_seen dev_unseen
+  python scripts/calibrate.py me.safetensors --data data/me --split all --decoder grammar
+"""
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("weights", type=Path, help="file whose header is rewritten")
+    parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
+    parser.add_argument("--split", nargs="+", required=True, help="lists, of clips that were not trained on")
+    parser.add_argument("--decoder", nargs="+", choices=DECODERS, default=list(DECODERS), help="default: all")
+    return parser.parse_args()
+
+
+@one_line_errors
+def main() -> int:
+    args = parse_arguments()
+    network = TorchNetwork.load(args.weights)
+    said, evidence = read_clips(network, args.data, args.split)
+    for decoder in args.decoder:
+        reader = LipReader(network, decoder)
+        features, right = words_of(reader, said, evidence)
+        if right.all() or not right.any():
+            raise LipnetError(f"{' '.join(args.split)}: no word is wrong, or all are; give more clips")
+        error = calibration_error(cross_validated(features, right), right)
+        network.checkpoint.calibration[decoder] = fit(features, right)
+        print(
+            f"{decoder}: {right.sum()} of {len(right)} words right, calibration error {100 * error:.1f} % "
+            f"({FOLDS}-fold cross-validation)"
+        )
+    rewrite_header(args.weights, network.checkpoint)
+    return 0
+
+
+def read_clips(network: TorchNetwork, data: Path, splits: Sequence[str]) -> tuple[list[str], list[Evidence]]:
+    """What is said in each clip of the splits, and the network's evidence."""
+    corpus = PackedCorpus(data)
+    corpus.check_crop(network.checkpoint.crop, "the weights need")
+    clips = [clip for split in splits for clip in corpus.split(split)]
+    crops = (corpus.array(clip.speaker)[clip.start : clip.start + clip.frames] for clip in clips)
+    evidence = [
+        network([np.array(one)])[0] for one in tqdm(crops, total=len(clips), unit="clip", leave=False)
+    ]
+    return [clip.sentence for clip in clips], evidence
+
+
+def words_of(
+    reader: LipReader, said: Sequence[str], evidence: Sequence[Evidence]
+) -> tuple[Floats, np.ndarray]:
+    """Features (words, FEATURES) of all words that are read, and (words,) bool: which of them are right."""
+    features, right = [], []
+    for target, one in zip(said, evidence, strict=True):
+        best = reader.hypotheses(one)[0]
+        features.append(word_features(best, word_times(best, one), one, reader.alphabet))
+        right += words_right(target, best.text)
+    return np.concatenate(features), np.array(right)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
