@@ -11,6 +11,7 @@ from lipnet.evidence import Evidence
 from lipnet.grid import WORD_CLASS
 
 Span = tuple[float, float]  # frames: start, end
+LEAST = 1e-6  # probability of a word that has no class, in any frame
 
 
 def word_times(hypothesis: Hypothesis, evidence: Evidence) -> list[Span]:
@@ -31,11 +32,12 @@ def word_times(hypothesis: Hypothesis, evidence: Evidence) -> list[Span]:
 def _by_heads(words: Sequence[str], word_log_probs: np.ndarray) -> list[Span]:
     """The best alignment of words and silences with (T, K) log-probabilities of word classes.
 
-    A word that has no class may be wherever no silence is.
+    A word that has no class may be wherever neither silence nor one of the others is.
     """
     frames: Floats = word_log_probs.astype(np.float64)
-    any_speech = np.log1p(-np.minimum(np.exp(frames[:, :1]), 1 - 1e-9))
     other = frames.shape[1]
+    known = [0, *{WORD_CLASS[word] for word in words if word in WORD_CLASS}]
+    none_of_them = np.log(np.maximum(1 - np.exp(frames[:, known]).sum(axis=1, keepdims=True), LEAST))
     classes = [WORD_CLASS[word] if word in WORD_CLASS else other for word in words]
-    spans = align_spans(np.concatenate([frames, any_speech], axis=1), classes)
+    spans = align_spans(np.concatenate([frames, none_of_them], axis=1), classes)
     return [(float(first), float(last + 1)) for first, last in spans]

@@ -1,0 +1,80 @@
+"""Write weights as an ONNX file, which needs no PyTorch, and check that it reads as they do."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from lipnet.checkpoint import load_weights
+from lipnet.errors import LipnetError, one_line_errors
+from lipnet.evidence import Network
+from lipnet.files import write_atomically
+from lipnet.hardware import choose_hardware
+from lipnet.network import TorchNetwork
+from lipnet.onnx_network import OnnxNetwork
+from lipnet.shipped import WEIGHTS
+
+EXAMPLES = """examples:
+  python scripts/export.py --onnx lipnet.onnx
+  python scripts/export.py --weights runs/a/best.safetensors --onnx a.onnx
+"""
+CHECKED_LENGTHS = (75, 40)  # frames
+# Between log-probabilities. Rounding alone can reach a third of it: that is how far PyTorch's float32 was
+# from its own float64 on noise. A wrong gate or a wrong mask is hundreds of times above it.
+TOLERANCE = 1e-3
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of a run (default: the shipped ones)")
+    parser.add_argument("--onnx", type=Path, required=True, help="file to write")
+    return parser.parse_args()
+
+
+@one_line_errors
+def main() -> int:
+    args = parse_arguments()
+    try:
+        from lipnet.onnx_export import onnx_model  # here, so that its absence is one line
+    except ModuleNotFoundError as error:
+        raise LipnetError(f"{error.name} is not installed: pip install -e .[export]") from error
+    model, checkpoint = load_weights(args.weights)
+    content = onnx_model(model, checkpoint).SerializeToString()
+    original = TorchNetwork(model, checkpoint, choose_hardware("cpu", "float32"))
+    difference = largest_difference(original, OnnxNetwork(content))
+    if not difference <= TOLERANCE:  # so that NaN is caught
+        raise LipnetError(
+            f"{args.onnx}: not written, its log-probabilities differ from PyTorch's by {difference:.1g}, "
+            f"more than {TOLERANCE:g}; update onnxruntime and torch"
+        )
+    args.onnx.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(args.onnx, content)
+    print(
+        f"{args.onnx}: {len(content) / 1e6:.1f} MB, log-probabilities within {difference:.1g} of PyTorch's "
+        f"on random crops of {' and '.join(map(str, CHECKED_LENGTHS))} frames"
+    )
+    return 0
+
+
+def largest_difference(first: Network, second: Network) -> float:
+    """Between two networks' log-probabilities of characters and words, on one batch of random crops."""
+    size = first.checkpoint.model
+    random = np.random.default_rng(0)
+    clips = [
+        random.integers(0, 256, (frames, size.height, size.width, 3), np.uint8) for frames in CHECKED_LENGTHS
+    ]
+    differences = []
+    for one, other in zip(first(clips), second(clips), strict=True):
+        differences.append(one.log_probs - other.log_probs)
+        if one.word_log_probs is not None and other.word_log_probs is not None:
+            differences.append(one.word_log_probs - other.word_log_probs)
+    return max(float(np.abs(values).max()) for values in differences)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

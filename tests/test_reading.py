@@ -1,0 +1,274 @@
+"""Reading videos of any length: a fake network says what it sees, so that every word is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from lipnet.config import CropConfig, ModelConfig
+from lipnet.evidence import Evidence
+from lipnet.grid import WORDS
+from lipnet.header import Checkpoint
+from lipnet.mouth import FaceTrack, MouthCropper, NoFaceError
+from lipnet.patch import cut_patch
+from lipnet.pauses import PAUSE, SHORTEST, best_cut, is_speech, utterances
+from lipnet.reading import ABSENT, CONTEXT, LONGEST, MARGIN, WINDOW, Reading
+from lipnet.text import BLANK
+
+CROP = CropConfig(width=24, height=16)
+SIZE = 60  # px of the square frames
+
+
+class Script:
+    """A video as the word class shown in each frame; frames carry their number, crops too."""
+
+    def __init__(self, classes: Sequence[int], faces: Sequence[bool] | None = None) -> None:
+        self.classes = list(classes)
+        self.faces = [True] * len(self.classes) if faces is None else list(faces)
+        self.asked: list[np.ndarray] = []  # the frames of each request
+
+    def frames(self) -> Iterator[np.ndarray]:
+        for number in range(len(self.classes)):
+            yield np.full((SIZE, SIZE, 3), (number % 256, number // 256, self.faces[number]), np.uint8)
+
+    def network(self, crops: np.ndarray) -> Evidence:
+        numbers = crops[:, 0, 0, :2].astype(int) @ (1, 256)
+        self.asked.append(numbers)
+        words = np.full((len(crops), len(WORDS) + 1), 1e-6)
+        words[np.arange(len(crops)), [self.classes[number] for number in numbers]] = 1
+        log_probs = np.zeros((len(crops), 28), np.float32)
+        log_probs[:, 0] = numbers  # so that evidence tells its frames
+        return Evidence(log_probs, np.log(words / words.sum(1, keepdims=True)).astype(np.float32), 1)
+
+
+class FakeFinder:
+    """A face whose landmarks never move, where the frame says so."""
+
+    def follow(self, frames: Iterator[np.ndarray], detect_every: int) -> Iterator[np.ndarray | None]:
+        face = np.stack([np.linspace(20, 40, 68), np.linspace(20, 40, 68)[::-1]], axis=1)
+        face[36:42], face[42:48] = (20, 25), (40, 25)
+        face[27:31] = (30, 30)
+        for frame in frames:
+            yield face if frame[0, 0, 2] else None
+
+
+@pytest.fixture
+def cropper() -> MouthCropper:
+    made = MouthCropper(CROP)
+    made.finder = FakeFinder()  # type: ignore[assignment]
+    return made
+
+
+def read(script: Script, cropper: MouthCropper, live: bool = False) -> tuple[Reading, list[list[int]]]:
+    """The reading, and the numbers of the frames of each utterance."""
+    reading = Reading(cropper, "v.mp4", live)
+    requests = reading.run(script.frames())
+    evidence, said = None, []
+    while True:
+        try:
+            crops = requests.send(evidence)  # type: ignore[arg-type]
+        except StopIteration:
+            break
+        if crops is not None:
+            evidence = script.network(crops)
+    for utterance in reading.finished:
+        numbers = utterance.evidence.log_probs[:, 0].astype(int).tolist()
+        assert numbers[0] == utterance.first
+        said.append(numbers)
+    return reading, said
+
+
+def sentences(*lengths: int, pause: int = 20) -> list[int]:
+    """Sentences of so many frames, each of its own word, with pauses around."""
+    classes = [0] * pause
+    for word, length in enumerate(lengths, start=1):
+        classes += [word] * length + [0] * pause
+    return classes
+
+
+def spoken(script: Script, numbers: Sequence[int]) -> list[int]:
+    """The words in these frames, each once."""
+    return sorted({script.classes[number] for number in numbers} - {0})
+
+
+@pytest.mark.parametrize("length", [1, 74, 75, WINDOW - 1])
+def test_a_short_clip_is_read_as_it_is(cropper: MouthCropper, length: int) -> None:
+    script = Script([0] * (length // 3) + [5] * (length - length // 3))
+    _, said = read(script, cropper)
+    assert said == [list(range(length))] and len(script.asked) == 1
+
+
+def test_a_short_clip_of_silence_is_read_too(cropper: MouthCropper) -> None:
+    assert read(Script([0] * 50), cropper)[1] == [list(range(50))]
+
+
+@pytest.mark.parametrize("pause", [PAUSE, 20, 80, 300])
+def test_pauses_part_sentences(cropper: MouthCropper, pause: int) -> None:
+    script = Script(sentences(50, 40, 60, 30, 45, 50, pause=pause))
+    reading, said = read(script, cropper)
+    assert [spoken(script, numbers) for numbers in said] == [[1], [2], [3], [4], [5], [6]]
+    for word, numbers in enumerate(said, start=1):
+        shown = [number for number in range(len(script.classes)) if script.classes[number] == word]
+        assert set(shown) <= set(numbers) and numbers == list(range(numbers[0], numbers[-1] + 1))
+        assert shown[0] - numbers[0] <= MARGIN and numbers[-1] - shown[-1] <= MARGIN
+    ends = [numbers[-1] for numbers in said]
+    assert all(end < numbers[0] for end, numbers in zip(ends, said[1:], strict=False))
+    assert len(reading.track.found) == reading.frames == len(script.classes)
+
+
+def test_speech_without_a_pause_is_cut_between_words_and_loses_none(cropper: MouthCropper) -> None:
+    words = [1 + i % 50 for i in range(60)]
+    script = Script([0] * 10 + [word for word in words for _ in range(13)] + [0] * 30)
+    _, said = read(script, cropper)
+    assert len(said) > 5
+    joined = [number for numbers in said for number in numbers if script.classes[number]]
+    assert joined == list(range(10, 10 + 60 * 13))  # nothing is cut off, nothing is said twice
+    for before, after in pairwise(said):
+        assert script.classes[before[-1]] != script.classes[after[0]]
+    asked = [numbers for numbers in script.asked if len(numbers) < LONGEST]
+    assert any(numbers[0] == said[1][0] - CONTEXT for numbers in asked)  # with frames on both sides of a cut
+
+
+def test_memory_and_work_grow_with_the_window_only(cropper: MouthCropper) -> None:
+    script = Script(sentences(*[50] * 40))
+    reading = Reading(cropper, "v.mp4")
+    requests = reading.run(script.frames())
+    crops, most = next(requests), 0
+    while crops is not None:
+        most = max(most, len(reading._window))
+        try:
+            crops = requests.send(script.network(crops))
+        except StopIteration:
+            break
+    assert most <= LONGEST
+    assert sum(map(len, script.asked)) < 3 * len(script.classes)
+
+
+def test_nothing_is_read_where_no_face_is_for_long(cropper: MouthCropper) -> None:
+    classes = sentences(50, 50, 50)
+    faces = [True] * len(classes)
+    faces[92:140] = [False] * 48  # the second sentence is at 90 to 140
+    script = Script(classes, faces)
+    reading, said = read(script, cropper)
+    assert [spoken(script, numbers) for numbers in said] == [[1], [3]]
+    assert reading.track.found.sum() == len(classes) - 48
+    faces[92:140] = [index % ABSENT != 0 for index in range(48)]  # short gaps are filled
+    assert [spoken(script, numbers) for numbers in read(Script(classes, faces), cropper)[1]] == [
+        [1],
+        [2],
+        [3],
+    ]
+
+
+def test_no_face_at_all(cropper: MouthCropper) -> None:
+    for length in (1, 500):
+        with pytest.raises(NoFaceError, match=rf"^v\.mp4: no face in its {length} frames; "):
+            read(Script([0] * length, [False] * length), cropper)
+
+
+def test_a_face_that_comes_late(cropper: MouthCropper) -> None:
+    classes = [0] * 400 + sentences(50, 40)
+    script = Script(classes, [False] * 400 + [True] * (len(classes) - 400))
+    reading, said = read(script, cropper)
+    assert [spoken(script, numbers) for numbers in said] == [[1], [2]]
+    assert len(reading.track.found) == len(classes) and not reading.track.found[:400].any()
+
+
+def test_a_live_reading_tells_after_every_stride(cropper: MouthCropper) -> None:
+    script = Script(sentences(50, 40, 45, pause=30))
+    reading = Reading(cropper, "camera", live=True)
+    requests, evidence = reading.run(script.frames()), None
+    looks, current, ended = [], [], []
+    while True:
+        try:
+            crops = requests.send(evidence)  # type: ignore[arg-type]
+        except StopIteration:
+            break
+        if crops is not None:
+            evidence = script.network(crops)
+            continue
+        looks.append(reading.frames)
+        ended += [(reading.frames, utterance.first) for utterance in reading.finished]
+        reading.finished.clear()
+        if reading.current is not None:
+            current.append(
+                (reading.frames, spoken(script, reading.current.evidence.log_probs[:, 0].astype(int)))
+            )
+    assert max(np.diff(looks)) == 25
+    assert (50, [1]) in current and current[0][0] <= 30 + 25
+    assert [words for _, words in current if words == [2]]
+    # A sentence is told within a stride and the time that its end takes to be sure of.
+    for (frames, _), end in zip(ended, (80, 150, 225), strict=False):
+        assert end < frames <= end + 15 + 25
+    assert not reading.track.found.size  # it may go on for days
+
+
+# Pauses
+
+
+def test_utterances_by_hand() -> None:
+    speech = np.zeros(100, dtype=bool)
+    speech[10:30] = speech[30 + PAUSE - 1 : 50] = True  # too short a pause
+    speech[50 + PAUSE : 50 + PAUSE + SHORTEST] = True
+    speech[80 : 80 + SHORTEST - 1] = True  # too short to be speech
+    assert utterances(speech) == [(10, 50), (50 + PAUSE, 50 + PAUSE + SHORTEST)]
+    assert utterances(np.zeros(5, dtype=bool)) == [] and utterances(np.ones(5, dtype=bool)) == [(0, 5)]
+    assert utterances(np.ones(0, dtype=bool)) == []
+
+
+def test_speech_without_word_heads_is_what_is_near_to_characters() -> None:
+    log_probs = np.full((200, 28), -9.0, np.float32)  # 100 frames of two steps
+    log_probs[:, BLANK] = -0.01
+    log_probs[101, BLANK], log_probs[101, 3] = -5, -0.01
+    speech = is_speech(Evidence(log_probs, None, 2))
+    assert np.flatnonzero(speech).tolist() == list(range(50 - 8, 50 + 9))
+
+
+def test_a_cut_goes_between_words_or_through_blanks() -> None:
+    words = np.full((60, 52), 1e-4)
+    words[:33, 7], words[33:, 9] = 1, 1
+    evidence = Evidence(np.zeros((60, 28), np.float32), np.log(words / words.sum(1, keepdims=True)), 1)
+    assert best_cut(evidence, 20, 50) == 33
+    log_probs = np.full((60, 28), -1.0, np.float32)
+    log_probs[38:43, BLANK] = -0.01
+    assert best_cut(Evidence(log_probs, None, 1), 20, 50) == 40
+
+
+# Patches
+
+
+@pytest.mark.parametrize("offset", [(0, 0), (150, 40), (-12, -9)])
+def test_crops_from_a_patch_are_those_of_the_frame(offset: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    frame = cv2.GaussianBlur(rng.integers(0, 256, (300, 400, 3), dtype=np.uint8), None, 4)
+    [points] = list(FakeFinder().follow(iter([np.ones((1, 1, 3))]), 8))
+    assert points is not None
+    points = 2 * points + 40 + offset
+    cropper = MouthCropper(CropConfig())
+    track = cropper.complete([points])
+    patch = cut_patch(frame, points)
+    assert patch.image.size < frame.size
+    whole = cropper.crop([frame], track.to_crop).astype(int)
+    part = cropper.crop([patch.image], track.to_crop @ patch.to_frame)
+    assert np.abs(part - whole).max() <= 1  # OpenCV rounds places to 1/32 px
+
+
+def test_a_large_frame_without_a_face_is_kept_smaller() -> None:
+    frame = np.zeros((2160, 3840, 3), np.uint8)
+    frame[:, 1920:] = 200
+    patch = cut_patch(frame, None)
+    assert patch.image.shape == (720, 1280, 3)
+    edge = patch.to_frame @ [639.5, 359.5, 1]
+    np.testing.assert_allclose(edge[:2], (1919.5, 1079.5))
+
+
+def test_tracks_join() -> None:
+    joined = FaceTrack.joined([FaceTrack.none(2), FaceTrack.none(3).until(1)])
+    assert joined.landmarks.shape == (3, 68, 2) and joined.to_crop.shape == (3, 3, 3)
+    assert FaceTrack.joined([]).found.shape == (0,)
+    checkpoint = Checkpoint(ModelConfig(), CROP)
+    assert checkpoint.calibration == {}
