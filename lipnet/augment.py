@@ -9,17 +9,23 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from lipnet.config import AugmentConfig
+from lipnet.model import LUMA
 
 
 def augment_pixels(frames: Tensor, config: AugmentConfig) -> Tensor:
-    """Mirror, turn, resize and shift each clip, then change its brightness and contrast.
+    """Mirror, turn, resize and shift each clip, turn some grey, then change brightness and contrast.
 
     ``frames`` are (B, T, H, W, 3) uint8 RGB on any device, and so is the result; torch's CPU generator
     draws the changes. What a shift uncovers repeats the border. A clip's changes do not depend on its
     length or on the padding after it.
     """
-    draws = 2 * torch.rand(7, len(frames)) - 1  # -1 ... 1
+    draws = 2 * torch.rand(8, len(frames)) - 1  # -1 ... 1
     frames = _warped(frames, _transforms(draws[:5], config))
+    greyed = (draws[7] + 1) / 2 < config.grey
+    if greyed.any():
+        frames = frames.clone()
+        luma = frames[greyed].float() @ torch.tensor(LUMA, device=frames.device)  # (N, T, H, W)
+        frames[greyed] = luma.round().to(torch.uint8)[..., None]
     if config.brightness or config.contrast:
         offset, factor = draws[5:7, :, None, None, None, None].to(frames.device)
         x = frames.float()

@@ -87,6 +87,7 @@ class AugmentConfig:
     shift: int = 0  # px, at most, to each side
     scale: float = 0.0  # a clip is enlarged or reduced by at most this part
     rotation: int = 0  # degrees, at most, either way
+    grey: float = 0.0  # probability of taking a clip's colours away
     brightness: float = 0.0  # at most this part of the full scale is added or taken away
     contrast: float = 0.0  # at most this part of a pixel's distance from the mean is added or taken away
     word_clips: float = 0.0  # probability of an extra single-word item for each clip, in the first epoch

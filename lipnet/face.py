@@ -70,7 +70,12 @@ class FaceFinder:
         """
         last: Face | None = None
         lost = 0  # frames since the face was last seen
+        before: np.ndarray | None = None
         for index, frame in enumerate(frames):
+            if frame is before:  # a picture that is shown for longer: what it shows is known
+                yield last.landmarks if last is not None and not lost else None
+                continue
+            before = frame
             grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
             due = index % detect_every == 0
             face = None if last is None else self._read_again(grey, last, check=due or lost > 0)

@@ -35,9 +35,9 @@ def _by_heads(words: Sequence[str], word_log_probs: np.ndarray) -> list[Span]:
     A word that has no class may be wherever neither silence nor one of the others is.
     """
     frames: Floats = word_log_probs.astype(np.float64)
-    other = frames.shape[1]
+    other = int(frames.shape[1])
     known = [0, *{WORD_CLASS[word] for word in words if word in WORD_CLASS}]
     none_of_them = np.log(np.maximum(1 - np.exp(frames[:, known]).sum(axis=1, keepdims=True), LEAST))
-    classes = [WORD_CLASS[word] if word in WORD_CLASS else other for word in words]
+    classes = [WORD_CLASS.get(word, other) for word in words]
     spans = align_spans(np.concatenate([frames, none_of_them], axis=1), classes)
     return [(float(first), float(last + 1)) for first, last in spans]

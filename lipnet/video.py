@@ -7,8 +7,11 @@ decode and conversion together by FFmpeg alone; every other format takes FFmpeg'
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import cv2
@@ -54,22 +57,42 @@ def iter_frames(path: str | PathLike[str], fps: float = 25.0) -> Iterator[np.nda
         VideoError: as for `read_video`; raised before the first frame, never after one.
     """
     path = Path(path)
-    if not path.exists():
-        raise VideoError(f"{path}: no such file; check the path")
-    if path.is_dir():
-        raise VideoError(f"{path}: is a folder; name a video file in it")
-    try:
+    with open_video(path) as container:
+        stream = video_stream(container, path)
+        rate = float(announced_rate(stream) or fps)
+        yield from at_rate(decoded_pictures(container, stream, path), rate, fps)
+
+
+def open_video(path: Path) -> InputContainer:
+    """Open a media file of any kind, to be closed by the caller; raises VideoError where that fails."""
+    with _video_errors(path):
+        if not path.exists():
+            raise VideoError(f"{path}: no such file; check the path")
+        if path.is_dir():
+            raise VideoError(f"{path}: is a folder; name a video file in it")
         # "file:" keeps a colon in the name from being read as a protocol.
-        with av.open(f"file:{path}", metadata_errors="replace") as container:
-            stream = _video_stream(container, path)
-            rate = float(stream.average_rate or stream.guessed_rate or fps)
-            yield from at_rate(_one_size(_decode(container, stream, path)), rate, fps)
+        return av.open(f"file:{path}", metadata_errors="replace")
+
+
+@contextmanager
+def _video_errors(path: Path) -> Iterator[None]:
+    """What FFmpeg and the system have to say about ``path``, as a VideoError."""
+    try:
+        yield
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{path}: cannot be read as a video ({_cause(error)}); is it one?") from error
+        raise VideoError(f"{path}: cannot be read as a video ({cause_of(error)}); is it one?") from error
 
 
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The first stream that is a video and not a cover picture, set to decode on one core."""
+def cause_of(error: Exception) -> str:
+    """FFmpeg's or the system's own words for what went wrong."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The first stream that is a video and not a cover picture, set to decode on one core.
+
+    Raises VideoError, which names the ``path``, where there is none.
+    """
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             # A corpus is read by one process a core, where more threads would only add switching.
@@ -78,8 +101,22 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     raise VideoError(f"{path}: has no pictures, only sound or data; give a file with a video stream")
 
 
-# A picture, its time stamp in seconds (None: it has none) and whether it was decoded from damaged data.
+def announced_rate(stream: VideoStream) -> Fraction | None:
+    """Pictures a second, as the file has it; None where it does not tell."""
+    return stream.average_rate or stream.guessed_rate
+
+
+# (H, W, 3) uint8 RGB, its time stamp in seconds (None: it has none), whether its data were damaged.
 Picture = tuple[np.ndarray, float | None, bool]
+
+
+def decoded_pictures(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[Picture]:
+    """Every picture of an open file that can be decoded, upright and all of the first one's size.
+
+    Raises VideoError, which names the ``path``, where there is none.
+    """
+    with _video_errors(path):
+        yield from _one_size(_decode(container, stream, path))
 
 
 def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[Picture]:
@@ -92,13 +129,13 @@ def _decode(container: InputContainer, stream: VideoStream, path: Path) -> Itera
         try:
             packet = next(packets, None)
         except av.FFmpegError as error:  # the container itself is broken from here on
-            packet, cause = None, _cause(error)
+            packet, cause = None, cause_of(error)
         if packet is None:
             break
         try:
             frames = packet.decode()
         except av.FFmpegError as error:
-            frames, cause = [], _cause(error)
+            frames, cause = [], cause_of(error)
         for frame in frames:
             empty = False
             yield _to_rgb(frame), frame.time if stamped else None, frame.is_corrupt
@@ -131,34 +168,66 @@ def _one_size(pictures: Iterable[Picture]) -> Iterator[Picture]:
         yield rgb, time, damaged
 
 
+class Clock:
+    """A stream's clock, told by its time stamps: ``now``, in seconds, always grows."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._stamp: float | None = None
+
+    def advance(self, stamp: float | None, step: float) -> float:
+        """Go to the next time stamp; return the seconds that have passed, 0 at the first.
+
+        One that is missing, not after the last one or LONGEST_HOLD_S after it counts as a ``step``.
+        """
+        if self._stamp is None:
+            self._stamp = self.now = stamp or 0.0
+            return 0.0
+        stamp = self._stamp + step if stamp is None else stamp
+        passed, self._stamp = stamp - self._stamp, stamp
+        if not 0 < passed < LONGEST_HOLD_S:
+            passed = step
+        self.now += passed
+        return passed
+
+
+class TimedPicture(NamedTuple):
+    rgb: np.ndarray  # (H, W, 3) uint8
+    time: float  # s on the file's clock, which the sound goes by
+    moment: float  # s since the first picture, less what damage has swallowed
+
+
+def timed(pictures: Iterable[Picture], rate: float) -> Iterator[TimedPicture]:
+    """Give pictures, announced at ``rate`` a second, the times at which they are shown.
+
+    Where damage has swallowed pictures, ``moment`` moves on by no more than one.
+    """
+    clock, step, moment = Clock(), picture_step(rate), 0.0
+    for rgb, stamp, damaged in pictures:
+        passed = clock.advance(stamp, step)
+        moment += min(passed, step) if damaged else passed
+        yield TimedPicture(rgb, clock.now, moment)
+
+
+def picture_step(rate: float) -> float:
+    """How long a picture of ``rate`` a second is shown, in seconds."""
+    return min(1 / rate, LONGEST_HOLD_S)
+
+
 def at_rate(pictures: Iterable[Picture], rate: float, fps: float) -> Iterator[np.ndarray]:
     """Of the pictures, announced at ``rate`` a second, yield the one nearest to each tick of ``fps``.
 
     A stream that runs at ``fps`` passes picture for picture, even where its stamps are rounded. Where
     damage has swallowed pictures, the time that it swallowed is cut out and not filled with copies.
     """
-    step = min(1 / rate, LONGEST_HOLD_S)
-    shown: np.ndarray | None = None
-    now = last_stamp = 0.0  # seconds since the first picture; the stamp at which `shown` came
+    shown: TimedPicture | None = None
     ticks = 0
-    for rgb, stamp, damaged in pictures:
-        stamp = last_stamp + step if stamp is None else stamp
-        if shown is not None:
-            passed = stamp - last_stamp
-            if damaged:
-                passed = min(passed, step)
-            if not 0 < passed < LONGEST_HOLD_S:
-                passed = step
-            while ticks / fps < now + passed / 2 - 1e-6:  # nearer to `shown` than to this picture
-                yield shown
-                ticks += 1
-            now += passed
-        shown, last_stamp = rgb, stamp
-    while shown is not None and (ticks + 0.5) / fps <= now + step + 1e-6:
-        yield shown
+    for picture in timed(pictures, rate):
+        # As long as the tick is nearer to what is shown than to this picture.
+        while shown is not None and ticks / fps < (shown.moment + picture.moment) / 2 - 1e-6:
+            yield shown.rgb
+            ticks += 1
+        shown = picture
+    while shown is not None and (ticks + 0.5) / fps <= shown.moment + picture_step(rate) + 1e-6:
+        yield shown.rgb
         ticks += 1
-
-
-def _cause(error: Exception) -> str:
-    """FFmpeg's or the system's own words for what went wrong."""
-    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lipnet.camera import camera_frames, listen
-from lipnet.captions import burn_in
+from lipnet.captioned_video import burn_in
 from lipnet.decoders import DECODERS, DecoderOptions
 from lipnet.errors import LipnetError, one_line_errors
 from lipnet.files import write_atomically

@@ -82,6 +82,16 @@ def test_a_mirrored_clip_is_shifted_by_as_many_pixels() -> None:
     )
 
 
+def test_some_clips_turn_grey() -> None:
+    frames = random_clips(200, 2, 4, 5)
+    torch.manual_seed(0)
+    changed = augment_pixels(frames, replace(OFF, grey=0.3))
+    grey = (changed == changed[..., :1]).flatten(1).all(1)
+    assert 40 < int(grey.sum()) < 80 and torch.equal(changed[~grey], frames[~grey])
+    luma = frames[grey].double() @ torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
+    torch.testing.assert_close(changed[grey][..., 0].double(), luma, rtol=0, atol=0.51)
+
+
 def test_brightness_adds_one_number_to_a_clip() -> None:
     frames = 100 + random_clips(50, 2, 4, 5) % 50
     torch.manual_seed(0)

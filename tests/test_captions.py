@@ -1,4 +1,4 @@
-"""captions.py: the same pictures, times and sound, and the words in the pictures while they are due."""
+"""The captioned video: the same pictures, times and sound, and words in the pictures while they are due."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ import pytest
 from video_files import number_of, numbered, write_video
 
 import lipnet.captions
+import lipnet.sound
 import lipnet.video
-from lipnet.captions import LINGER_S, burn_in
+from lipnet.captioned_video import burn_in
+from lipnet.captions import LINGER_S
 from lipnet.errors import LipnetError
 from lipnet.face import STABLE, STABLE_FACE
 from lipnet.transcript import FaceTrack, Sentence, TranscribedWord, Transcript
@@ -307,7 +309,7 @@ def test_sound_that_cannot_be_kept_does_not_lose_the_video(
     source = add_sound(write_video(tmp_path / "v.mp4", CLIP), tmp_path / "a.mkv", "mp3", 11025, "mono")
     burn_in(source, tmp_path / "b.mp4", NOTHING_SAID)  # so few samples a second are not for mp3 in an MP4
     assert sound_codec(tmp_path / "b.mp4") == "aac"
-    monkeypatch.setattr(lipnet.captions, "AAC_BITS", -5)
+    monkeypatch.setattr(lipnet.sound, "AAC_BITS", -5)
     burn_in(source, tmp_path / "c.mp4", NOTHING_SAID)
     assert len(clicks(tmp_path / "c.mp4")) == 0
     assert len(shown(tmp_path / "c.mp4").times) == 25
@@ -353,7 +355,6 @@ def test_time_that_damage_swallowed_counts_for_pictures_but_not_for_words(
         yield from ((picture.copy(), *stamp) for picture, stamp in zip(GREY, stamps, strict=False))
 
     monkeypatch.setattr(lipnet.video, "_decode", decode)
-    monkeypatch.setattr(lipnet.captions, "_decode", decode)
     source = write_video(tmp_path / "a.mp4", GREY[:4])
     assert len(list(iter_frames(source))) == 4  # so what is read of the third picture is said at 0.08 s
     burn_in(source, tmp_path / "b.mp4", transcript(sentence("bin", 0.08)))

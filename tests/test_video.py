@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from video_files import numbered, numbers_of, write_sound, write_video
 
-from lipnet.video import VideoError, iter_frames, read_video
+from lipnet.video import VideoError, iter_frames, read_video, timed
 
 CLIP = [numbered(index) for index in range(75)]
 
@@ -80,6 +80,31 @@ def test_a_broken_time_stamp_does_not_hold_a_picture_for_hours(tmp_path: Path) -
         3,
         4,
     ]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "times", "moments"),
+    [
+        ([5.0, 5.1, 5.5], [5.0, 5.1, 5.5], [0.0, 0.1, 0.5]),
+        ([None, None, None], [0.0, 0.04, 0.08], [0.0, 0.04, 0.08]),
+        ([1.0, None, 1.08], [1.0, 1.04, 1.08], [0.0, 0.04, 0.08]),
+        ([1.0, 0.5, 0.6], [1.0, 1.04, 1.14], [0.0, 0.04, 0.14]),  # backward
+        ([1.0, 1.0, 1.04], [1.0, 1.04, 1.08], [0.0, 0.04, 0.08]),  # twice
+        ([1.0, 11.0, 11.1], [1.0, 1.04, 1.14], [0.0, 0.04, 0.14]),  # too long
+        ([1.0, "1.4 damaged", 1.5], [1.0, 1.4, 1.5], [0.0, 0.04, 0.14]),
+        ([1.0, "1.02 damaged", 1.04], [1.0, 1.02, 1.04], [0.0, 0.02, 0.04]),
+    ],
+)
+def test_time_grows_whatever_the_stamps(
+    stamps: list[float | str | None], times: list[float], moments: list[float]
+) -> None:
+    pictures = [
+        (CLIP[0], float(stamp.split()[0]) if isinstance(stamp, str) else stamp, isinstance(stamp, str))
+        for stamp in stamps
+    ]
+    result = list(timed(pictures, 25.0))
+    np.testing.assert_allclose([picture.time for picture in result], times)
+    np.testing.assert_allclose([picture.moment for picture in result], moments, atol=1e-9)
 
 
 EVEN, ODD = (64, 96), (63, 95)  # height, width

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
 BITS = 8  # a picture's number is drawn as so many upright bars, each dark or bright
 
@@ -28,6 +29,11 @@ def number_of(picture: np.ndarray) -> int:
 
 def numbers_of(pictures: Sequence[np.ndarray]) -> list[int]:
     return [number_of(picture) for picture in pictures]
+
+
+def words_that_differ(text: str, other: str) -> int:
+    """Word errors of one text against another."""
+    return int(Levenshtein.distance(text.split(), other.split()))
 
 
 def write_video(
