@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from lipnet.arpa import load_arpa
 from lipnet.beam import BeamDecoder
 from lipnet.decode import DecodeError, Decoder, GreedyDecoder
+from lipnet.dictionary import DictionaryDecoder, read_dictionary
 from lipnet.grammar import GRID_SLOTS, SlotDecoder, read_grammar
 from lipnet.languages import WordList, language_of
 from lipnet.shipped import LANGUAGE_MODEL
@@ -21,7 +23,13 @@ class DecoderOptions:
 
     lm: Path | None = None  # ARPA file of a character or word model; None: the shipped one
     grammar: Path | None = None  # slots or a word list; None: GRID's slots
-    n_best: int = 1  # hypotheses a clip, at most; greedy has one
+    dictionary: Path | None = None  # a word list, with counts or without; None: GRID's words
+    n_best: int = 1  # hypotheses a clip, at most; greedy and dictionary have one
+
+    @property
+    def file(self) -> Path | None:
+        """The one that is given, if any."""
+        return self.lm or self.grammar or self.dictionary
 
 
 def _greedy(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
@@ -44,11 +52,18 @@ def _grammar(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
     return SlotDecoder(alphabet, grammar, options.n_best)
 
 
+def _dictionary(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
+    if options.dictionary is None:
+        return DictionaryDecoder(alphabet)
+    return DictionaryDecoder(alphabet, read_dictionary(options.dictionary, alphabet))
+
+
 DECODERS: dict[str, Callable[[Alphabet, DecoderOptions], Decoder]] = {
     "greedy": _greedy,
     "beam": _beam,
     "lm": _lm,
     "grammar": _grammar,
+    "dictionary": _dictionary,
 }
 
 
@@ -60,7 +75,20 @@ def make_decoder(name: str, alphabet: Alphabet, options: DecoderOptions | None =
     if name not in DECODERS:
         raise DecodeError(f"unknown decoder {name!r}: choose one of {', '.join(DECODERS)}")
     options = options or DecoderOptions()
-    for option in ("lm", "grammar"):  # each is called like its decoder
+    for option in ("lm", "grammar", "dictionary"):  # each is called like its decoder
         if getattr(options, option) is not None and name != option:
             raise DecodeError(f"--{option} is for the decoder {option}, not {name}: add --decoder {option}")
     return DECODERS[name](alphabet, options)
+
+
+def add_decoder_arguments(parser: ArgumentParser) -> None:
+    """What scripts that decode are told on the command line."""
+    add = parser.add_argument
+    add("--decoder", default="greedy", help=f"{', '.join(DECODERS)} (default: greedy)")
+    add("--lm", type=Path, help="ARPA file for the decoder lm (default: GRID's sentences)")
+    add("--grammar", type=Path, help="slots or word list for grammar (default: GRID's slots)")
+    add("--dictionary", type=Path, help="word list for dictionary (default: GRID's words)")
+
+
+def decoder_options(args: Namespace, n_best: int = 1) -> DecoderOptions:
+    return DecoderOptions(args.lm, args.grammar, args.dictionary, n_best)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from lipnet.checkpoint import load_weights
 from lipnet.data import ClipDataset, eval_loader
-from lipnet.decoders import DECODERS, DecoderOptions, make_decoder
+from lipnet.decoders import add_decoder_arguments, decoder_options, make_decoder
 from lipnet.engine import Evaluation, evaluate
 from lipnet.errors import one_line_errors
 from lipnet.files import write_atomically
@@ -41,9 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of a run (default: the shipped ones)")
     parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
     parser.add_argument("--split", required=True, help="list file, name of a list in DATA/splits, or all")
-    parser.add_argument("--decoder", default="greedy", help=f"{', '.join(DECODERS)} (default: greedy)")
-    parser.add_argument("--lm", type=Path, help="ARPA file for the decoder lm (default: GRID's sentences)")
-    parser.add_argument("--grammar", type=Path, help="slots or word list for grammar (default: GRID's slots)")
+    add_decoder_arguments(parser)
     parser.add_argument("--out", type=Path, help="folder for metrics.json and predictions.csv")
     parser.add_argument("--batch-size", type=int, default=16, help="clips (default: 16)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
@@ -58,14 +56,15 @@ def main() -> int:
     corpus = PackedCorpus(args.data)
     corpus.check_crop(checkpoint.crop, "the weights need")
     alphabet = Alphabet(checkpoint.model.alphabet)
-    decoder = make_decoder(args.decoder, alphabet, DecoderOptions(args.lm, args.grammar))
+    options = decoder_options(args)
+    decoder = make_decoder(args.decoder, alphabet, options)
     dataset = ClipDataset(corpus, corpus.split(args.split), alphabet)
     batches = tqdm(eval_loader(dataset, max(1, args.batch_size)), unit="batch", leave=False)
     evaluation = evaluate(model, batches, decoder, hardware)
     if args.out is not None:
         write_results(args.out, evaluation, checkpoint.info, args)
-    given = args.lm or args.grammar
-    print(evaluation.counts.summary(f"{args.decoder} {given}" if given else args.decoder))
+    name = f"{args.decoder} {options.file}" if options.file else args.decoder
+    print(evaluation.counts.summary(name))
     return 0
 
 
@@ -82,6 +81,7 @@ def write_results(
         "decoder": args.decoder,
         "lm": str(args.lm) if args.lm else None,
         "grammar": str(args.grammar) if args.grammar else None,
+        "dictionary": str(args.dictionary) if args.dictionary else None,
         "wer": counts.wer,
         "cer": counts.cer,
         "ser": counts.ser,

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from lipnet.camera import camera_frames, listen
 from lipnet.captioned_video import burn_in
-from lipnet.decoders import DECODERS, DecoderOptions
+from lipnet.decoders import add_decoder_arguments, decoder_options
 from lipnet.errors import LipnetError, one_line_errors
 from lipnet.files import write_atomically
 from lipnet.grid import VIDEO_SUFFIXES, CorpusError, read_alignment
@@ -38,9 +38,7 @@ def parse_arguments() -> argparse.Namespace:
     add("videos", nargs="*", help="video files, folders of them, or patterns such as 'v/*.mp4'")
     add("--camera", metavar="SOURCE", help="read live: a device's number, a stream's URL, or a file replayed")
     add("--weights", type=Path, default=WEIGHTS, help="of a run, or an exported .onnx (default: shipped)")
-    add("--decoder", default="greedy", help=f"{', '.join(DECODERS)} (default: greedy)")
-    add("--lm", type=Path, help="ARPA file for the decoder lm (default: GRID's sentences)")
-    add("--grammar", type=Path, help="slots or word list for grammar (default: GRID's slots)")
+    add_decoder_arguments(parser)
     add("--format", type=formats, default=["txt"], help=f"some of {','.join(FORMATS)} (default: txt)")
     add("--out", type=Path, help="write the files of each video there, rather than print")
     add("--save", type=Path, metavar="MP4", help="the video with its words burnt in; a folder for several")
@@ -75,8 +73,7 @@ def main() -> int:
         name = names.most_common(1)[0][0]
         raise LipnetError(f"several videos are called {name}: give each its own --out, or a folder with all")
     references = find_references(args.references)
-    options = DecoderOptions(args.lm, args.grammar, N_BEST)
-    reader = LipReader.load(args.weights, args.decoder, args.device, options)
+    reader = LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
     if args.camera:
         watch(reader, args.camera)
         return 0

@@ -11,6 +11,7 @@ from posteriors import all_steps, random_log_probs
 from lipnet.arpa import save_arpa
 from lipnet.decode import DecodeError, Decoder, GreedyDecoder
 from lipnet.decoders import DECODERS, DecoderOptions, make_decoder
+from lipnet.dictionary import DictionaryDecoder
 from lipnet.errors import LipnetError
 from lipnet.ngram import estimate
 from lipnet.text import LETTERS
@@ -48,7 +49,7 @@ def test_hypotheses_are_sorted_unique_and_in_time_order(decoder: Decoder) -> Non
     for hypotheses in decoder(log_probs, all_steps(log_probs)):
         scores = [h.score for h in hypotheses]
         assert scores == sorted(scores, reverse=True)
-        assert len(scores) == (1 if isinstance(decoder, GreedyDecoder) else 3)
+        assert len(scores) == (1 if isinstance(decoder, (GreedyDecoder, DictionaryDecoder)) else 3)
         assert len({h.text for h in hypotheses}) == len(hypotheses)
         for h in hypotheses:
             assert len(h.steps) == len(h.text)
@@ -56,7 +57,7 @@ def test_hypotheses_are_sorted_unique_and_in_time_order(decoder: Decoder) -> Non
 
 
 def test_unknown_decoder_lists_the_known_ones() -> None:
-    with pytest.raises(DecodeError, match=r"'best'.*greedy, beam, lm, grammar"):
+    with pytest.raises(DecodeError, match=r"'best'.*greedy, beam, lm, grammar, dictionary"):
         make_decoder("best", LETTERS)
 
 

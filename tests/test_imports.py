@@ -37,6 +37,7 @@ ORDER = (
     "arpa",
     "languages",
     "grammar",
+    "dictionary",
     "shipped",
     "decoders",
     "metrics",
