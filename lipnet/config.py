@@ -99,8 +99,10 @@ class TrainConfig:
     """The optimisation (``engine.py``)."""
 
     epochs: int = 100
-    lr: float = 1e-3  # peak learning rate of AdamW
-    warmup: float = 1.0  # epochs of linear warm-up, a cosine to 0 follows
+    optimizer: str = "adamw"  # adamw, adam or amsgrad (Adam's variant)
+    lr: float = 1e-3  # peak learning rate
+    schedule: str = "cosine"  # from the peak on: cosine (to 0) or constant
+    warmup: float = 1.0  # epochs of linear warm-up to the peak
     weight_decay: float = 1e-2
     clip_norm: float = 5.0  # of the whole gradient, L2; 0 = no clipping
     frozen_blocks: int = 0  # so many of the first convolutions stay as they are (with init)

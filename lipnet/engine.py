@@ -6,17 +6,18 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
-from torch.optim import AdamW
+from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from lipnet.augment import augment_pixels
-from lipnet.config import AugmentConfig, TrainConfig
+from lipnet.config import AugmentConfig, ConfigError, TrainConfig
 from lipnet.data import IGNORE, Batch
 from lipnet.decode import Decoder, Hypothesis
 from lipnet.errors import TrainingError
@@ -25,6 +26,12 @@ from lipnet.metrics import ErrorCounts
 from lipnet.model import LipNet, Output
 from lipnet.text import BLANK
 
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "adamw": AdamW,
+    "adam": Adam,
+    "amsgrad": partial(Adam, amsgrad=True),
+}
+SCHEDULES = ("cosine", "constant")
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
@@ -59,7 +66,7 @@ class Learner:
         self.model = model
         model.freeze(config.frozen_blocks)
         self.optimizer = make_optimizer(model, config)
-        self.scheduler = LambdaLR(self.optimizer, warmup_then_cosine(config, total_steps))
+        self.scheduler = LambdaLR(self.optimizer, learning_rate_factor(config, total_steps))
         self.ema = make_ema(model, config.ema) if config.ema else None
 
     @property
@@ -79,21 +86,30 @@ class Learner:
                 part.load_state_dict(state[name])
 
 
-def make_optimizer(model: nn.Module, config: TrainConfig) -> AdamW:
-    """AdamW, without decay of biases and of normalisation's gains."""
+def make_optimizer(model: nn.Module, config: TrainConfig) -> Optimizer:
+    """Without decay of biases and of normalisation's gains. Raises ConfigError on an unknown name."""
+    if config.optimizer not in OPTIMIZERS:
+        raise ConfigError(f"train.optimizer {config.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-    return AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+    return OPTIMIZERS[config.optimizer](groups, lr=config.lr, weight_decay=config.weight_decay)
 
 
-def warmup_then_cosine(config: TrainConfig, total_steps: int) -> Callable[[int], float]:
-    """Factor on the learning rate at each step: up linearly, then down to 0 along half a cosine."""
+def learning_rate_factor(config: TrainConfig, total_steps: int) -> Callable[[int], float]:
+    """Factor on the learning rate at each step: up linearly, then down to 0 along half a cosine, or level.
+
+    Raises ConfigError on an unknown schedule.
+    """
+    if config.schedule not in SCHEDULES:
+        raise ConfigError(f"train.schedule {config.schedule!r}: choose one of {', '.join(SCHEDULES)}")
     warmup = config.warmup * total_steps / config.epochs
 
     def factor(step: int) -> float:
         if step < warmup:
             return (step + 1) / (warmup + 1)
+        if config.schedule == "constant":
+            return 1.0
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, total_steps - warmup))))
 
     return factor

@@ -12,6 +12,7 @@ import pytest
 import torch
 from tiny import tiny_model
 from torch import Tensor
+from torch.optim import Adam, AdamW
 
 from lipnet.config import AugmentConfig, ConfigError, TrainConfig
 from lipnet.data import IGNORE, Batch, ClipDataset, collate, eval_loader
@@ -23,8 +24,9 @@ from lipnet.engine import (
     ctc_loss,
     evaluate,
     frame_weights,
+    learning_rate_factor,
+    make_optimizer,
     train_one_epoch,
-    warmup_then_cosine,
     word_loss,
 )
 from lipnet.errors import TrainingError
@@ -117,14 +119,33 @@ def test_without_any_alignment_the_word_loss_is_zero() -> None:
 
 
 def test_the_learning_rate_warms_up_and_follows_a_cosine() -> None:
-    factor = warmup_then_cosine(TrainConfig(epochs=3, warmup=1.0), total_steps=12)
+    factor = learning_rate_factor(TrainConfig(epochs=3, warmup=1.0), total_steps=12)
     factors = [factor(step) for step in range(13)]
     assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert factors[4:] == pytest.approx([0.5 * (1 + math.cos(math.pi * i / 8)) for i in range(9)])
     assert factors[-1] == pytest.approx(0)
     assert factor(100) == pytest.approx(0)
-    assert warmup_then_cosine(TrainConfig(epochs=1, warmup=0.0), 4)(0) == 1
-    assert warmup_then_cosine(TrainConfig(epochs=1, warmup=5.0), 4)(3) == pytest.approx(4 / 21)
+    assert learning_rate_factor(TrainConfig(epochs=1, warmup=0.0), 4)(0) == 1
+    assert learning_rate_factor(TrainConfig(epochs=1, warmup=5.0), 4)(3) == pytest.approx(4 / 21)
+
+
+def test_the_learning_rate_may_stay() -> None:
+    factor = learning_rate_factor(TrainConfig(epochs=4, warmup=1.0, schedule="constant"), total_steps=12)
+    assert [factor(step) for step in (0, 2, 3, 11, 50)] == pytest.approx([0.25, 0.75, 1, 1, 1])
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adamw", AdamW), ("adam", Adam), ("amsgrad", Adam)])
+def test_optimizers_by_name(name: str, kind: type) -> None:
+    optimizer = make_optimizer(LipNet(tiny_model()), TrainConfig(optimizer=name, lr=0.25))
+    assert type(optimizer) is kind and optimizer.defaults["lr"] == 0.25
+    assert optimizer.defaults["amsgrad"] is (name == "amsgrad")
+
+
+def test_unknown_optimizers_and_schedules_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"train\.optimizer 'sgd': choose one of adamw, adam, amsgrad"):
+        make_learner(TrainConfig(optimizer="sgd"))
+    with pytest.raises(ConfigError, match=r"train\.schedule 'step': choose one of cosine, constant"):
+        make_learner(TrainConfig(schedule="step"))
 
 
 # Steps on real batches
