@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 REQUIREMENTS = (ROOT / "requirements.txt").read_text().split()
 EXPORT = ["onnx", "onnxruntime"]
+CONVERT = ["h5py"]
 VERSION = (ROOT / "lipnet" / "__init__.py").read_text().split('__version__ = "')[1].split('"')[0]
 
 setup(
@@ -20,5 +21,9 @@ setup(
     package_data={"lipnet": ["weights/*"]},
     python_requires=">=3.10",
     install_requires=REQUIREMENTS,
-    extras_require={"dev": ["pytest", "ruff", "mypy", *EXPORT], "export": EXPORT},
+    extras_require={
+        "dev": ["pytest", "ruff", "mypy", *EXPORT, *CONVERT],
+        "export": EXPORT,
+        "convert": CONVERT,
+    },
 )

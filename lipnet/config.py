@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from omegaconf.errors import OmegaConfBaseException
 
 
+CROP_METHODS = ("dlib", "mtcnn", "fixed")
 # Keys whose value is 1 or more; every other number may be 0.
 COUNTS = {"width", "height", "eye_distance", "detect_every", "batch_size", "epochs", "eval_every"}
 
@@ -31,30 +32,51 @@ class ConfigError(LipnetError):
 
 @dataclass
 class CropConfig:
-    """How a mouth is cut out of a frame (``mouth.py``)."""
+    """How a mouth is cut out of a frame (``croppers.py``). A setting of another method has no effect."""
 
+    method: str = "dlib"  # what finds the mouth: dlib or mtcnn, by the face, or fixed, by no more than a box
     width: int = 100  # px of the crop
     height: int = 50  # px of the crop
     eye_distance: float = 72.0  # px between the eyes' centres in the crop: sets the crop's scale
+    box: list[int] = field(default_factory=list)  # of fixed: top, bottom, left, right edge, px of the frame
     detect_every: int = 8  # frames from one face detection to the next; landmarks are on every frame
-    predictor: str = ""  # 68-point landmark file (.dat); empty: the one of face_recognition_models
+    predictor: str = ""  # of dlib: landmark file (.dat), 68 points; empty: the one of face_recognition_models
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError on a method that there is not, or a box that holds no pixel."""
+        if self.method not in CROP_METHODS:
+            raise ConfigError(f"crop.method {self.method!r}: unknown; choose of {', '.join(CROP_METHODS)}")
+        if self.box or self.method == "fixed":
+            top, bottom, left, right = self.box if len(self.box) == 4 else (0, 0, 0, 0)
+            if not (0 <= top < bottom and 0 <= left < right):
+                raise ConfigError(
+                    f"crop.box {list(self.box)}: give the box's edges in the frame as "
+                    "[top,bottom,left,right], px, such as [190,236,80,220]"
+                )
 
 
 @dataclass
 class ModelConfig:
-    """Sizes of the network (``model.py``). The defaults are the paper's."""
+    """The network (``model.py``). The defaults are the paper's; the rest says what other LipNets do."""
 
     in_channels: int = 3  # 3 = RGB, 1 = grey
     height: int = 50  # px of the input
     width: int = 100  # px of the input
-    channels: list[int] = field(default_factory=lambda: [32, 64, 96])  # of each convolution
+    pixels: str = "dataset"  # brought to mean 0, deviation 1 of the dataset or the clip; or unit: to 0 ... 1
+    channels: list[int] = field(default_factory=lambda: [32, 64, 96])  # of each convolution, if there are any
     kernels: list[list[int]] = field(default_factory=lambda: [[3, 5, 5], [3, 5, 5], [3, 3, 3]])  # T, H, W
     strides: list[list[int]] = field(default_factory=lambda: [[1, 2, 2], [1, 1, 1], [1, 1, 1]])  # T, H, W
-    norm: str = "none"  # after each convolution: none or batch
-    cell: str = "gru"  # gru or lstm
+    paddings: list[list[int]] = field(default_factory=list)  # T, H, W; empty: half of each kernel
+    norm: str = "none"  # after each convolution: none, batch or instance
+    cell: str = "gru"  # gru, lstm or keras_gru
+    candidate: str = "tanh"  # the activation of keras_gru's new state: tanh or linear
     hidden: int = 256  # units a direction
-    layers: int = 2  # bidirectional recurrent layers
+    layers: int = 2  # recurrent layers
+    bidirectional: bool = True
+    activation: str = "none"  # after each recurrent layer: none or relu
     dropout: float = 0.5  # after each block and each recurrent layer
+    block_dropout: float | None = None  # after each block, where it is another
+    initial: str = "paper"  # weights, before any training: paper, keras, glorot or uniform (`initial.py`)
     alphabet: str = " abcdefghijklmnopqrstuvwxyz"  # the outputs, less the blank
     word_heads: bool = False  # a linear head on each recurrent layer names the word of each frame
     outputs_per_frame: int = 1  # characters' distributions a video frame: fast speech needs more than one

@@ -7,25 +7,30 @@ blank, K word classes.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from lipnet.config import ConfigError, ModelConfig
+from lipnet.convolution import NORMS, ConvBlock, clip_moments, feature_size, paddings
 from lipnet.grid import WORDS
+from lipnet.initial import RECIPES, initialize
+from lipnet.recurrent import ACTIVATIONS, CANDIDATES, CELLS, read_clips, recurrent_layer
 
 # Of the training set's mouth crops, RGB in [0, 1], from the paper authors' released code.
 RGB_MEAN = (0.7136, 0.4906, 0.3283)
 RGB_STD = (0.1139, 0.1078, 0.0917)
 LUMA = (0.299, 0.587, 0.114)  # RGB -> grey, ITU-R BT.601
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM}
-NORMS = ("none", "batch")
-MOMENTUM = 0.1  # of batch normalisation's running statistics
+CHOICES = {
+    "pixels": ("dataset", "clip", "unit"),
+    "norm": tuple(NORMS),
+    "cell": CELLS,
+    "candidate": tuple(CANDIDATES),
+    "activation": ACTIVATIONS,
+    "initial": tuple(RECIPES),
+}
+LEAST_DEVIATION = 1.0  # grey levels: a clip of one colour has none to be divided by
 
 
 class Output(NamedTuple):
@@ -53,26 +58,20 @@ class LipNet(nn.Module):
         super().__init__()
         _check(config)
         self.config = config
-        channels = [config.in_channels, *config.channels]
-        self.blocks = nn.ModuleList(
-            ConvBlock(channels[i], channels[i + 1], kernel, stride, config.norm, config.dropout)
-            for i, (kernel, stride) in enumerate(zip(config.kernels, config.strides, strict=True))
-        )
-        widths = [feature_size(config)] + [2 * config.hidden] * config.layers
-        cell = CELLS[config.cell]
-        self.recurrent = nn.ModuleList(
-            cell(width, config.hidden, batch_first=True, bidirectional=True) for width in widths[:-1]
-        )
+        self.blocks = nn.ModuleList(ConvBlock(config, i) for i in range(len(config.channels)))
+        directions = 2 if config.bidirectional else 1
+        widths = [feature_size(config)] + [directions * config.hidden] * config.layers
+        self.recurrent = nn.ModuleList(recurrent_layer(config, width) for width in widths[:-1])
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(widths[-1], config.outputs_per_frame * (len(config.alphabet) + 1))
         classes = len(WORDS) + 1
         self.word_heads = nn.ModuleList(
             nn.Linear(width, classes) for width in widths[1:] if config.word_heads
         )
-        mean, std = (RGB_MEAN, RGB_STD) if config.in_channels == 3 else _grey_statistics()
+        mean, std = _statistics(config)
         self.register_buffer("mean", 255 * torch.tensor(mean), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std), persistent=False)
-        self._initialize()
+        initialize(self, config.initial)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Output:
         """Read a padded batch.
@@ -81,27 +80,35 @@ class LipNet(nn.Module):
             frames: (B, T, H, W, 3) uint8 RGB; a grey network turns them grey itself.
             lengths: (B,) int64 on the CPU, each clip's real frames; the others do not change its output.
         """
-        x = frames.float()
-        if self.config.in_channels == 1:
-            x = x @ x.new_tensor(LUMA)[:, None]
-        x = (x - self.mean) / self.std
-        # (B, T, H, W, C) -> (B, C, T, H, W): as a view this is channels-last already
-        x = x.permute(0, 4, 1, 2, 3)
-        real = torch.arange(frames.shape[1])[None, :] < lengths[:, None]
-        everywhere = bool(real.all())
-        real = real.to(frames.device)
+        inside = torch.arange(frames.shape[1])[None, :] < lengths[:, None]  # (B, T)
+        real = None if bool(inside.all()) else inside.to(frames.device)
+        x = self._normalize(frames, real)
         for block in self.blocks:
-            x = block(x, None if everywhere else real)
+            x = block(x, real)
         x = x.permute(0, 2, 1, 3, 4).flatten(2)  # (B, C, T, H, W) -> (B, T, F)
         # In float32: on CUDA, autocast would run recurrent layers in float16, whose gradients underflow.
         with torch.autocast(x.device.type, enabled=False):
             return self._recur(x.float(), lengths)
 
+    def _normalize(self, frames: Tensor, real: Tensor | None) -> Tensor:
+        """(B, T, H, W, 3) uint8 -> (B, C, T, H, W) float32; ``real`` as in ``convolution.py``."""
+        x = frames.float()
+        if self.config.in_channels == 1:
+            x = x @ x.new_tensor(LUMA)[:, None]
+        if self.config.pixels != "clip":
+            x = (x - self.mean) / self.std
+        x = x.permute(0, 4, 1, 2, 3)  # as a view this is channels-last already
+        if self.config.pixels == "clip":
+            mean, variance = clip_moments(x, real)
+            x = (x - mean) / variance.sqrt().clamp_min(LEAST_DEVIATION)
+        return x
+
     def _recur(self, x: Tensor, lengths: Tensor) -> Output:
         word_logits = []
         for i, layer in enumerate(self.recurrent):
-            packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-            x, _ = pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=x.shape[1])
+            x = read_clips(layer, x, lengths)
+            if self.config.activation == "relu":
+                x = x.relu()
             x = self.dropout(x)
             if self.word_heads:
                 word_logits.append(self.word_heads[i](x))
@@ -123,116 +130,54 @@ class LipNet(nn.Module):
         """Move to ``device``, channels last: that is how frames arrive and what convolutions like best."""
         return self.to(device).to(memory_format=torch.channels_last_3d)
 
-    @torch.no_grad()
-    def _initialize(self) -> None:
-        """The paper authors' initialisation: He, and per gate uniform inputs and orthogonal recurrences."""
-        for module in self.modules():
-            if isinstance(module, (nn.Conv3d, nn.Linear)):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-            elif isinstance(module, nn.RNNBase):
-                for name, parameter in module.named_parameters():
-                    _initialize_gates(name, parameter, module.hidden_size)
-
-
-class ConvBlock(nn.Module):
-    """Conv3d -> [BatchNorm3d] -> ReLU -> max pooling over 2x2 pixels -> dropout of whole channels."""
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: list[int], stride: list[int], norm: str, dropout: float
-    ) -> None:
-        super().__init__()
-        padding = [size // 2 for size in kernel]
-        self.conv = nn.Conv3d(inputs, outputs, _triple(kernel), _triple(stride), _triple(padding))
-        self.norm = RealFrameNorm(outputs) if norm == "batch" else None
-        self.pool = nn.MaxPool3d((1, 2, 2))
-        self.dropout = nn.Dropout3d(dropout)
-
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
-        """(B, C, T, H, W) -> (B, C', T, H', W'). ``real`` (B, T) bool: no padding; None: none at all."""
-        if real is not None:
-            # Beyond a clip's end there must be what the convolution pads with: zeros.
-            x = x.masked_fill(~real[:, None, :, None, None], 0)
-        x = self.conv(x)
-        if self.norm is not None:
-            x = self.norm(x, real)
-        # ReLU and max pooling commute; pooling first leaves a quarter of the work.
-        return self.dropout(self.pool(x).relu())
-
-
-class RealFrameNorm(nn.BatchNorm3d):
-    """Batch normalisation whose statistics, in training, are those of the real frames alone."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, momentum=MOMENTUM)
-
-    def train(self, mode: bool = True) -> RealFrameNorm:
-        """A frozen one keeps the statistics that its weights were trained with."""
-        return super().train(mode and self.weight.requires_grad)
-
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
-        if real is None or not self.training:
-            return super().forward(x)
-        x = x.movedim(1, -1)  # (B, C, T, H, W) -> (B, T, H, W, C)
-        frames = x[real].movedim(-1, 1)  # (N, C, H, W)
-        running = (self.running_mean, self.running_var)
-        frames = F.batch_norm(frames, *running, self.weight, self.bias, True, MOMENTUM, self.eps)
-        normed = torch.zeros_like(x, dtype=frames.dtype)
-        normed[real] = frames.movedim(1, -1)
-        return normed.movedim(-1, 1)
-
-
-def _triple(sizes: list[int]) -> tuple[int, int, int]:
-    time, height, width = sizes
-    return time, height, width
-
-
-def feature_size(config: ModelConfig) -> int:
-    """Features a frame that leave the convolutions: channels x height x width."""
-    height, width = config.height, config.width
-    for (_, kernel_h, kernel_w), (_, stride_h, stride_w) in zip(config.kernels, config.strides, strict=True):
-        height = ((height + 2 * (kernel_h // 2) - kernel_h) // stride_h + 1) // 2
-        width = ((width + 2 * (kernel_w // 2) - kernel_w) // stride_w + 1) // 2
-    return config.channels[-1] * height * width
-
 
 def _check(config: ModelConfig) -> None:
-    """One line for each way in which sizes do not fit."""
-    if not len(config.channels) == len(config.kernels) == len(config.strides) > 0:
-        raise ConfigError("model: channels, kernels and strides need one entry for each convolution")
-    if any(len(sizes) != 3 for sizes in (*config.kernels, *config.strides)):
-        raise ConfigError("model: kernels and strides are [time, height, width]")
+    """One line for each way in which settings do not fit."""
+    tables = [config.kernels, config.strides, paddings(config)]
+    if any(len(table) != len(config.channels) for table in tables):
+        raise ConfigError(
+            "model: channels, kernels, strides and paddings need one entry for each convolution"
+        )
+    if any(len(sizes) != 3 for table in tables for sizes in table):
+        raise ConfigError("model: kernels, strides and paddings are [time, height, width]")
     counts = [config.hidden, config.layers, config.outputs_per_frame]
-    if min(map(min, (config.channels, *config.kernels, *config.strides, counts))) < 1:
+    if min(map(min, (counts, config.channels or [1], *config.kernels, *config.strides))) < 1:
         raise ConfigError(
             "model: channels, kernels, strides, hidden, layers and outputs_per_frame must be 1 or more"
         )
-    if any(kernel[0] % 2 == 0 for kernel in config.kernels) or any(s[0] != 1 for s in config.strides):
-        raise ConfigError("model: in time, kernels must be odd and strides 1, so that frames stay frames")
-    for key, known in (("cell", CELLS), ("norm", NORMS)):
-        if getattr(config, key) not in known:
-            raise ConfigError(f"model.{key} {getattr(config, key)!r}: choose one of {', '.join(known)}")
-    if config.in_channels not in (1, 3):
-        raise ConfigError(f"model.in_channels {config.in_channels}: choose 3 (RGB) or 1 (grey)")
-    if not 0 <= config.dropout < 1:
-        raise ConfigError(f"model.dropout {config.dropout:g}: choose 0 (none) or more, but less than 1")
+    if min(map(min, [[0], *tables[2]])) < 0:
+        raise ConfigError("model: paddings must be 0 or more")
+    for kernel, stride, padding in zip(*tables, strict=True):
+        if kernel[0] % 2 == 0 or stride[0] != 1 or padding[0] != kernel[0] // 2:
+            raise ConfigError(
+                "model: in time, kernels must be odd, strides 1 and paddings half the kernel, "
+                "so that frames stay frames"
+            )
+    _check_choices(config)
     if feature_size(config) < 1:
         raise ConfigError("model: nothing is left of the input; enlarge it, or use fewer or smaller layers")
 
 
-def _grey_statistics() -> tuple[tuple[float], tuple[float]]:
-    """Mean and deviation of grey crops, from the colours' as if these rose and fell together."""
+def _check_choices(config: ModelConfig) -> None:
+    for key, known in CHOICES.items():
+        if getattr(config, key) not in known:
+            raise ConfigError(f"model.{key} {getattr(config, key)!r}: choose one of {', '.join(known)}")
+    if config.candidate != "tanh" and config.cell != "keras_gru":
+        raise ConfigError(f"model.candidate {config.candidate!r}: only model.cell=keras_gru has it")
+    if config.in_channels not in (1, 3):
+        raise ConfigError(f"model.in_channels {config.in_channels}: choose 3 (RGB) or 1 (grey)")
+    for key in ("dropout", "block_dropout"):
+        value = getattr(config, key)
+        if value is not None and not 0 <= value < 1:
+            raise ConfigError(f"model.{key} {value:g}: choose 0 (none) or more, but less than 1")
+
+
+def _statistics(config: ModelConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel, of pixels from 0 to 1."""
+    if config.pixels == "unit":
+        return (0.0,) * config.in_channels, (1.0,) * config.in_channels
+    if config.in_channels == 3:
+        return RGB_MEAN, RGB_STD
+    # Of grey crops, from the colours' as if these rose and fell together.
     mean = sum(weight * value for weight, value in zip(LUMA, RGB_MEAN, strict=True))
     return (mean,), (sum(weight * value for weight, value in zip(LUMA, RGB_STD, strict=True)),)
-
-
-def _initialize_gates(name: str, parameter: Tensor, hidden: int) -> None:
-    if name.startswith("bias"):
-        nn.init.zeros_(parameter)
-        return
-    for gate in parameter.split(hidden):
-        if name.startswith("weight_hh"):
-            nn.init.orthogonal_(gate)
-        else:
-            bound = math.sqrt(3) * math.sqrt(2 / (parameter.shape[1] + hidden))
-            nn.init.uniform_(gate, -bound, bound)

@@ -15,12 +15,19 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from torch import Tensor, nn
 
 from lipnet import __version__
+from lipnet.convolution import EPSILON, ConvBlock, RealFrameInstanceNorm, RealFrameNorm
 from lipnet.header import KEY, Checkpoint, write_header
-from lipnet.model import LUMA, ConvBlock, LipNet
+from lipnet.model import LEAST_DEVIATION, LUMA, LipNet
+from lipnet.recurrent import KerasGru, Recurrent, directions
 
 OPSET, IR_VERSION = 17, 8  # of 2022: ONNX Runtime 1.12 and later read them
 # ONNX's gates in terms of PyTorch's: z r h of r z n, and i o f c of i f g o.
 GATES = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
+# What activates the new state of Keras' GRU, and its coefficients a and b. ONNX has no identity but a x + b.
+CANDIDATES: dict[str, tuple[str, list[float], list[float]]] = {
+    "tanh": ("Tanh", [], []),
+    "linear": ("Affine", [1.0], [0.0]),
+}
 
 
 def onnx_model(model: LipNet, checkpoint: Checkpoint) -> ModelProto:
@@ -32,8 +39,8 @@ def onnx_model(model: LipNet, checkpoint: Checkpoint) -> ModelProto:
     B and T are free. What the outputs hold beyond a clip's end means nothing.
     """
     graph = _Graph()
-    x = _normalize(graph, model)
     real = _real_frames(graph)
+    x = _normalize(graph, model, real)
     for block in model.blocks:
         x = _block(graph, cast(ConvBlock, block), x, real)
     x = graph.add("Transpose", x, perm=(0, 2, 1, 3, 4))
@@ -60,6 +67,9 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
+    def number(self, value: float) -> str:
+        return self.constant(np.array(value, np.float32))
+
     def floats(self, values: Tensor) -> str:
         return self.constant(_array(values))
 
@@ -73,14 +83,34 @@ class _Graph:
         return self.add("Reshape", x, self.constant(np.array(sizes, np.int64)))
 
 
-def _normalize(graph: _Graph, model: LipNet) -> str:
+def _normalize(graph: _Graph, model: LipNet, real: str) -> str:
     """The input of the first convolution, (B, C, T, H, W) float32."""
     x = graph.add("Cast", "frames", to=TensorProto.FLOAT)
     if model.config.in_channels == 1:
         x = graph.add("MatMul", x, graph.floats(model.mean.new_tensor(LUMA)[:, None]))
-    x = graph.add("Sub", x, graph.floats(model.mean))
-    x = graph.add("Div", x, graph.floats(model.std))
-    return graph.add("Transpose", x, perm=(0, 4, 1, 2, 3))
+    if model.config.pixels != "clip":
+        x = graph.add("Sub", x, graph.floats(model.mean))
+        x = graph.add("Div", x, graph.floats(model.std))
+    x = graph.add("Transpose", x, perm=(0, 4, 1, 2, 3))
+    if model.config.pixels == "clip":
+        x, variance = _centre(graph, x, real)
+        deviation = graph.add("Max", graph.add("Sqrt", variance), graph.number(LEAST_DEVIATION))
+        x = graph.add("Div", x, deviation)
+    return x
+
+
+def _centre(graph: _Graph, x: str, real: str) -> tuple[str, str]:
+    """What ``clip_moments`` says of (B, C, T, H, W): x less its mean, and its variance (B, C, 1, 1, 1)."""
+    frame_axis = graph.constant(np.array([2], np.int64))
+    ones = graph.add("Cast", real, to=TensorProto.FLOAT)
+    share = graph.add("Div", ones, graph.add("ReduceSum", ones, frame_axis))
+
+    def mean(values: str) -> str:
+        of_frames = graph.add("ReduceMean", values, axes=(3, 4))
+        return graph.add("ReduceSum", graph.add("Mul", of_frames, share), frame_axis)
+
+    centred = graph.add("Sub", x, mean(x))
+    return centred, mean(graph.add("Mul", centred, centred))
 
 
 def _real_frames(graph: _Graph) -> str:
@@ -95,20 +125,29 @@ def _real_frames(graph: _Graph) -> str:
 def _block(graph: _Graph, block: ConvBlock, x: str, real: str) -> str:
     """(B, C, T, H, W) -> (B, C', T, H', W')."""
     conv, norm = block.conv, block.norm
-    x = graph.add("Where", real, x, graph.constant(np.array(0, np.float32)))
+    x = graph.add("Where", real, x, graph.number(0))
     x = graph.add(
         "Conv",
         x,
         *graph.state(conv, "weight", "bias"),
         kernel_shape=conv.kernel_size,
         strides=conv.stride,
-        pads=[size // 2 for size in conv.kernel_size] * 2,  # before and after
+        pads=conv.padding * 2,  # before and after
     )
-    if norm is not None:
+    if isinstance(norm, RealFrameNorm):
         state = graph.state(norm, "weight", "bias", "running_mean", "running_var")
         x = graph.add("BatchNormalization", x, *state, epsilon=norm.eps)
+    elif isinstance(norm, RealFrameInstanceNorm):
+        x = _instance_norm(graph, norm, x, real)
     x = graph.add("MaxPool", x, kernel_shape=(1, 2, 2), strides=(1, 2, 2))
     return graph.add("Relu", x)
+
+
+def _instance_norm(graph: _Graph, norm: RealFrameInstanceNorm, x: str, real: str) -> str:
+    gain, offset = (graph.floats(values[:, None, None, None]) for values in (norm.weight, norm.bias))
+    x, variance = _centre(graph, x, real)
+    deviation = graph.add("Sqrt", graph.add("Add", variance, graph.number(EPSILON)))
+    return graph.add("Add", graph.add("Mul", graph.add("Div", x, deviation), gain), offset)
 
 
 def _recur(graph: _Graph, model: LipNet, x: str) -> None:
@@ -116,7 +155,9 @@ def _recur(graph: _Graph, model: LipNet, x: str) -> None:
     lengths = graph.add("Cast", "lengths", to=TensorProto.INT32)
     words = []
     for i, layer in enumerate(model.recurrent):
-        x = _recurrent(graph, cast(nn.RNNBase, layer), x, lengths)
+        x = _recurrent(graph, cast(Recurrent, layer), x, lengths)
+        if model.config.activation == "relu":
+            x = graph.add("Relu", x)
         if model.word_heads:
             logits = _linear(graph, cast(nn.Linear, model.word_heads[i]), x)
             words.append(graph.add("LogSoftmax", logits, axis=-1))
@@ -127,31 +168,47 @@ def _recur(graph: _Graph, model: LipNet, x: str) -> None:
         graph.add("Mean", *words, output="word_log_probs")
 
 
-def _recurrent(graph: _Graph, layer: nn.RNNBase, x: str, lengths: str) -> str:
-    """(B, T, F) -> (B, T, 2 * hidden). ``lengths`` (B,) int32: each clip is read back from its own end."""
-    biases = np.hstack([_both_directions(layer, f"bias_{part}_l0") for part in ("ih", "hh")])
-    # PyTorch's GRU resets the state after the matrix product; ONNX's does so only where it is told to.
-    attributes: dict[str, Any] = {"linear_before_reset": 1} if layer.mode == "GRU" else {}
+def _recurrent(graph: _Graph, layer: Recurrent, x: str, lengths: str) -> str:
+    """(B, T, F) -> (B, T, D * hidden). ``lengths`` (B,) int32: each clip is read back from its own end."""
+    operator = "LSTM" if isinstance(layer, nn.LSTM) else "GRU"
+    biases = _gates(layer, operator, "bias_ih_l0")
+    # Keras' GRU has no second bias.
+    more = np.zeros_like(biases) if isinstance(layer, KerasGru) else _gates(layer, operator, "bias_hh_l0")
     states = graph.add(
-        layer.mode,
+        operator,
         graph.add("Transpose", x, perm=(1, 0, 2)),  # (B, T, F) -> (T, B, F)
-        graph.constant(_both_directions(layer, "weight_ih_l0")),
-        graph.constant(_both_directions(layer, "weight_hh_l0")),
-        graph.constant(biases),
+        graph.constant(_gates(layer, operator, "weight_ih_l0")),
+        graph.constant(_gates(layer, operator, "weight_hh_l0")),
+        graph.constant(np.hstack([biases, more])),
         lengths,
         hidden_size=layer.hidden_size,
-        direction="bidirectional",
-        **attributes,
+        direction="bidirectional" if layer.bidirectional else "forward",
+        **_cell_attributes(layer),
     )
-    x = graph.add("Transpose", states, perm=(2, 0, 1, 3))  # (T, 2, B, hidden) -> (B, T, 2, hidden)
+    x = graph.add("Transpose", states, perm=(2, 0, 1, 3))  # (T, D, B, hidden) -> (B, T, D, hidden)
     return graph.reshape(x, 0, 0, -1)
 
 
-def _both_directions(layer: nn.RNNBase, name: str) -> np.ndarray:
-    """(2, gates * hidden, ...) float32: forward and backward, the gates in ONNX's order."""
-    order = GATES[layer.mode]
+def _cell_attributes(layer: Recurrent) -> dict[str, Any]:
+    if isinstance(layer, nn.GRU):
+        # PyTorch's GRU resets the state after the matrix product; ONNX's does so only where it is told to.
+        return {"linear_before_reset": 1}
+    if isinstance(layer, nn.LSTM):
+        return {}
+    candidate, a, b = CANDIDATES[layer.candidate]
+    sides = len(directions(layer))
+    return {
+        "activations": ["HardSigmoid", candidate] * sides,
+        "activation_alpha": [0.2, *a] * sides,
+        "activation_beta": [0.5, *b] * sides,
+    }
+
+
+def _gates(layer: Recurrent, operator: str, name: str) -> np.ndarray:
+    """(D, gates * hidden, ...) float32: of each direction, the gates in ONNX's order."""
+    order = GATES[operator]
     state = layer.state_dict()
-    gates = [np.split(_array(state[name + suffix]), len(order)) for suffix in ("", "_reverse")]
+    gates = [np.split(_array(state[name + suffix]), len(order)) for suffix in directions(layer)]
     return np.stack([np.concatenate([direction[gate] for gate in order]) for direction in gates])
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
-from tiny import tiny_model
+from tiny import CROP, tiny_model
 from torch import Tensor, nn
 
 from lipnet.config import ConfigError, ModelConfig
+from lipnet.convolution import EPSILON, feature_size
 from lipnet.grid import WORDS
-from lipnet.model import LUMA, RGB_MEAN, RGB_STD, LipNet, feature_size
+from lipnet.header import Checkpoint, read_header, write_header
+from lipnet.initial import BOUND
+from lipnet.model import LUMA, RGB_MEAN, RGB_STD, LipNet
 
 
 def random_frames(*shape: int, seed: int = 0) -> Tensor:
@@ -45,6 +49,84 @@ def test_the_papers_network_layer_by_layer(paper: LipNet) -> None:
     assert parameters(paper) == 4_574_460
 
 
+def conv(inputs: int, outputs: int, kernel: int) -> int:
+    """Parameters of a convolution."""
+    return outputs * (inputs * kernel + 1)
+
+
+def recurrent(inputs: int, hidden: int, gates: int = 3, sides: int = 2, biases: int = 2) -> int:
+    """Parameters of a recurrent layer, a GRU in both directions unless told otherwise."""
+    return sides * gates * hidden * (inputs + hidden + biases)
+
+
+CONVS = conv(3, 32, 3 * 5 * 5) + conv(32, 64, 3 * 5 * 5) + conv(64, 96, 3 * 3 * 3)
+FLAT_CONVS = conv(3, 32, 5 * 5) + conv(32, 64, 5 * 5) + conv(64, 96, 3 * 3)
+WIDE_CONVS = conv(1, 128, 27) + conv(128, 256, 27) + conv(256, 75, 27)
+NORMS = 2 * (32 + 64 + 96)
+STRIDED: dict[str, object] = {"pixels": "unit", "norm": "batch", "strides": [[1, 2, 2]] * 3}
+WIDE: dict[str, object] = {
+    "in_channels": 1,
+    "height": 46,
+    "width": 140,
+    "pixels": "clip",
+    "channels": [128, 256, 75],
+    "kernels": [[3, 3, 3]] * 3,
+    "strides": [[1, 1, 1]] * 3,
+    "hidden": 128,
+    "alphabet": "abcdefghijklmnopqrstuvwxyz'?!123456789 ",
+}
+ALONE: dict[str, object] = {
+    "in_channels": 1,
+    "height": 25,
+    "width": 50,
+    "channels": [],
+    "kernels": [],
+    "strides": [],
+    "cell": "lstm",
+    "hidden": 128,
+    "bidirectional": False,
+}
+# By hand: convolutions and what belongs to them, recurrent layers, output.
+KNOWN: dict[str, tuple[dict[str, object], list[int]]] = {
+    "paper": ({}, [CONVS, recurrent(96 * 3 * 6, 256), recurrent(512, 256), 513 * 28]),
+    "VIPL": (
+        {"height": 64, "width": 128},
+        [CONVS, recurrent(96 * 4 * 8, 256), recurrent(512, 256), 513 * 28],
+    ),
+    "the paper's 2D": (
+        {"kernels": [[1, 5, 5], [1, 5, 5], [1, 3, 3]]},
+        [FLAT_CONVS, recurrent(96 * 3 * 6, 256), recurrent(512, 256), 513 * 28],
+    ),
+    "the paper's LSTM": (
+        ALONE,
+        [recurrent(25 * 50, 128, gates=4, sides=1), recurrent(128, 128, gates=4, sides=1), 129 * 28],
+    ),
+    "Keras": (
+        {**STRIDED, "cell": "keras_gru", "candidate": "linear", "activation": "relu"},
+        [CONVS, NORMS, recurrent(96, 256, biases=1), recurrent(512, 256, biases=1), 513 * 28],
+    ),
+    "tutorial": (
+        WIDE,
+        [WIDE_CONVS, recurrent(75 * 5 * 17, 128), recurrent(256, 128), 257 * 40],
+    ),
+    "tutorial with LSTM": (
+        {**WIDE, "cell": "lstm"},
+        [WIDE_CONVS, recurrent(75 * 5 * 17, 128, gates=4), recurrent(256, 128, gates=4), 257 * 40],
+    ),
+    "Gluon": (
+        {"norm": "instance", "paddings": [[1, 2, 2]] * 3},
+        [CONVS, NORMS, recurrent(96 * 4 * 7, 256), recurrent(512, 256), 513 * 28],
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "parts"), KNOWN.values(), ids=KNOWN)
+def test_parameters_of_known_lipnets(settings: dict[str, object], parts: list[int]) -> None:
+    with torch.device("meta"):  # sizes without numbers
+        model = LipNet(ModelConfig(**settings))  # type: ignore[arg-type]
+    assert parameters(model) == sum(parts)
+
+
 @pytest.mark.parametrize(("cell", "gates"), [("gru", 3), ("lstm", 4)])
 def test_sizes_follow_the_config(cell: str, gates: int) -> None:
     model = LipNet(
@@ -72,20 +154,23 @@ def test_sizes_follow_the_config(cell: str, gates: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "kernels", "strides"),
+    ("height", "width", "tables"),
     [
-        (50, 100, ModelConfig().kernels, ModelConfig().strides),
-        (64, 128, ModelConfig().kernels, ModelConfig().strides),
-        (33, 47, ModelConfig().kernels, ModelConfig().strides),
-        (21, 30, [[3, 4, 2], [1, 2, 4]], [[1, 1, 2], [1, 2, 1]]),
-        (19, 23, [[5, 7, 1]], [[1, 3, 3]]),
+        (50, 100, {}),
+        (64, 128, {}),
+        (33, 47, {}),
+        (50, 100, {"strides": [[1, 2, 2]] * 3}),
+        (50, 100, {"paddings": [[1, 2, 2]] * 3}),
+        (33, 47, {"paddings": [[1, 0, 3], [1, 3, 0], [1, 0, 0]]}),
+        (21, 30, {"kernels": [[3, 4, 2], [1, 2, 4]], "strides": [[1, 1, 2], [1, 2, 1]]}),
+        (19, 23, {"kernels": [[5, 7, 1]], "strides": [[1, 3, 3]]}),
     ],
 )
 def test_feature_size_is_what_the_convolutions_give(
-    height: int, width: int, kernels: list[list[int]], strides: list[list[int]]
+    height: int, width: int, tables: dict[str, list[list[int]]]
 ) -> None:
-    channels = [2] * len(kernels)
-    config = tiny_model(height=height, width=width, channels=channels, kernels=kernels, strides=strides)
+    channels = [2] * len(tables.get("kernels", ModelConfig().kernels))
+    config = tiny_model(height=height, width=width, channels=channels, **tables)
     model = LipNet(config)
     x = torch.zeros(1, 3, 4, height, width)
     for block in model.blocks:
@@ -106,12 +191,24 @@ def test_a_distribution_for_each_frame(frames: int) -> None:
     torch.testing.assert_close(output.log_probs.exp().sum(-1), torch.ones(2, frames))
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
-@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"cell": cell, "norm": norm} for cell in ("gru", "lstm") for norm in ("none", "batch", "instance")),
+        {"cell": "keras_gru", "norm": "batch", "pixels": "unit"},
+        {"cell": "keras_gru", "candidate": "linear", "activation": "relu"},
+        {"cell": "keras_gru", "bidirectional": False},
+        {"cell": "lstm", "bidirectional": False, "channels": [], "kernels": [], "strides": []},
+        {"pixels": "clip"},
+        {"pixels": "clip", "channels": [], "kernels": [], "strides": []},
+        {"paddings": [[1, 2, 2]] * 3, "activation": "relu"},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("in_channels", [1, 3])
-def test_a_padded_batch_equals_single_clips(cell: str, norm: str, in_channels: int) -> None:
+def test_a_padded_batch_equals_single_clips(settings: dict[str, object], in_channels: int) -> None:
     torch.manual_seed(0)
-    model = LipNet(tiny_model(cell=cell, norm=norm, in_channels=in_channels))
+    model = LipNet(tiny_model(**settings, in_channels=in_channels))
     frames, lengths = random_frames(4, 9, 16, 24), torch.tensor([5, 9, 1, 7])
     for _ in range(3):  # so that the batch norm's averages are not the initial ones
         model.train()(frames, lengths)
@@ -146,6 +243,61 @@ def test_pixels_are_normalised_inside(in_channels: int) -> None:
         pixels = pixels[..., None]
     expected = ((pixels - mean) / std).permute(3, 0, 1, 2).float()
     torch.testing.assert_close(seen[0][0], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("in_channels", [1, 3])
+@pytest.mark.parametrize("pixels", ["unit", "clip"])
+def test_pixels_as_others_scale_them(pixels: str, in_channels: int) -> None:
+    model = LipNet(tiny_model(pixels=pixels, in_channels=in_channels)).eval()
+    seen: list[Tensor] = []
+    model.blocks[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    frames = random_frames(2, 5, 16, 24) // torch.tensor([1, 2, 4], dtype=torch.uint8)
+    model(frames, torch.tensor([5, 3]))
+    for clip, scaled, length in zip(frames.double(), seen[0], (5, 3), strict=True):
+        values = clip[:length] if in_channels == 3 else clip[:length] @ torch.tensor(LUMA).double()[:, None]
+        if pixels == "unit":
+            expected = values / 255
+        else:
+            flat = values.flatten(0, 2)
+            expected = (values - flat.mean(0)) / flat.std(0, correction=0)
+        torch.testing.assert_close(
+            scaled[:, :length], expected.permute(3, 0, 1, 2).float(), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_a_clip_of_one_colour_is_not_divided_by_its_deviation() -> None:
+    model = LipNet(tiny_model(pixels="clip")).eval()
+    frames = torch.full((1, 4, 16, 24, 3), 77, dtype=torch.uint8)
+    assert model(frames, torch.tensor([4])).log_probs.isfinite().all()
+
+
+@torch.no_grad()
+def test_instance_normalisation_is_of_each_clip_and_channel() -> None:
+    norm = LipNet(tiny_model(norm="instance")).blocks[0].norm
+    norm.weight.uniform_(-1, 1)
+    norm.bias.uniform_(-1, 1)
+    x = 3 * torch.randn(2, 4, 5, 6, 7) + 2
+    expected = nn.functional.instance_norm(x, weight=norm.weight, bias=norm.bias, eps=EPSILON)
+    torch.testing.assert_close(norm(x), expected)
+    real = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    alone = nn.functional.instance_norm(x[1:, :, :3], weight=norm.weight, bias=norm.bias, eps=EPSILON)
+    torch.testing.assert_close(norm(x, real)[1:, :, :3], alone)
+
+
+def test_relu_after_the_recurrent_layers_only_where_wanted() -> None:
+    for activation in ("none", "relu"):
+        model = LipNet(tiny_model(activation=activation)).eval()
+        heard: list[Tensor] = []
+        model.output.register_forward_pre_hook(lambda _, inputs, heard=heard: heard.append(inputs[0]))
+        model(random_frames(1, 4, 16, 24), torch.tensor([4]))
+        assert bool((heard[0] < 0).any()) == (activation == "none")
+
+
+def test_blocks_can_have_a_dropout_of_their_own() -> None:
+    model = LipNet(tiny_model(dropout=0.25))
+    assert [block.dropout.p for block in model.blocks] + [model.dropout.p] == [0.25] * 4
+    model = LipNet(tiny_model(dropout=0.25, block_dropout=0.0))
+    assert [block.dropout.p for block in model.blocks] + [model.dropout.p] == [0.0] * 3 + [0.25]
 
 
 def test_a_block_is_convolution_relu_pool() -> None:
@@ -215,6 +367,42 @@ def test_initialisation(paper: LipNet) -> None:
         assert not getattr(paper.recurrent[0], f"bias_hh_l0{direction}").any()
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("cell", ["gru", "lstm", "keras_gru"])
+def test_initialisation_of_keras(cell: str) -> None:
+    torch.manual_seed(0)
+    recipes = {recipe: LipNet(tiny_model(cell=cell, initial=recipe)) for recipe in ("keras", "glorot")}
+    for model in recipes.values():
+        for name, parameter in model.recurrent[0].named_parameters():
+            if name.startswith("weight"):  # all gates together
+                rows = parameter if parameter.shape[0] < parameter.shape[1] else parameter.T
+                torch.testing.assert_close(rows @ rows.T, torch.eye(len(rows)), rtol=0, atol=1e-4)
+            elif cell == "lstm" and name.startswith("bias_ih"):
+                assert parameter.tolist() == [0.0] * 8 + [1.0] * 8 + [0.0] * 16
+            else:
+                assert not parameter.any()
+    kernel = recipes["glorot"].blocks[1].conv.weight
+    bound = math.sqrt(6 / (kernel[0].numel() + kernel[:, 0].numel()))
+    assert 0.95 * bound < float(kernel.abs().max()) <= bound
+    kernel = recipes["keras"].blocks[1].conv.weight
+    assert float(kernel.std()) == pytest.approx(math.sqrt(2 / kernel[0].numel()), rel=0.1)
+
+
+def test_initialisation_of_the_baseline() -> None:
+    model = LipNet(tiny_model(cell="lstm", initial="uniform", norm="batch"))
+    for name, parameter in model.named_parameters():
+        if "norm" not in name:
+            assert 0.5 * BOUND < float(parameter.detach().abs().max()) <= BOUND, name
+
+
+def test_headers_written_before_there_was_a_choice_mean_the_default() -> None:
+    config = tiny_model()
+    header = json.loads(write_header(Checkpoint(config, CROP)))
+    since = ("pixels", "paddings", "candidate", "bidirectional", "activation", "block_dropout", "initial")
+    header["model"] = {key: value for key, value in asdict(config).items() if key not in since}
+    assert read_header(json.dumps(header)).model == config
+
+
 def test_placing_makes_the_convolutions_channels_last() -> None:
     model = LipNet(tiny_model())
     frames, lengths = random_frames(1, 4, 16, 24), torch.tensor([4])
@@ -228,12 +416,21 @@ def test_placing_makes_the_convolutions_channels_last() -> None:
     ("changes", "message"),
     [
         ({"channels": [4, 4]}, "one entry for each convolution"),
-        ({"channels": [], "kernels": [], "strides": []}, "one entry for each convolution"),
+        ({"channels": []}, "one entry for each convolution"),
+        ({"paddings": [[1, 2, 2]]}, "one entry for each convolution"),
+        ({"paddings": [[1, 2], [1, 2, 2], [1, 2, 2]]}, "time, height, width"),
+        ({"paddings": [[0, 2, 2], [1, 2, 2], [1, 2, 2]]}, "in time"),
+        ({"paddings": [[1, -1, 2], [1, 2, 2], [1, 2, 2]]}, "0 or more"),
         ({"kernels": [[3, 5], [3, 5, 5], [3, 3, 3]]}, "time, height, width"),
         ({"kernels": [[2, 5, 5], [3, 5, 5], [3, 3, 3]]}, "in time"),
         ({"strides": [[2, 2, 2], [1, 1, 1], [1, 1, 1]]}, "in time"),
-        ({"cell": "rnn"}, "model.cell 'rnn': choose one of gru, lstm"),
-        ({"norm": "layer"}, "model.norm 'layer': choose one of none, batch"),
+        ({"cell": "rnn"}, "model.cell 'rnn': choose one of gru, lstm, keras_gru"),
+        ({"norm": "layer"}, "model.norm 'layer': choose one of none, batch, instance"),
+        ({"pixels": "raw"}, "model.pixels 'raw': choose one of dataset, clip, unit"),
+        ({"cell": "keras_gru", "candidate": "relu"}, "model.candidate 'relu': choose one of tanh, linear"),
+        ({"candidate": "linear"}, "model.candidate 'linear': only model.cell=keras_gru has it"),
+        ({"activation": "tanh"}, "model.activation 'tanh': choose one of none, relu"),
+        ({"initial": "zeros"}, "model.initial 'zeros': choose one of paper, keras, glorot, uniform"),
         ({"in_channels": 2}, "model.in_channels 2"),
         ({"layers": 0}, "must be 1 or more"),
         ({"height": 7}, "nothing is left of the input"),
@@ -242,6 +439,7 @@ def test_placing_makes_the_convolutions_channels_last() -> None:
         ({"kernels": [[3, 0, 5], [3, 5, 5], [3, 3, 3]]}, "must be 1 or more"),
         ({"strides": [[1, 0, 2], [1, 1, 1], [1, 1, 1]]}, "must be 1 or more"),
         ({"dropout": 1.5}, "model.dropout 1.5"),
+        ({"block_dropout": -0.5}, "model.block_dropout -0.5"),
     ],
 )
 def test_impossible_sizes_are_named(changes: dict[str, object], message: str) -> None:

@@ -40,6 +40,18 @@ CONFIGS = {
         kernels=[[3, 4, 2], [1, 2, 4]],
         strides=[[1, 1, 2], [1, 2, 1]],
     ),
+    "no convolutions": tiny_model(
+        channels=[], kernels=[], strides=[], in_channels=1, cell="lstm", bidirectional=False
+    ),
+    "other paddings": tiny_model(paddings=[[1, 2, 2]] * 3, norm="instance"),
+    "forwards only": tiny_model(bidirectional=False),
+    "keras": tiny_model(cell="keras_gru", pixels="unit"),
+    "keras, forwards only": tiny_model(cell="keras_gru", bidirectional=False),
+    "keras with ReLU": tiny_model(
+        cell="keras_gru", candidate="linear", activation="relu", pixels="unit", norm="batch"
+    ),
+    "each clip's own scale": tiny_model(pixels="clip", norm="instance", word_heads=True),
+    "each grey clip's own scale": tiny_model(pixels="clip", in_channels=1, cell="lstm"),
     "one long kernel": tiny_model(channels=[2], kernels=[[5, 7, 1]], strides=[[1, 3, 3]], norm="batch"),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)

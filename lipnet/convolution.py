@@ -1,0 +1,121 @@
+"""The convolutional blocks, for batches of clips of several lengths: padding changes nothing of what is read.
+
+Shapes are in the letters of ``model.py``. ``real`` (B, T) bool says which frames are no padding; where it is
+None, none are.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from lipnet.config import ModelConfig
+
+MOMENTUM = 0.1  # of batch normalisation's running statistics
+EPSILON = 1e-5  # added to the variances that normalisation divides by
+
+
+class ConvBlock(nn.Module):
+    """Conv3d -> [normalisation] -> ReLU -> max pooling over 2x2 pixels -> dropout of whole channels."""
+
+    def __init__(self, config: ModelConfig, index: int) -> None:
+        """The block at ``index`` of those that ``config`` has."""
+        super().__init__()
+        inputs, outputs = [config.in_channels, *config.channels][index : index + 2]
+        kernel, stride = _triple(config.kernels[index]), _triple(config.strides[index])
+        self.conv = nn.Conv3d(inputs, outputs, kernel, stride, _triple(paddings(config)[index]))
+        norm = NORMS[config.norm]
+        self.norm = None if norm is None else norm(outputs)
+        self.pool = nn.MaxPool3d((1, 2, 2))
+        self.dropout = nn.Dropout3d(config.dropout if config.block_dropout is None else config.block_dropout)
+
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        """(B, C, T, H, W) -> (B, C', T, H', W')."""
+        if real is not None:
+            # Beyond a clip's end there must be what the convolution pads with: zeros.
+            x = x.masked_fill(~real[:, None, :, None, None], 0)
+        x = self.conv(x)
+        if self.norm is not None:
+            x = self.norm(x, real)
+        # ReLU and max pooling commute; pooling first leaves a quarter of the work.
+        return self.dropout(self.pool(x).relu())
+
+
+class RealFrameNorm(nn.BatchNorm3d):
+    """Batch normalisation whose statistics, in training, are those of the real frames alone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=EPSILON, momentum=MOMENTUM)
+
+    def train(self, mode: bool = True) -> RealFrameNorm:
+        """A frozen one keeps the statistics that its weights were trained with."""
+        return super().train(mode and self.weight.requires_grad)
+
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        if real is None or not self.training:
+            return super().forward(x)
+        x = x.movedim(1, -1)  # (B, C, T, H, W) -> (B, T, H, W, C)
+        frames = x[real].movedim(-1, 1)  # (N, C, H, W)
+        running = (self.running_mean, self.running_var)
+        frames = F.batch_norm(frames, *running, self.weight, self.bias, True, MOMENTUM, self.eps)
+        normed = torch.zeros_like(x, dtype=frames.dtype)
+        normed[real] = frames.movedim(1, -1)
+        return normed.movedim(-1, 1)
+
+
+class RealFrameInstanceNorm(nn.Module):
+    """Each channel of each clip by its own mean and deviation over the real frames, then gain and offset."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        mean, variance = clip_moments(x.float(), real)
+        gain = self.weight[:, None, None, None] * (variance + EPSILON).rsqrt()
+        return ((x - mean) * gain + self.bias[:, None, None, None]).to(x.dtype)
+
+
+NORMS = {"none": None, "batch": RealFrameNorm, "instance": RealFrameInstanceNorm}
+
+
+def clip_moments(x: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean and variance, each (B, C, 1, 1, 1), of each clip's channels in (B, C, T, H, W) float32."""
+    if real is None:
+        real = x.new_ones((len(x), x.shape[2]), dtype=torch.bool)
+    # A frame's share in its clip: 0 for padding.
+    share = (real / real.sum(1, keepdim=True))[:, None, :, None, None]  # (B, 1, T, 1, 1)
+    mean = (x.mean((3, 4), keepdim=True) * share).sum(2, keepdim=True)
+    squares = (x - mean).square().mean((3, 4), keepdim=True)
+    return mean, (squares * share).sum(2, keepdim=True)
+
+
+def paddings(config: ModelConfig) -> list[list[int]]:
+    """[time, height, width] of zeros at either side of each convolution's input."""
+    return config.paddings or [[size // 2 for size in kernel] for kernel in config.kernels]
+
+
+def feature_size(config: ModelConfig) -> int:
+    """Features a frame that leave the convolutions: channels x height x width."""
+    return math.prod([[config.in_channels, *config.channels][-1], *feature_map(config)])
+
+
+def feature_map(config: ModelConfig) -> tuple[int, int]:
+    """Height and width of what leaves the convolutions."""
+    height, width = config.height, config.width
+    tables = zip(config.kernels, config.strides, paddings(config), strict=True)
+    for kernel, stride, padding in tables:
+        height, width = (
+            ((size + 2 * padding[axis] - kernel[axis]) // stride[axis] + 1) // 2
+            for axis, size in ((1, height), (2, width))
+        )
+    return height, width
+
+
+def _triple(sizes: list[int]) -> tuple[int, int, int]:
+    time, height, width = sizes
+    return time, height, width
