@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lipnet.face import face_box, fit_pose, warp
+from lipnet.face import warp
+from lipnet.mouth import outline
 from lipnet.transcript import FaceTrack, TranscribedWord, Transcript
 
 LINGER_S = 0.8  # how long a sentence stays after its last word
@@ -148,10 +149,12 @@ def _page(lines: list[list[int]], word: int) -> list[list[int]]:
 
 def _draw_track(rgb: np.ndarray, track: FaceTrack, index: int, crop_size: tuple[int, int]) -> None:
     landmarks = track.landmarks[index]
+    if np.isnan(landmarks).any():  # no face anywhere near
+        return
     mouth = warp(rgb, track.to_crop[index], crop_size)  # before anything is drawn on it
     colour = FOUND if track.found[index] else FILLED_IN
     line = max(2, round(min(rgb.shape[:2]) / 200))  # px wide: colour is stored for every other px only
-    left, top, right, bottom = np.rint(face_box(fit_pose(landmarks))).astype(int).tolist()
+    left, top, right, bottom = np.rint(outline(landmarks)).astype(int).tolist()
     cv2.rectangle(rgb, (left, top), (right, bottom), colour, line)
     for point in np.rint(landmarks * 16).astype(int).tolist():
         cv2.circle(rgb, point, 12 * line, colour, cv2.FILLED, cv2.LINE_AA, shift=4)  # in sixteenths of a px

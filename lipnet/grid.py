@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from lipnet.errors import LipnetError
 from lipnet.text import TextError, normalize
 
 VIDEO_SUFFIXES = frozenset({".mpg", ".mp4", ".avi", ".mov", ".mkv", ".webm"})
+VIDEOS = f"videos ({', '.join(sorted(VIDEO_SUFFIXES))})"
 FRAME_RATE = 25.0  # frames/s of the corpus; alignments count in these frames whatever the video's own rate
 SILENCES = frozenset({"sil", "sp"})
 UNSEEN_SPEAKERS = ("s1", "s2", "s20", "s22")  # held out by the paper: two men, two women
@@ -129,25 +130,38 @@ def read_alignment(path: Path) -> tuple[str, tuple[Word, ...]]:
         raise CorpusError(f"{path}: cannot be read as an alignment ({error}); mend or remove it") from error
 
 
-def find_clips(root: Path, aligns: Path | None = None, speakers: Iterable[str] | None = None) -> Corpus:
+def list_videos(folder: Path) -> list[Path]:
+    """The videos directly in a folder."""
+    return [path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
+
+
+def find_clips(
+    root: Path,
+    aligns: Path | None = None,
+    speakers: Iterable[str] | None = None,
+    list_clips: Callable[[Path], list[Path]] = list_videos,
+    kind: str = VIDEOS,
+) -> Corpus:
     """Find every clip below ``root`` and check its alignment against the sentence that its id spells.
 
     Args:
         root: the corpus; each folder below it that holds videos is a speaker.
         aligns: a folder of alignments (flat, or a folder a speaker), looked in first.
         speakers: only these.
+        list_clips: what counts as a clip of those directly in a folder; its name begins with the id.
+        kind: what such clips are, for an error.
 
     Raises:
-        CorpusError: no such folder, no video in it, or an unknown speaker.
+        CorpusError: no such folder, no clip in it, or an unknown speaker.
     """
     for folder in (root, aligns):
         if folder is not None and not folder.is_dir():
             raise CorpusError(f"{folder}: no such folder; give the folder that holds s1, s2, ...")
     _transcripts_in.cache_clear()
     corpus = Corpus(root)
-    folders = dict(_video_folders(root))
+    folders = dict(_speaker_folders(root, list_clips))
     if not folders:
-        raise CorpusError(f"{root}: no videos ({', '.join(sorted(VIDEO_SUFFIXES))}) in it or below it")
+        raise CorpusError(f"{root}: no {kind} in it or below it")
     wanted = folders.keys() if speakers is None else list(speakers)
     for speaker in wanted:
         if speaker not in folders:
@@ -166,15 +180,17 @@ def find_clips(root: Path, aligns: Path | None = None, speakers: Iterable[str] |
     return corpus
 
 
-def _video_folders(root: Path) -> Iterator[tuple[str, list[Path]]]:
-    """Each folder that directly holds videos, as (speaker, videos), in natural order (s2 before s10)."""
+def _speaker_folders(
+    root: Path, list_clips: Callable[[Path], list[Path]]
+) -> Iterator[tuple[str, list[Path]]]:
+    """Each folder that directly holds clips, as (speaker, clips), in natural order (s2 before s10)."""
     found = []
-    for folder, subfolders, files in os.walk(root, followlinks=True):
+    for folder, subfolders, _ in os.walk(root, followlinks=True):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        videos = sorted(Path(folder, file) for file in files if Path(file).suffix.lower() in VIDEO_SUFFIXES)
-        if videos:
+        clips = sorted(list_clips(Path(folder)))
+        if clips:
             speaker = Path(folder).relative_to(root).as_posix()
-            found.append((root.resolve().name if speaker == "." else speaker, videos))
+            found.append((root.resolve().name if speaker == "." else speaker, clips))
     yield from sorted(found, key=lambda item: natural_key(item[0]))
 
 

@@ -1,17 +1,23 @@
-"""A video's frames -> landmarks with gaps filled, smoothed -> one similarity warp a frame -> mouth crops."""
+"""A video's frames -> landmarks with gaps filled, smoothed -> one similarity warp a frame -> mouth crops.
+
+Every way to cut mouths out is a `Cropper`; the one here follows a face.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lipnet.config import CropConfig
+from lipnet.dlib_finder import DlibFinder
 from lipnet.errors import LipnetError
-from lipnet.face import LANDMARKS, FaceFinder, fit_pose, transform, warp
+from lipnet.face import LANDMARKS, SCHEMES, face_box, fit_pose, scale_of, transform, warp
+from lipnet.finder import FaceFinder
 
-MOUTH = slice(48, 68)  # of iBUG's 68 landmarks
+REACH = 1.5  # face units on each side of the mouth; a crop reaches 0.8, and smoothing moves it little
 HEAD_BAND = 0.12  # cycles a frame (3 Hz at 25 fps): what is faster in the landmarks counts as noise
 MOUTH_BAND = 0.012  # cycles a frame: likewise for the mouth's place on the face
 
@@ -26,16 +32,20 @@ def no_face(frames: int, name: str) -> NoFaceError:
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """Where one face and its mouth were in each of T frames."""
+    """Where one face and its mouth were in each of T frames.
 
-    landmarks: np.ndarray  # (T, 68, 2) float32, frame px, gaps filled, smoothed over time
+    The number of landmarks tells what they are: 68 or 5 of a face (`face.SCHEMES`), or the 4 corners of a
+    box that holds the mouth.
+    """
+
+    landmarks: np.ndarray  # (T, N, 2) float32, frame px, gaps filled, smoothed over time
     found: np.ndarray  # (T,) bool: measured in this frame rather than filled in
-    to_crop: np.ndarray  # (T, 3, 3) float64: the similarity from frame px to those of the mouth crop
+    to_crop: np.ndarray  # (T, 3, 3) float64: the affine map from frame px to those of the mouth crop
 
     @classmethod
-    def none(cls, frames: int) -> FaceTrack:
+    def none(cls, frames: int, landmarks: int = LANDMARKS) -> FaceTrack:
         """Of frames without a face anywhere near: NaN."""
-        unknown = np.full((frames, LANDMARKS, 2), np.nan, np.float32), np.full((frames, 3, 3), np.nan)
+        unknown = np.full((frames, landmarks, 2), np.nan, np.float32), np.full((frames, 3, 3), np.nan)
         return cls(unknown[0], np.zeros(frames, dtype=bool), unknown[1])
 
     @classmethod
@@ -61,31 +71,73 @@ class Crops:
     track: FaceTrack
 
 
-class MouthCropper:
-    """Cuts the mouth out of videos. The models behind it are loaded once a process."""
+class Cropper(ABC):
+    """A way to cut the mouth out of videos. Three steps, each of which may see a video part by part:
+
+    `follow` says where the mouth is in each frame, as landmarks or not at all; `complete` makes these a
+    track, which knows of every frame what its crop shows; `crop` cuts. A call takes all three.
+    """
+
+    landmarks: int  # N, in a frame: what `FaceTrack` says of them
 
     def __init__(self, config: CropConfig) -> None:
         self.config = config
-        self.finder = FaceFinder(config.predictor)
+
+    @abstractmethod
+    def follow(self, frames: Iterable[np.ndarray], name: str = "video") -> Iterator[np.ndarray | None]:
+        """For each frame, (H, W, 3) uint8 RGB, as it comes: landmarks (N, 2) in frame px, or None.
+
+        Raises LipnetError, which names the video, on frames that cannot be cropped.
+        """
+
+    @abstractmethod
+    def complete(self, measured: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
+        """The track of T frames, one or more, in which `follow` has found this.
+
+        Raises NoFaceError, which names the video, where it has found nothing at all.
+        """
+
+    @abstractmethod
+    def crop(self, images: Iterable[np.ndarray], to_crop: np.ndarray) -> np.ndarray:
+        """Cut each image by its own matrix (T, 3, 3), from its px: (T, height, width, 3) uint8 RGB.
+
+        Images are frames, or the parts of frames within `crop_reach` of their landmarks.
+        """
 
     def __call__(self, frames: Sequence[np.ndarray] | np.ndarray, name: str = "video") -> Crops:
         """Track and crop T frames, (H, W, 3) uint8 RGB; ``name`` is the video's in an error.
 
         Raises:
             NoFaceError: no frame shows a face.
+            LipnetError: frames that cannot be cropped.
         """
         track = self.track(frames, name)
         return Crops(self.crop(frames, track.to_crop), track)
 
     def track(self, frames: Iterable[np.ndarray], name: str = "video") -> FaceTrack:
-        """Follow the largest face through T frames; errors as in a call."""
-        return self.complete(list(self.finder.follow(frames, self.config.detect_every)), name)
+        """Where the mouth is in T frames; errors as in a call."""
+        return self.complete(list(self.follow(frames, name)), name)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a crop, px."""
+        return self.config.width, self.config.height
+
+
+class MouthCropper(Cropper):
+    """Follows the largest face. The models behind it are loaded once a process."""
+
+    def __init__(self, config: CropConfig, finder: FaceFinder | None = None) -> None:
+        """``finder``: dlib's, unless another is given."""
+        super().__init__(config)
+        self.finder = finder or DlibFinder(config.predictor)
+        self.landmarks = self.finder.landmarks
+
+    def follow(self, frames: Iterable[np.ndarray], name: str = "video") -> Iterator[np.ndarray | None]:
+        return self.finder.follow(frames, self.config.detect_every)
 
     def complete(self, measured: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
-        """Fill the gaps in T frames' landmarks, each (68, 2) or None, and smooth them.
-
-        Raises NoFaceError where no frame has any.
-        """
+        """Fill the gaps in T frames' landmarks and smooth them."""
         found = np.array([points is not None for points in measured], dtype=bool)
         if not found.any():
             raise no_face(len(found), name)
@@ -93,16 +145,37 @@ class MouthCropper:
         landmarks = smooth(fill_gaps(points, found), HEAD_BAND).astype(np.float32)
         return FaceTrack(landmarks, found, crop_transforms(landmarks, self.size, self.config.eye_distance))
 
-    def crop(self, frames: Iterable[np.ndarray], to_crop: np.ndarray) -> np.ndarray:
-        """Warp each frame by its own matrix (T, 3, 3): (T, height, width, 3) uint8 RGB."""
+    def crop(self, images: Iterable[np.ndarray], to_crop: np.ndarray) -> np.ndarray:
         return np.stack(
-            [warp(frame, matrix, self.size) for frame, matrix in zip(frames, to_crop, strict=True)]
+            [warp(image, matrix, self.size) for image, matrix in zip(images, to_crop, strict=True)]
         )
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of a crop, px."""
-        return self.config.width, self.config.height
+
+def crop_reach(points: np.ndarray) -> np.ndarray:
+    """Corners (4, 2), frame px, of what the crops of a frame with landmarks (N, 2) may need of it."""
+    if len(points) not in SCHEMES:
+        return points  # a box's
+    pose = fit_pose(points)
+    reach = REACH * np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)])
+    return transform(np.linalg.inv(pose), mouth_centre(pose, points) + reach)
+
+
+def face_unit(points: np.ndarray) -> float:
+    """px between the eyes of a face with landmarks (N, 2); 0 of a box, in which none is known."""
+    return 1 / scale_of(fit_pose(points)) if len(points) in SCHEMES else 0.0
+
+
+def outline(points: np.ndarray) -> np.ndarray:
+    """The box (4,), left top right bottom in frame px, of a face with landmarks (N, 2), or the fixed one."""
+    if len(points) not in SCHEMES:
+        return np.concatenate([points.min(axis=0), points.max(axis=0)])
+    return face_box(fit_pose(points))
+
+
+def mouth_centre(poses: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Where the mouths of faces at poses (..., 3, 3) with landmarks (..., N, 2) are: (..., 2) face units."""
+    scheme = SCHEMES[landmarks.shape[-2]]
+    return transform(poses, landmarks[..., scheme.mouth, :]).mean(axis=-2) + scheme.mouth_shift
 
 
 def crop_transforms(landmarks: np.ndarray, size: tuple[int, int], eye_distance: float) -> np.ndarray:
@@ -113,7 +186,7 @@ def crop_transforms(landmarks: np.ndarray, size: tuple[int, int], eye_distance: 
     and closes the mouth within the crop and does not move the crop.
     """
     poses = fit_pose(landmarks)
-    mouth = smooth(transform(poses, landmarks[:, MOUTH]).mean(axis=1), MOUTH_BAND)  # (T, 2) face units
+    mouth = smooth(mouth_centre(poses, landmarks), MOUTH_BAND)  # (T, 2) face units
     from_face = np.tile(np.diag([eye_distance, eye_distance, 1.0]), (len(poses), 1, 1))
     from_face[:, :2, 2] = (np.array(size) - 1) / 2 - eye_distance * mouth
     return from_face @ poses

@@ -38,7 +38,7 @@ class PackedClip:
     id: str
     start: int
     frames: int
-    faces: int  # frames in which a face was really found
+    faces: int  # frames in which a face was really found; all, where none was looked for
     sentence: str
     words: tuple[Word, ...]  # without timings: empty
 
@@ -58,7 +58,7 @@ class SpeakerWriter:
         self.clips: dict[str, PackedClip] = {}
         if self.index_path.exists():
             index = _read_index(self.index_path)
-            if index["crop"] != asdict(crop):
+            if index["crop"] != crop:
                 raise PackedError(
                     f"{self.index_path}: cropped with other settings ({_differences(index['crop'], crop)}); "
                     "give another --out, or delete this one"
@@ -127,8 +127,8 @@ class PackedCorpus:
         indices = [_read_index(path) for path in sorted(self.root.rglob("*.index.json"))]
         if not indices:
             raise PackedError(f"{self.root}: no packed crops here; make them with scripts/preprocess.py")
-        self.crop = CropConfig(**indices[0]["crop"])
-        if any(index["crop"] != indices[0]["crop"] for index in indices):
+        self.crop: CropConfig = indices[0]["crop"]
+        if any(index["crop"] != self.crop for index in indices):
             raise PackedError(f"{self.root}: crops of several geometries; preprocess them into folders apart")
         indices.sort(key=lambda index: natural_key(index["speaker"]))
         self.clips = {clip.name: clip for index in indices for clip in _clips(index)}
@@ -139,11 +139,12 @@ class PackedCorpus:
 
         ``needs``: who wants that geometry, with the verb, such as "the weights need".
         """
-        for key in ("width", "height", "eye_distance"):
+        fixed = "fixed" in (crop.method, self.crop.method)  # a box; what the other methods cut looks alike
+        for key in ("width", "height", *(("method", "box") if fixed else ("eye_distance",))):
             wanted, packed = getattr(crop, key), getattr(self.crop, key)
             if wanted != packed:
                 raise PackedError(
-                    f"{self.root} was cropped with crop.{key}={packed:g}, {needs} {wanted:g}: "
+                    f"{self.root} was cropped with crop.{key}={_shown(packed)}, {needs} {_shown(wanted)}: "
                     "preprocess into another folder"
                 )
 
@@ -241,7 +242,7 @@ def _read_index(path: Path) -> dict[str, Any]:
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
         if index["format"] == FORMAT:
-            return index
+            return {**index, "crop": CropConfig(**index["crop"])}
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise PackedError(f"{path}: no index of packed crops of format {FORMAT}; run scripts/preprocess.py anew")
@@ -261,9 +262,13 @@ def _clips(index: dict[str, Any]) -> Iterator[PackedClip]:
         )
 
 
-def _differences(old: dict[str, Any], new: CropConfig) -> str:
+def _differences(old: CropConfig, new: CropConfig) -> str:
     return ", ".join(
-        f"{key} {old.get(key)!r} there, {value!r} now"
+        f"{key} {getattr(old, key)!r} there, {value!r} now"
         for key, value in asdict(new).items()
-        if old.get(key) != value
+        if getattr(old, key) != value
     )
+
+
+def _shown(setting: Any) -> str:
+    return f"{setting:g}" if isinstance(setting, float) else str(setting)

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from lipnet.confidence import confidences, word_features
+from lipnet.croppers import make_cropper
 from lipnet.decode import Hypothesis, word_spans
 from lipnet.decoders import DecoderOptions, make_decoder
-from lipnet.doubts import doubts
+from lipnet.doubts import doubts, misfit
 from lipnet.errors import LipnetError
 from lipnet.evidence import Evidence, Network
 from lipnet.grid import FRAME_RATE
-from lipnet.mouth import MouthCropper
 from lipnet.reading import Reading, Utterance
 from lipnet.shipped import WEIGHTS
 from lipnet.text import Alphabet
@@ -26,7 +26,7 @@ from lipnet.transcript import Alternative, Sentence, TranscribedWord, Transcript
 from lipnet.video import iter_frames
 
 N_BEST = 5  # readings of a sentence in a transcript, at most
-BATCH = 8  # videos that are read at once
+BATCH = 4  # videos that are read at once, each with its window in memory
 
 
 class LipReader:
@@ -38,9 +38,12 @@ class LipReader:
         """Raises LipnetError on a decoder that cannot be used."""
         self.network, self.decoder_name = network, decoder
         self.alphabet = Alphabet(network.checkpoint.model.alphabet)
-        self.decoder = make_decoder(decoder, self.alphabet, options or DecoderOptions(n_best=N_BEST))
-        self.calibration = network.checkpoint.calibration.get(decoder)
-        self.cropper = MouthCropper(network.checkpoint.crop)
+        options = options or DecoderOptions(n_best=N_BEST)
+        known = network.checkpoint.calibration if options.file is None else {}
+        self.calibration = known.get(decoder)
+        self.decoder = make_decoder(decoder, self.alphabet, options)
+        self.is_grid = options.file is None and network.checkpoint.model.word_heads
+        self.cropper = make_cropper(network.checkpoint.crop)
 
     @classmethod
     def load(
@@ -70,7 +73,8 @@ class LipReader:
         """
         waiting = iter(paths)
         jobs: deque[_Job] = deque()
-        with ThreadPoolExecutor(1) as thread:  # one: dlib holds Python's lock while it looks
+        thread = ThreadPoolExecutor(1)  # one: dlib holds Python's lock while it looks
+        try:
             while True:
                 room = BATCH - sum(job.result is None for job in jobs)
                 for path in islice(waiting, room):
@@ -83,6 +87,8 @@ class LipReader:
                     job = jobs.popleft()
                     assert job.result is not None
                     yield job.path, job.result
+        finally:
+            thread.shutdown(cancel_futures=True)  # the caller may have stopped early
 
     def _answer(self, jobs: Sequence[_Job], thread: ThreadPoolExecutor) -> None:
         """Wait for a job, and read as one batch what jobs are waiting with by then."""
@@ -105,7 +111,7 @@ class LipReader:
             fps=FRAME_RATE,
             decoder=self.decoder_name,
             calibrated=self.calibration is not None,
-            warnings=doubts(sentences, [misfit for _, misfit in said], track),
+            warnings=doubts(sentences, [misfit for _, misfit in said] if self.is_grid else None, track),
             track=track,
         )
 
@@ -141,8 +147,7 @@ class LipReader:
             words=words,
             n_best=[Alternative(h.text, round(h.score, 4)) for h in hypotheses],
         )
-        misfit = (evidence.log_probs.max(axis=1).sum() - best.score) / len(best.text)
-        return sentence, float(misfit)
+        return sentence, misfit(best, times, evidence, self.alphabet)
 
     def hypotheses(self, evidence: Evidence) -> list[Hypothesis]:
         """What the decoder makes of one clip, best first."""
@@ -187,6 +192,8 @@ def load_network(weights: str | Path, device: str = "auto") -> Network:
     if Path(weights).suffix == ".onnx":
         from lipnet.onnx_network import OnnxNetwork
 
+        if device not in ("auto", "cpu"):
+            raise LipnetError(f"device {device!r}: an .onnx file is computed on the CPU; leave --device out")
         return OnnxNetwork.load(weights)
     from lipnet.network import TorchNetwork  # here: PyTorch takes seconds to import, and ONNX needs none
 

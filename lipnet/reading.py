@@ -15,14 +15,14 @@ from typing import NamedTuple
 import numpy as np
 
 from lipnet.evidence import Evidence
-from lipnet.mouth import FaceTrack, MouthCropper, no_face
+from lipnet.mouth import Cropper, FaceTrack, no_face
 from lipnet.patch import Patch, cut_patch
 from lipnet.pauses import best_cut, is_speech, utterances
 
 # In frames, at 25 a second.
 WINDOW = 100  # before the first look: a GRID clip and a little more
-STRIDE = 25  # until the next look, where no sentence has ended
-LONGEST = 150  # of a window: a sentence without a pause is then cut
+LONGEST = 150  # before the next, where no sentence has ended by then: one without a pause is then cut
+STRIDE = 25  # between the looks of a live reading
 MARGIN = 12  # of silence kept around a sentence
 SETTLED = 15  # behind a sentence's end until that counts: the last frames of a window are unreliable
 CONTEXT = 25  # read along on both sides of a cut through speech
@@ -41,7 +41,7 @@ class Utterance(NamedTuple):
 class Reading:
     """A video that is being read. ``finished`` fills with utterances, for the caller to take out."""
 
-    def __init__(self, cropper: MouthCropper, name: str = "video", live: bool = False) -> None:
+    def __init__(self, cropper: Cropper, name: str = "video", live: bool = False) -> None:
         """``live``: look after every stride, for ``current``, rather than when a window is full."""
         self.cropper, self.name, self.live = cropper, name, live
         self.frames = 0  # that have come in
@@ -71,13 +71,19 @@ class Reading:
             self.frames += 1
             if len(self._window) >= due:
                 yield from self._look(final=False)
-                due = max(len(self._window) + STRIDE, 0 if self.live else WINDOW)
+                due = self._due(len(self._window))
                 if self.live:
                     yield None
         if self._window:
             yield from self._look(final=True)
         if not self._face_seen:
             raise no_face(self.frames, self.name)
+
+    def _due(self, length: int) -> int:
+        """The next look's length of the window, which has ``length`` frames after this one."""
+        if self.live:
+            return length + STRIDE
+        return LONGEST if length >= WINDOW or self._cut_through else WINDOW
 
     def _patches(self, frames: Iterable[np.ndarray]) -> Iterator[Patch]:
         held: list[np.ndarray] = []
@@ -87,7 +93,7 @@ class Reading:
                 held.append(frame)
                 yield frame
 
-        for points in self.cropper.finder.follow(passing(), self.cropper.config.detect_every):
+        for points in self.cropper.follow(passing(), self.name):
             yield cut_patch(held.pop(), points)
 
     def _look(self, final: bool) -> Requests:
@@ -96,7 +102,10 @@ class Reading:
         self.current = None
         points = [patch.points for patch in self._window]
         if all(landmarks is None for landmarks in points):
-            self._move_on(FaceTrack.none(length), length if final else length - MARGIN)
+            self._cut_through = False
+            self._move_on(
+                FaceTrack.none(length, self.cropper.landmarks), length if final else length - MARGIN
+            )
             return
         track = self.cropper.complete(points, self.name)
         crops = self.cropper.crop(
@@ -110,12 +119,14 @@ class Reading:
         if final and self._first == 0 and len(spans) <= 1 and not self._read:
             self.finished.append(Utterance(0, evidence))  # a clip of one sentence is read as it is
             spans = []
+        if not spans or spans[0][0] - self._read > MARGIN:
+            self._cut_through = False  # nothing goes on behind the last cut
         bounds = self._with_margins(spans, length)
         ended = sum(final or end + SETTLED <= length for _, end in spans)
         for first, last in bounds[:ended]:
             yield from self._read_part(crops, first, last)
-        if not ended and spans and length >= LONGEST:
-            cut = best_cut(evidence, LONGEST - 2 * CONTEXT, LONGEST - CONTEXT)
+        if not ended and spans and length >= LONGEST and spans[0][0] < length - 2 * CONTEXT:
+            cut = best_cut(evidence, length - 2 * CONTEXT, length - CONTEXT)
             yield from self._read_part(crops, bounds[0][0], cut, goes_on=True)
         if spans[ended:]:
             start = max(bounds[ended][0], self._read)
@@ -144,7 +155,7 @@ class Reading:
         """The first frame of the window that is still needed."""
         if self._cut_through:
             return max(self._read - CONTEXT, 0)
-        return max(self._read, going_on[0][0] if going_on else length - MARGIN)
+        return max(self._read, going_on[0][0] if going_on else length - SETTLED - MARGIN)
 
     def _move_on(self, track: FaceTrack, frames: int) -> None:
         """Let the window's first ``frames`` go."""

@@ -8,42 +8,61 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby, repeat
 from pathlib import Path
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from lipnet.config import CropConfig, load_config
+from lipnet.croppers import make_cropper
 from lipnet.errors import LipnetError, one_line_errors
 from lipnet.grid import Clip, Corpus, find_clips, read_split
-from lipnet.mouth import Crops, MouthCropper
-from lipnet.packed import SpeakerWriter, write_splits
+from lipnet.packed import PackedCorpus, SpeakerWriter, write_splits
+from lipnet.peers import KINDS, find_crops, load_crops, save_crops
+from lipnet.selection import select_clips
 from lipnet.video import iter_frames
 
 EXAMPLES = """examples:
-  python scripts/preprocess.py data/GRID --out data/grid --workers 8
-  python scripts/preprocess.py clips --aligns transcripts --out data/own crop.eye_distance=64
+  Crop the first hundred clips of each speaker by MTCNN, and write an array of each clip too:
+    python scripts/preprocess.py data/GRID --out data/mtcnn --last 100 --export npy crop.method=mtcnn
+  Pack crops of 128x64 px that another LipNet has left as images, with the alignments of the corpus:
+    python scripts/preprocess.py peer/lip --import png --aligns data/GRID/align --out data/peer \\
+        crop.width=128 crop.height=64
 """
+# A clip's crops and in how many of them a face was found, or why there are none.
+Cut = tuple[np.ndarray, int] | LipnetError
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("corpus", type=Path, help="folder of videos, ROOT/SPEAKER/ID.mpg")
-    parser.add_argument("overrides", nargs="*", help="crop.key=value settings")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the packed crops")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: all cores)")
-    parser.add_argument("--aligns", type=Path, help="folder of alignments, if not ROOT/align")
-    parser.add_argument("--speakers", help="only these, such as s1,s3")
-    parser.add_argument("--config", type=Path, help="YAML file with a crop section")
-    parser.add_argument(
-        "--overlapped", type=Path, help="list of the overlapped split's test clips (default: drawn by seed)"
+    add = parser.add_argument
+    add("corpus", type=Path, help="folder of videos, ROOT/SPEAKER/ID.mpg, or of what --import says")
+    add("overrides", nargs="*", help="crop.key=value settings, such as crop.method=mtcnn")
+    add("--out", type=Path, required=True, help="folder for the packed crops")
+    add("--workers", type=int, default=os.cpu_count(), help="processes (default: all cores)")
+    add("--aligns", type=Path, help="folder of alignments, if not ROOT/align")
+    add("--speakers", help="only these, such as s1,s3")
+    add("--pattern", default="", metavar="GLOB", help="only clips whose path ends so: '*.mpg', 's1/b*'")
+    add("--first", type=int, default=1, metavar="N", help="of each speaker, from the N-th clip (default: 1)")
+    add("--last", type=int, metavar="N", help="of each speaker, to the N-th clip, which is included")
+    add("--config", type=Path, help="YAML file with a crop section")
+    add(
+        "--import",
+        choices=KINDS,
+        dest="imported",
+        help="ROOT holds crops, as arrays SPEAKER/ID.npy or images SPEAKER/ID/mouth_000.png ...; crop.* "
+        "settings say how they were cut",
     )
-    parser.add_argument("--seed", type=int, default=0, help="draws the overlapped split (default: 0)")
+    add("--export", choices=KINDS, help="write the crops as such files too, into OUT_npy or OUT_png")
+    add("--overlapped", type=Path, help="list of the overlapped split's test clips (default: drawn by seed)")
+    add("--seed", type=int, default=0, help="draws the overlapped split (default: 0)")
     return parser.parse_intermixed_args()
 
 
@@ -51,10 +70,11 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     args = parse_arguments()
     crop = load_config(args.config, args.overrides).crop
-    corpus = find_clips(args.corpus, args.aligns, args.speakers.split(",") if args.speakers else None)
+    corpus = find_corpus(args)
     overlapped = None if args.overlapped is None else read_split(args.overlapped)
     try:
-        counts = preprocess(corpus, args.out, crop, max(1, args.workers))
+        cut = import_clip if args.imported else crop_clip
+        counts = preprocess(corpus, args.out, crop, max(1, args.workers), cut)
     except BrokenProcessPool as error:
         raise LipnetError(
             "a worker was killed, perhaps for want of memory; run the same command with fewer --workers"
@@ -65,24 +85,38 @@ def main() -> int:
             print(f"  {name}: {reason}", file=sys.stderr)
     if not counts["cropped"] + counts["there"]:
         raise LipnetError(f"{args.corpus}: not one clip could be cropped; the list above says why")
-    print(f"{args.out}: {summary(counts, len(corpus.problems))}")
+    faces = not args.imported and crop.method != "fixed"
+    print(f"{args.out}: {summary(counts, len(corpus.problems), faces)}")
     write_splits(args.out, args.corpus, overlapped, args.seed)
+    if args.export:
+        folder = args.out.resolve()
+        export(corpus, args.out, folder.with_name(f"{folder.name}_{args.export}"), args.export)
     return 1 if corpus.problems else 0
 
 
-def summary(counts: Counter[str], left_out: int) -> str:
-    """What was done, in a line."""
+def find_corpus(args: argparse.Namespace) -> Corpus:
+    """The clips that are asked for."""
+    speakers = args.speakers.split(",") if args.speakers else None
+    if args.imported:
+        corpus = find_crops(args.corpus, args.imported, args.aligns, speakers)
+    else:
+        corpus = find_clips(args.corpus, args.aligns, speakers)
+    return select_clips(corpus, args.pattern, args.first, args.last)
+
+
+def summary(counts: Counter[str], left_out: int, faces: bool) -> str:
+    """What was done, in a line; ``faces``: whether they were looked for."""
     relabelled = f", {counts['relabelled']} of them with new transcripts" if counts["relabelled"] else ""
     if not counts["cropped"]:
         return f"nothing to do, all {counts['there']} clips are there{relabelled}"
-    faces = 100 * counts["faces"] / counts["frames"]
-    return (
-        f"{counts['cropped']} clips cropped, {counts['there']} were there already{relabelled}, "
-        f"{left_out} left out; a face in {faces:.1f} % of the new frames"
-    )
+    done = f"{counts['cropped']} clips cropped, {counts['there']} were there already{relabelled}"
+    seen = f"; a face in {100 * counts['faces'] / counts['frames']:.1f} % of the new frames" if faces else ""
+    return f"{done}, {left_out} left out{seen}"
 
 
-def preprocess(corpus: Corpus, out: Path, crop: CropConfig, workers: int) -> Counter[str]:
+def preprocess(
+    corpus: Corpus, out: Path, crop: CropConfig, workers: int, cut: Callable[[Clip, CropConfig], Cut]
+) -> Counter[str]:
     """Crop the clips that ``out`` lacks; what cannot be cropped joins ``corpus.problems``. Returns counts."""
     counts: Counter[str] = Counter()
     # Started afresh, not forked: OpenCV's threads do not survive a fork.
@@ -100,16 +134,25 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, workers: int) -> Cou
                         bar.update()
                     else:
                         todo.append(clip)
-                results = pool.map(crop_clip, todo, repeat(crop), chunksize=2)
+                results = pool.map(cut, todo, repeat(crop), chunksize=2)
                 for clip, result in zip(todo, results, strict=True):
                     bar.update()
                     if isinstance(result, LipnetError):
                         corpus.problems[clip.name] = str(result)
                         continue
-                    faces = int(result.track.found.sum())
-                    writer.add(clip, result.frames, faces)
-                    counts.update(cropped=1, frames=len(result.frames), faces=faces)
+                    crops, faces = result
+                    writer.add(clip, crops, faces)
+                    counts.update(cropped=1, frames=len(crops), faces=faces)
     return counts
+
+
+def export(corpus: Corpus, out: Path, folder: Path, kind: str) -> None:
+    """Write the crops of a corpus' clips, packed in ``out``, into a folder of the kind."""
+    packed = PackedCorpus(out)
+    clips = [packed.clips[clip.name] for clip in corpus.clips if clip.name in packed.clips]
+    for clip in tqdm(clips, unit="clip", desc=kind):
+        crops = packed.array(clip.speaker)[clip.start : clip.start + clip.frames]
+        save_crops(folder, clip.name, crops, kind)
 
 
 def start_worker() -> None:
@@ -118,12 +161,22 @@ def start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the others
 
 
-def crop_clip(clip: Clip, crop: CropConfig) -> Crops | LipnetError:
-    """One clip's crops, or why there are none. Runs in a worker."""
+def crop_clip(clip: Clip, crop: CropConfig) -> Cut:
+    """The mouth cut out of one clip's video. Runs in a worker."""
     try:
-        return MouthCropper(crop)(list(iter_frames(clip.video)), str(clip.video))
+        crops = make_cropper(crop)(list(iter_frames(clip.video)), str(clip.video))
     except LipnetError as error:
         return error
+    return crops.frames, int(crops.track.found.sum())
+
+
+def import_clip(clip: Clip, crop: CropConfig) -> Cut:
+    """One clip's crops as another LipNet has left them. Runs in a worker."""
+    try:
+        crops = load_crops(clip.video, (crop.width, crop.height))
+    except LipnetError as error:
+        return error
+    return crops, len(crops)
 
 
 if __name__ == "__main__":

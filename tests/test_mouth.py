@@ -1,4 +1,4 @@
-"""face.py and mouth.py: crops follow the face, whatever the frame does."""
+"""face.py, finder.py and mouth.py: crops follow the face, whatever the frame does."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from lipnet.config import CropConfig
+from lipnet.dlib_finder import DlibFinder
 from lipnet.errors import LipnetError
-from lipnet.face import STABLE, STABLE_FACE, FaceFinder, fit_pose, overlap, transform, warp
-from lipnet.mouth import MOUTH, MouthCropper, NoFaceError, crop_transforms, fill_gaps, smooth
+from lipnet.face import FIVE, MOUTH, STABLE, STABLE_FACE, fit_pose, overlap, transform, warp
+from lipnet.mouth import MouthCropper, NoFaceError, crop_transforms, fill_gaps, smooth
 from lipnet.synthetic import film
 from lipnet.video import read_video
 
@@ -148,7 +149,7 @@ def test_no_face_names_the_video(cropper: MouthCropper) -> None:
 
 
 def test_models_are_loaded_once() -> None:
-    assert MouthCropper(CropConfig()).finder.predictor is MouthCropper(CropConfig()).finder.predictor
+    assert DlibFinder().predictor is DlibFinder().predictor
 
 
 @pytest.mark.parametrize("content", [None, b"not a model"])
@@ -157,19 +158,19 @@ def test_a_bad_predictor_is_named(tmp_path: Path, content: bytes | None) -> None
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(LipnetError, match=r"points\.dat: .*crop\.predictor"):
-        FaceFinder(str(path))
+        DlibFinder(str(path))
 
 
 def test_a_five_point_predictor_is_refused() -> None:
-    known = FaceFinder.__init__.__globals__["_packaged_predictor"]()
+    known = DlibFinder.__init__.__globals__["_packaged_predictor"]()
     with pytest.raises(LipnetError, match="5 points, not 68"):
-        FaceFinder(known.replace("_68_", "_5_"))
+        DlibFinder(known.replace("_68_", "_5_"))
 
 
 def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(LipnetError, match="pip install face_recognition_models"):
-        FaceFinder()
+        DlibFinder()
 
 
 def test_fit_pose_recovers_a_known_similarity() -> None:
@@ -179,6 +180,9 @@ def test_fit_pose_recovers_a_known_similarity() -> None:
     landmarks[:, STABLE] = STABLE_FACE @ turn.T + place
     face = transform(fit_pose(landmarks), landmarks)[:, STABLE]
     np.testing.assert_allclose(face, np.stack([STABLE_FACE] * 2), atol=1e-9)
+    five = np.zeros((5, 2))
+    five[FIVE.stable] = FIVE.stable_face @ turn.T + place
+    np.testing.assert_allclose(fit_pose(five), fit_pose(landmarks)[0], atol=1e-9)
 
 
 def test_warp_shrinks_by_area_and_in_place() -> None:

@@ -205,3 +205,28 @@ def test_the_index_is_plain_json(tmp_path: Path, clean: dict[str, bytes]) -> Non
     assert index["clips"]["lgbm5p"]["start"] == 7
     assert index["clips"]["lgbm5p"]["words"][0][0] == "lay"
     assert index["clips"]["prwazs"]["words"] == []
+
+
+def test_crops_packed_before_there_were_methods_are_dlib_s(tmp_path: Path, clean: dict[str, bytes]) -> None:
+    path = tmp_path / "clean" / "s1.index.json"
+    index = json.loads(path.read_text())
+    del index["crop"]["method"], index["crop"]["box"]
+    path.write_text(json.dumps(index))
+    assert PackedCorpus(tmp_path / "clean").crop == CROP
+    with SpeakerWriter(tmp_path / "clean", "s1", CROP) as writer:
+        assert len(writer.clips) == 3
+
+
+def test_a_box_and_a_face_are_other_geometries(tmp_path: Path, clean: dict[str, bytes]) -> None:
+    faces = PackedCorpus(tmp_path / "clean")
+    faces.check_crop(replace(CROP, method="mtcnn"), "the weights need")  # looks alike
+    box = replace(CROP, method="fixed", box=[0, 16, 0, 24])
+    with pytest.raises(PackedError, match=r"crop\.method=dlib, the weights need fixed: preprocess into"):
+        faces.check_crop(box, "the weights need")
+    pack(tmp_path / "box", CLIPS[:1], LENGTHS[:1], box)
+    boxes = PackedCorpus(tmp_path / "box")
+    boxes.check_crop(replace(box, eye_distance=9.0), "the weights need")
+    with pytest.raises(PackedError, match=r"crop\.box=\[0, 16, 0, 24\], the weights need \[1, 17, 0, 24\]: "):
+        boxes.check_crop(replace(box, box=[1, 17, 0, 24]), "the weights need")
+    with pytest.raises(PackedError, match=r"crop\.eye_distance=72, the weights need 9\.5: "):
+        faces.check_crop(replace(CROP, eye_distance=9.5), "the weights need")
