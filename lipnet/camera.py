@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from lipnet.transcript import Sentence
 from lipnet.video import Picture, VideoError, at_rate, iter_frames
 
 NOMINAL_RATE = 30.0  # pictures a second of a camera that does not tell
+WAITING = 60  # pictures, at most, that have come and are not read yet
 
 
 class Heard(NamedTuple):
@@ -56,17 +58,17 @@ def listen(reader: LipReader, frames: Iterable[np.ndarray], name: str = "camera"
             yield Heard(hypothesis.text, None)
 
 
-def camera_frames(source: str) -> Iterator[np.ndarray]:
+def camera_frames(source: str) -> Generator[np.ndarray, None, None]:
     """Frames, (H, W, 3) uint8 RGB at 25 a second, of an OpenCV device index, a stream's URL, or a file.
 
     A file is replayed at its own pace. Raises VideoError where nothing can be opened.
     """
     if not source.isdecimal() and "://" not in source:
         return replay(Path(source))
-    return at_rate(_captured(int(source) if source.isdecimal() else source), NOMINAL_RATE, FRAME_RATE)
+    return _live(int(source) if source.isdecimal() else source)
 
 
-def replay(path: Path) -> Iterator[np.ndarray]:
+def replay(path: Path) -> Generator[np.ndarray, None, None]:
     """A file's frames, none before its time."""
     started = time.monotonic()
     for index, frame in enumerate(iter_frames(path, FRAME_RATE)):
@@ -74,27 +76,52 @@ def replay(path: Path) -> Iterator[np.ndarray]:
         yield frame
 
 
-def _captured(source: int | str) -> Iterator[Picture]:
+def _live(source: int | str) -> Generator[np.ndarray, None, None]:
+    with closing(_captured(source)) as pictures:
+        yield from at_rate(pictures, NOMINAL_RATE, FRAME_RATE)
+
+
+def _captured(source: int | str) -> Generator[Picture, None, None]:
     """What a device or stream shows, stamped when it comes, by a thread that no reading holds up."""
     capture = cv2.VideoCapture(source)
     if not capture.isOpened():
         what = f"camera {source}" if isinstance(source, int) else str(source)
         raise VideoError(f"{what}: cannot be opened; try another number, or check the address and the cable")
-    pictures: SimpleQueue[Picture | None] = SimpleQueue()
+    pictures: Queue[Picture | None] = Queue(WAITING)
     ended = Event()
 
     def grab() -> None:
-        while not ended.is_set():
-            there, picture = capture.read()
-            if not there:
-                break
-            pictures.put((cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), time.monotonic(), False))
-        pictures.put(None)
-        capture.release()
+        try:
+            while not ended.is_set():
+                there, picture = capture.read()
+                if not there:
+                    break
+                _push(pictures, (_to_rgb(picture), time.monotonic(), False))
+        finally:
+            _push(pictures, None)
+            capture.release()
 
-    Thread(target=grab, daemon=True).start()
+    thread = Thread(target=grab, daemon=True)
+    thread.start()
     try:
         while (picture := pictures.get()) is not None:
             yield picture
     finally:
         ended.set()
+        thread.join(timeout=2)  # a thread that is inside OpenCV when Python ends would abort it
+
+
+def _push(pictures: Queue[Picture | None], picture: Picture | None) -> None:
+    """Put one in; where reading falls behind, the oldest goes, and the next one is shown for longer."""
+    while True:
+        try:
+            return pictures.put_nowait(picture)
+        except Full:
+            with suppress(Empty):
+                pictures.get_nowait()
+
+
+def _to_rgb(picture: np.ndarray) -> np.ndarray:
+    """What OpenCV captured, BGR or grey, as (H, W, 3) uint8 RGB."""
+    grey = picture.ndim == 2 or picture.shape[2] == 1
+    return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB if grey else cv2.COLOR_BGR2RGB)

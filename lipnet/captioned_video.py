@@ -67,7 +67,7 @@ def burn_in(
     unfinished = target.with_name(f".{target.name}.part")
     captions = Captions(transcript, debug, crop_size)
     try:
-        _check(source, target)
+        check_target(source, target)
         for sound_packets in (copied, as_aac, left_out):
             try:
                 _write(source, unfinished, captions, sound_packets)
@@ -84,7 +84,8 @@ def burn_in(
             unfinished.unlink()
 
 
-def _check(source: Path, target: Path) -> None:
+def check_target(source: Path, target: Path) -> None:
+    """Raises LipnetError where ``burn_in`` could not write, as far as that shows before there is anything."""
     if target.suffix.lower() != ".mp4":
         raise LipnetError(f"{target}: not an MP4; give the captioned video a name that ends in .mp4")
     if target.is_dir():

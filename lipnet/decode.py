@@ -102,11 +102,25 @@ def align(log_probs: Floats, labels: Sequence[int]) -> list[int]:
 
 
 def align_spans(log_probs: Floats, labels: Sequence[int]) -> list[tuple[int, int]]:
-    """First and last step of each label on the best CTC path that spells ``labels`` (Viterbi).
+    """First and last step of each label on the best CTC path that spells ``labels``.
 
     ``log_probs``: (S, V), natural log; ``labels``: L indices without blanks. DecodeError if no path of S
     steps spells them: each label takes a step, and a blank must part equal neighbours.
     """
+    path, _ = _viterbi(log_probs, labels)
+    states = np.arange(1, 2 * len(labels) + 1, 2)
+    firsts = np.searchsorted(path, states)  # a path only moves on
+    lasts = np.searchsorted(path, states, side="right") - 1
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
+
+
+def path_score(log_probs: Floats, labels: Sequence[int]) -> float:
+    """The log-probability of that path; errors as of ``align_spans``."""
+    return _viterbi(log_probs, labels)[1]
+
+
+def _viterbi(log_probs: Floats, labels: Sequence[int]) -> tuple[Integers, float]:
+    """The best path as (S,) states, 2 i + 1 being label i and even ones blanks, and its score."""
     # States: blank, label 1, blank, label 2, ..., blank. Per step one may stay, move on by one, or skip
     # the blank between two labels that differ.
     states = np.full(2 * len(labels) + 1, BLANK)
@@ -133,6 +147,4 @@ def align_spans(log_probs: Floats, labels: Sequence[int]) -> list[tuple[int, int
     for t in range(len(log_probs) - 1, -1, -1):
         path[t] = state
         state -= int(moves[t, state])
-    firsts = np.searchsorted(path, np.arange(1, len(states), 2))  # a path only moves on
-    lasts = np.searchsorted(path, np.arange(1, len(states), 2), side="right") - 1
-    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
+    return path, float(ends.max())

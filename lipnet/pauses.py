@@ -10,7 +10,7 @@ from lipnet.text import BLANK
 # Frames of silence that end a sentence, 0.36 s. Within GRID's sentences the longest pause in 994 clips has
 # 4; a sentence's end and the next clip's beginning have 38 in the median.
 PAUSE = 9
-SHORTEST = 4  # frames of speech: what is shorter is a twitch of the mouth
+SHORTEST = 8  # frames of speech, 0.32 s: what is shorter is a twitch of the mouth
 REACH = 8  # frames: without word heads, speech is what lies so near to a character
 
 
@@ -20,7 +20,7 @@ def is_speech(evidence: Evidence) -> np.ndarray:
         return np.asarray(evidence.word_log_probs[:, 0] < np.log(0.5))
     characters = evidence.log_probs[:, BLANK] < np.log(0.5)
     written = characters.reshape(evidence.frames, evidence.rate).any(axis=1)
-    return np.convolve(written, np.ones(2 * REACH + 1), mode="same") > 0
+    return np.convolve(written, np.ones(2 * REACH + 1))[REACH:-REACH] > 0
 
 
 def utterances(speech: np.ndarray, pause: int = PAUSE) -> list[tuple[int, int]]:
@@ -43,7 +43,7 @@ def best_cut(evidence: Evidence, first: int, last: int) -> int:
     """
     if evidence.word_log_probs is None:
         blanks = np.exp(evidence.log_probs[:, BLANK]).reshape(evidence.frames, evidence.rate).mean(axis=1)
-        smooth = np.convolve(blanks, np.ones(5) / 5, mode="same")
+        smooth = np.convolve(blanks, np.ones(5) / 5)[2:-2]
         return first + int(smooth[first:last].argmax())
     words = np.exp(evidence.word_log_probs)
     same = (words[first:last] * words[first - 1 : last - 1])[:, 1:].sum(axis=1)  # spoken, and the same

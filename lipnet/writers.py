@@ -35,7 +35,7 @@ def as_json(transcript: Transcript) -> str:
 def as_csv(transcript: Transcript) -> str:
     """A row a word; times in seconds, sentences counted from 1."""
     table = io.StringIO()
-    writer = csv.writer(table)
+    writer = csv.writer(table, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for number, sentence in enumerate(transcript.sentences, start=1):
         for word in sentence.words:
@@ -73,7 +73,7 @@ FORMATS: dict[str, Callable[[Transcript], str]] = {
 def summary_table(transcripts: Sequence[Transcript]) -> str:
     """A CSV of several videos, a row each."""
     table = io.StringIO()
-    writer = csv.writer(table)
+    writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["video", "text", "confidence", "frames", "warnings"])
     for one in transcripts:
         row = [one.video, one.text, f"{one.confidence:.4f}", one.frames, "; ".join(one.warnings)]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from glob import glob
 from pathlib import Path
 
 from tqdm import tqdm
 
 from lipnet.camera import camera_frames, listen
-from lipnet.captioned_video import burn_in
+from lipnet.captioned_video import burn_in, check_target
 from lipnet.decoders import add_decoder_arguments, decoder_options
+from lipnet.doubts import LEAST_CONFIDENCE
 from lipnet.errors import LipnetError, one_line_errors
 from lipnet.files import write_atomically
 from lipnet.grid import VIDEO_SUFFIXES, CorpusError, read_alignment
@@ -52,6 +55,8 @@ def parse_arguments() -> argparse.Namespace:
         parser.error("give videos, or --camera")
     if args.debug and not args.save:
         parser.error("--debug draws on the video of --save; give that too")
+    if args.camera and (args.out or args.save or args.references or args.format != ["txt"]):
+        parser.error("--camera prints words; --out, --save, --references and --format are for videos")
     return args
 
 
@@ -67,12 +72,17 @@ def formats(text: str) -> list[str]:
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may be anything
+            stream.reconfigure(errors="backslashreplace")
     videos = {} if args.camera else find_videos(args.videos)
     names = Counter(videos.values())
     if (args.out or args.save) and names and max(names.values()) > 1:
         name = names.most_common(1)[0][0]
         raise LipnetError(f"several videos are called {name}: give each its own --out, or a folder with all")
-    references = find_references(args.references)
+    references = find_references(args.references, videos)
+    for video, name in videos.items() if args.save else ():
+        check_target(video, save_path(args.save, name, alone=len(videos) == 1))
     reader = LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
     if args.camera:
         watch(reader, args.camera)
@@ -81,7 +91,7 @@ def main() -> int:
 
 
 def read_videos(
-    reader: LipReader, videos: dict[Path, Path], references: dict[str, Path], args: argparse.Namespace
+    reader: LipReader, videos: dict[Path, Path], references: dict[Path, str], args: argparse.Namespace
 ) -> int:
     """Read all of them and deliver what was read; what cannot be read is listed at the end."""
     transcripts: list[Transcript] = []
@@ -99,20 +109,20 @@ def read_videos(
                 raise
             problems.append(error)
             continue
-        transcripts.append(result)
-        if video.stem in references:
-            counts.add(read_alignment(references[video.stem])[0], result.text)
+        transcripts.append(replace(result, track=None))  # megabytes, of a long video
+        if video in references:
+            counts.add(references[video], result.text)
     bar.close()
     if len(videos) > 1 and args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
-        write_atomically(args.out / "predictions.csv", summary_table(transcripts).encode())
+        write_atomically(args.out / "predictions.csv", as_bytes(summary_table(transcripts)))
     if len(videos) > 1:
         doubtful = sum(bool(transcript.warnings) for transcript in transcripts)
         print(f"{len(transcripts)} of {len(videos)} videos read, {doubtful} with warnings", file=sys.stderr)
     if args.references:
         print(f"{counts.summary(args.decoder)}, {len(transcripts) - counts.sentences} without a reference")
     if problems:
-        heading = f"{len(problems)} of {len(videos)} videos could not be read:"
+        heading = f"{len(problems)} of {len(videos)} videos could not be read{' or saved' * bool(args.save)}:"
         print(heading, *problems, sep="\n  ", file=sys.stderr)
     return 1 if problems else 0
 
@@ -130,11 +140,21 @@ def deliver(
             continue
         path = args.out / name.with_name(f"{name.name}.{suffix}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.encode())
+        write_atomically(path, as_bytes(text))
     if args.save is not None:
-        as_file = alone and args.save.suffix
-        target = args.save if as_file else args.save / name.with_name(f"{name.name}.mp4")
+        target = save_path(args.save, name, alone)
         burn_in(Path(transcript.video), target, transcript, args.debug, crop_size)
+
+
+def save_path(save: Path, name: Path, alone: bool) -> Path:
+    """Where the video called ``name`` is saved: --save itself, or a file in it, of several or in a folder."""
+    is_file = alone and save.suffix and not save.is_dir()
+    return save if is_file else save / name.with_name(f"{name.name}.mp4")
+
+
+def as_bytes(text: str) -> bytes:
+    """UTF-8; of a file's name that is none, the bytes that are not."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def find_videos(patterns: Iterable[str]) -> dict[Path, Path]:
@@ -145,7 +165,9 @@ def find_videos(patterns: Iterable[str]) -> dict[Path, Path]:
             videos[path] = Path(path.name)
             continue
         found = sorted(
-            file for file in path.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file()
+            file
+            for file in path.rglob("*")
+            if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file() and not file.name.startswith(".")
         )
         if not found:
             raise LipnetError(f"{path}: no videos in this folder ({', '.join(sorted(VIDEO_SUFFIXES))})")
@@ -168,23 +190,40 @@ def expand(pattern: str) -> list[Path]:
     return list(map(Path, found))
 
 
-def find_references(folder: Path | None) -> dict[str, Path]:
-    """Id -> alignment or transcript, anywhere below the folder; an .align goes before a .txt."""
+def find_references(folder: Path | None, videos: dict[Path, Path]) -> dict[Path, str]:
+    """What is said in each video of which the folder has an alignment or transcript.
+
+    That is the file of the same name, in the same subfolder or, where there is one alone, anywhere below.
+    """
     if folder is None:
         return {}
     if not folder.is_dir():
         raise CorpusError(f"{folder}: no such folder; give the one with the alignments or transcripts")
+    # An .align goes before a .txt.
     files = [path for suffix in ("txt", "align") for path in sorted(folder.rglob(f"*.{suffix}"))]
     if not files:
         raise CorpusError(f"{folder}: no ID.align or ID.txt in it; give the folder with the references")
-    return {path.stem: path for path in files}
+    exact = {path.relative_to(folder).with_suffix(""): path for path in files}
+    by_id: dict[str, set[Path]] = {}
+    for name in exact:
+        by_id.setdefault(name.name, set()).add(name)
+    found = {}
+    for video, name in videos.items():
+        candidates = {name} & exact.keys() or by_id.get(video.stem, set())
+        if len(candidates) > 1:
+            these = ", ".join(str(exact[one]) for one in sorted(candidates))
+            raise CorpusError(f"{video}: which is its reference, {these}? give one folder of them")
+        for one in candidates:
+            found[video] = read_alignment(exact[one])[0]
+    return found
 
 
 def watch(reader: LipReader, source: str) -> None:
     """Print words as they come: on a terminal in one line that changes, else each change in its own."""
     said = ""
+    frames = camera_frames(source)
     try:
-        for heard in listen(reader, camera_frames(source), source):
+        for heard in listen(reader, frames, source):
             if heard.sentence is not None:
                 show(final_line(heard.sentence), end="\n")
                 said = ""
@@ -193,6 +232,8 @@ def watch(reader: LipReader, source: str) -> None:
                 show(f"... {said}", end="" if sys.stdout.isatty() else "\n")
     except KeyboardInterrupt:  # how a camera is left
         print()
+    finally:
+        frames.close()
 
 
 def show(line: str, end: str) -> None:
@@ -201,7 +242,9 @@ def show(line: str, end: str) -> None:
 
 
 def final_line(sentence: Sentence) -> str:
-    return f"{sentence.start:6.2f} - {sentence.end:5.2f} s  {sentence.text}  ({sentence.confidence:.2f})"
+    unsure = ", low confidence" * (sentence.confidence < LEAST_CONFIDENCE)
+    times = f"{sentence.start:6.2f} - {sentence.end:5.2f} s"
+    return f"{times}  {sentence.text}  ({sentence.confidence:.2f}{unsure})"
 
 
 if __name__ == "__main__":

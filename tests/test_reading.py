@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from lipnet.config import CropConfig, ModelConfig
+from lipnet.config import CropConfig
 from lipnet.evidence import Evidence
 from lipnet.grid import WORDS
-from lipnet.header import Checkpoint
 from lipnet.mouth import FaceTrack, MouthCropper, NoFaceError
 from lipnet.patch import cut_patch
 from lipnet.pauses import PAUSE, SHORTEST, best_cut, is_speech, utterances
@@ -216,7 +215,7 @@ def test_utterances_by_hand() -> None:
     speech[50 + PAUSE : 50 + PAUSE + SHORTEST] = True
     speech[80 : 80 + SHORTEST - 1] = True  # too short to be speech
     assert utterances(speech) == [(10, 50), (50 + PAUSE, 50 + PAUSE + SHORTEST)]
-    assert utterances(np.zeros(5, dtype=bool)) == [] and utterances(np.ones(5, dtype=bool)) == [(0, 5)]
+    assert utterances(np.zeros(5, dtype=bool)) == [] and utterances(np.ones(9, dtype=bool)) == [(0, 9)]
     assert utterances(np.ones(0, dtype=bool)) == []
 
 
@@ -261,8 +260,8 @@ def test_a_large_frame_without_a_face_is_kept_smaller() -> None:
     frame = np.zeros((2160, 3840, 3), np.uint8)
     frame[:, 1920:] = 200
     patch = cut_patch(frame, None)
-    assert patch.image.shape == (720, 1280, 3)
-    edge = patch.to_frame @ [639.5, 359.5, 1]
+    assert patch.image.shape == (360, 640, 3)
+    edge = patch.to_frame @ [319.5, 179.5, 1]
     np.testing.assert_allclose(edge[:2], (1919.5, 1079.5))
 
 
@@ -270,5 +269,46 @@ def test_tracks_join() -> None:
     joined = FaceTrack.joined([FaceTrack.none(2), FaceTrack.none(3).until(1)])
     assert joined.landmarks.shape == (3, 68, 2) and joined.to_crop.shape == (3, 3, 3)
     assert FaceTrack.joined([]).found.shape == (0,)
-    checkpoint = Checkpoint(ModelConfig(), CROP)
-    assert checkpoint.calibration == {}
+
+
+class Revising(Script):
+    """A network that sees speech up to the window's end, and silence once it has seen what follows."""
+
+    def network(self, crops: np.ndarray) -> Evidence:
+        evidence = super().network(crops)
+        numbers = crops[:, 0, 0, :2].astype(int) @ (1, 256)
+        if numbers[-1] < 160:
+            assert evidence.word_log_probs is not None
+            evidence.word_log_probs[numbers > 40] = evidence.word_log_probs[np.argmax(numbers > 30)]
+        return evidence
+
+
+def test_the_window_moves_on_when_speech_ends_at_a_cut(cropper: MouthCropper) -> None:
+    script = Revising([0] * 10 + [3] * 115 + [0] * 600 + [4] * 50 + [0] * 30)
+    _, said = read(script, cropper)
+    assert max(map(len, script.asked)) <= LONGEST + CONTEXT
+    assert spoken(script, said[-1]) == [4] and all(said)
+    assert sum(map(len, script.asked)) < 4 * len(script.classes)
+
+
+def test_the_face_leaves_at_a_cut_and_comes_back(cropper: MouthCropper) -> None:
+    for until in range(120, 160, 3):
+        classes = [0] * 5 + [1 + i // 13 for i in range(until - 5)] + [0] * 1500 + [40] * 50 + [0] * 20
+        faces = [i < until or i >= until + 1490 for i in range(len(classes))]
+        script = Script(classes, faces)
+        _, said = read(script, cropper)
+        assert max(map(len, script.asked)) <= LONGEST + CONTEXT and all(said)
+        assert spoken(script, said[-1]) == [40]
+
+
+def test_continuous_speech_costs_a_few_times_its_length(cropper: MouthCropper) -> None:
+    script = Script([1 + i // 13 % 50 for i in range(3000)])
+    read(script, cropper)
+    assert sum(map(len, script.asked)) < 4.5 * len(script.classes)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 16, 17])
+def test_speech_of_short_clips_without_word_heads(frames: int) -> None:
+    log_probs = np.zeros((2 * frames, 28), np.float32)
+    log_probs[:, BLANK] = -5
+    assert is_speech(Evidence(log_probs, None, 2)).tolist() == [True] * frames

@@ -19,7 +19,7 @@ from lipnet.confidence import (
     word_features,
 )
 from lipnet.decode import Hypothesis, align_spans
-from lipnet.doubts import doubts
+from lipnet.doubts import doubts, misfit
 from lipnet.evidence import Evidence
 from lipnet.face import STABLE, STABLE_FACE
 from lipnet.grid import WORD_CLASS
@@ -103,12 +103,11 @@ def test_a_fit_recovers_what_made_the_words_right() -> None:
 
 def test_calibration_error_by_hand() -> None:
     confidence = np.repeat([0.2, 0.9], 50)
-    right = np.array([True] * 10 + [False] * 40 + [True] * 40 + [False] * 10)
-    assert calibration_error(np.repeat([0.2, 0.8], 50)[::-1], right[::-1]) < 0.5
-    rng = np.random.default_rng(0)
-    order = np.concatenate([rng.permutation(50), 50 + rng.permutation(50)])
-    exact = abs(0.9 - 0.8) / 2
-    assert calibration_error(confidence[order], right[order]) == pytest.approx(exact, abs=0.08)
+    # Ten bins of ten: every fifth word is right, and four of five of the others.
+    right = np.concatenate([np.arange(50) % 5 == 0, np.arange(50) % 5 != 0])
+    assert calibration_error(confidence, right) == pytest.approx(abs(0.9 - 0.8) / 2)
+    assert calibration_error(np.repeat([0.2, 0.8], 50), right) == pytest.approx(0)
+    assert calibration_error(np.ones(100), right) == pytest.approx(0.5)
     assert calibration_error(np.zeros(0), np.zeros(0, dtype=bool)) == 0
 
 
@@ -137,6 +136,26 @@ def sentence(text: str, confidence: float = 0.9, start: float = 1.0) -> Sentence
 
 
 GOOD = sentence("bin blue at f two now")
+
+
+def test_misfit_by_hand() -> None:
+    words = shown(("", 4), ("at", 2), ("f", 3), ("", 3))
+    evidence = evidence_of(words, 12, rate=1)
+    best = [0, 0, 0, 0, *LETTERS.encode("at f"), 0, 0, 0, 0]
+    evidence.log_probs[:] = np.log(0.1 / 27)
+    evidence.log_probs[np.arange(12), best] = math.log(0.9)
+    right = Hypothesis("at f", -1.0, [4, 5, 6, 7])
+    assert misfit(right, word_times(right, evidence), evidence, LETTERS) == pytest.approx(0, abs=1e-6)
+    wrong = Hypothesis("at x", -1.0, [4, 5, 6, 7])
+    spelled = math.log(0.9) - math.log(0.1 / 27)  # one character, and three frames of another word
+    seen = 3 * (math.log(0.9) - math.log(0.1 / 51))
+    assert misfit(wrong, [(4, 6), (6, 9)], evidence, LETTERS) == pytest.approx((spelled + seen) / 4, rel=1e-5)
+    unknown = Hypothesis("at xx", -1.0, [4, 5, 6, 7, 9])
+    assert misfit(unknown, [(4, 6), (6, 9)], evidence, LETTERS) > 0
+
+
+def test_own_words_are_not_doubted() -> None:
+    assert doubts([sentence("turn lights on")], None, face()) == []
 
 
 def test_nothing_speaks_against_a_good_clip() -> None:
