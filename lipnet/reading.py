@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from itertools import pairwise
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 
+from lipnet.ahead import ahead, one_at_a_time
 from lipnet.evidence import Evidence
 from lipnet.mouth import Cropper, FaceTrack, no_face
 from lipnet.patch import Patch, cut_patch
@@ -28,6 +30,7 @@ SETTLED = 15  # behind a sentence's end until that counts: the last frames of a 
 CONTEXT = 25  # read along on both sides of a cut through speech
 ABSENT = 25  # without a face: nothing is read there, however the gap is filled
 
+_FINDING = Lock()  # detectors are not made for several threads
 Requests = Generator[np.ndarray | None, Evidence, None]
 
 
@@ -66,7 +69,10 @@ class Reading:
         that its caller may look at the outcome at once. Raises NoFaceError where no frame shows a face.
         """
         due = STRIDE if self.live else WINDOW
-        for patch in self._patches(frames):
+        patches = one_at_a_time(self._patches(frames), _FINDING)
+        if not self.live:  # the face of the next frames is looked for while the network reads
+            patches = ahead(patches, STRIDE)
+        for patch in patches:
             self._window.append(patch)
             self.frames += 1
             if len(self._window) >= due:

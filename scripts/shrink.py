@@ -1,4 +1,4 @@
-"""Write weights in half precision: half the size, the same readings but for rounding."""
+"""Write weights in half precision, half the size and the same but for rounding; several are averaged."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from lipnet.checkpoint import load_weights, save_weights
-from lipnet.errors import one_line_errors
+from lipnet.errors import LipnetError, one_line_errors
 
 EXAMPLES = """examples:
-  python scripts/shrink.py runs/a/best.safetensors a.safetensors
+  python scripts/shrink.py runs/a/best.safetensors --out a.safetensors
+  python scripts/shrink.py runs/a/best.safetensors runs/b/best.safetensors --out mean.safetensors
 """
 
 
@@ -18,25 +22,33 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("weights", type=Path, help="of a run")
-    parser.add_argument("out", type=Path, help="file to write")
+    parser.add_argument("weights", type=Path, nargs="+", help="of runs, the last one's description is kept")
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
     return parser.parse_args()
 
 
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
-    model, checkpoint = load_weights(args.weights)
-    halves = {
-        name: tensor.half() if tensor.is_floating_point() else tensor
-        for name, tensor in model.state_dict().items()
-    }
+    loaded = [load_weights(path) for path in args.weights]
+    states = [model.state_dict() for model, _ in loaded]
+    model, checkpoint = loaded[-1]
+    sizes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
+    if any(one != sizes[-1] for one in sizes):
+        raise LipnetError(f"{' '.join(map(str, args.weights))}: not of one size; average runs of one model")
+    halves = {name: mean([state[name] for state in states]) for name in model.state_dict()}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(args.out, halves, checkpoint)
-    print(
-        f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, {args.weights.stat().st_size / 1e6:.1f} before"
-    )
+    after, before = (path.stat().st_size / 1e6 for path in (args.out, args.weights[-1]))
+    print(f"{args.out}: {after:.1f} MB, {before:.1f} before")
     return 0
+
+
+def mean(tensors: list[Tensor]) -> Tensor:
+    """In half precision; of whole numbers the last."""
+    if not tensors[-1].is_floating_point():
+        return tensors[-1]
+    return torch.stack([tensor.double() for tensor in tensors]).mean(0).half()
 
 
 if __name__ == "__main__":

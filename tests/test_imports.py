@@ -61,6 +61,7 @@ ORDER = (
     "network",
     "onnx_export",
     "onnx_network",
+    "ahead",
     "patch",
     "pauses",
     "reading",

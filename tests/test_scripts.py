@@ -223,7 +223,7 @@ def test_predicting_as_text(drawn: Path, weights: Path) -> None:
 
 
 def test_half_the_weights_read_the_same(packed: Path, weights: Path, tmp_path: Path) -> None:
-    result = run_script("shrink", weights, tmp_path / "half.safetensors")
+    result = run_script("shrink", weights, "--out", tmp_path / "half.safetensors")
     assert result.code == 0, result.err
     whole, half = (path.stat().st_size for path in (weights, tmp_path / "half.safetensors"))
     header = 4096
