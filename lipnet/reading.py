@@ -71,7 +71,7 @@ class Reading:
         due = STRIDE if self.live else WINDOW
         patches = one_at_a_time(self._patches(frames), _FINDING)
         if not self.live:  # the face of the next frames is looked for while the network reads
-            patches = ahead(patches, STRIDE)
+            patches = ahead(patches, WINDOW)
         for patch in patches:
             self._window.append(patch)
             self.frames += 1
