@@ -7,9 +7,9 @@ import numpy as np
 from lipnet.evidence import Evidence
 from lipnet.text import BLANK
 
-# Frames of silence that end a sentence, 0.36 s. Within GRID's sentences the longest pause in 994 clips has
+# Frames of silence that end a sentence, 0.48 s. Within GRID's sentences the longest pause in 994 clips has
 # 4; a sentence's end and the next clip's beginning have 38 in the median.
-PAUSE = 9
+PAUSE = 12
 SHORTEST = 8  # frames of speech, 0.32 s: what is shorter is a twitch of the mouth
 REACH = 8  # frames: without word heads, speech is what lies so near to a character
 

@@ -11,6 +11,7 @@ from lipnet.evidence import Evidence
 from lipnet.grid import WORD_CLASS
 
 Span = tuple[float, float]  # frames: start, end
+SILENCE_BONUS = 2.0  # nats a frame: lips begin to form the first word before it is heard
 LEAST = 1e-6  # probability of a word that has no class, in any frame
 
 
@@ -35,9 +36,10 @@ def _by_heads(words: Sequence[str], word_log_probs: np.ndarray) -> list[Span]:
     A word that has no class may be wherever neither silence nor one of the others is.
     """
     frames: Floats = word_log_probs.astype(np.float64)
+    frames[:, 0] += SILENCE_BONUS
     other = int(frames.shape[1])
     known = [0, *{WORD_CLASS[word] for word in words if word in WORD_CLASS}]
-    none_of_them = np.log(np.maximum(1 - np.exp(frames[:, known]).sum(axis=1, keepdims=True), LEAST))
+    none_of_them = np.log(np.maximum(1 - np.exp(word_log_probs[:, known]).sum(axis=1, keepdims=True), LEAST))
     classes = [WORD_CLASS.get(word, other) for word in words]
     spans = align_spans(np.concatenate([frames, none_of_them], axis=1), classes)
     return [(float(first), float(last + 1)) for first, last in spans]

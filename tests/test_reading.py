@@ -210,10 +210,10 @@ def test_a_live_reading_tells_after_every_stride(cropper: MouthCropper) -> None:
 
 
 def test_utterances_by_hand() -> None:
-    speech = np.zeros(100, dtype=bool)
+    speech = np.zeros(120, dtype=bool)
     speech[10:30] = speech[30 + PAUSE - 1 : 50] = True  # too short a pause
     speech[50 + PAUSE : 50 + PAUSE + SHORTEST] = True
-    speech[80 : 80 + SHORTEST - 1] = True  # too short to be speech
+    speech[100 : 100 + SHORTEST - 1] = True  # too short to be speech
     assert utterances(speech) == [(10, 50), (50 + PAUSE, 50 + PAUSE + SHORTEST)]
     assert utterances(np.zeros(5, dtype=bool)) == [] and utterances(np.ones(9, dtype=bool)) == [(0, 9)]
     assert utterances(np.ones(0, dtype=bool)) == []
