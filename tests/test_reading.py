@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import pytest
 
 from lipnet.config import CropConfig
 from lipnet.evidence import Evidence
 from lipnet.grid import WORDS
-from lipnet.mouth import FaceTrack, MouthCropper, NoFaceError
-from lipnet.patch import cut_patch
-from lipnet.pauses import PAUSE, SHORTEST, best_cut, is_speech, utterances
+from lipnet.mouth import MouthCropper, NoFaceError
+from lipnet.pauses import PAUSE
 from lipnet.reading import ABSENT, CONTEXT, LONGEST, MARGIN, WINDOW, Reading
-from lipnet.text import BLANK
 
 CROP = CropConfig(width=24, height=16)
 SIZE = 60  # px of the square frames
@@ -206,71 +203,6 @@ def test_a_live_reading_tells_after_every_stride(cropper: MouthCropper) -> None:
     assert not reading.track.found.size  # it may go on for days
 
 
-# Pauses
-
-
-def test_utterances_by_hand() -> None:
-    speech = np.zeros(120, dtype=bool)
-    speech[10:30] = speech[30 + PAUSE - 1 : 50] = True  # too short a pause
-    speech[50 + PAUSE : 50 + PAUSE + SHORTEST] = True
-    speech[100 : 100 + SHORTEST - 1] = True  # too short to be speech
-    assert utterances(speech) == [(10, 50), (50 + PAUSE, 50 + PAUSE + SHORTEST)]
-    assert utterances(np.zeros(5, dtype=bool)) == [] and utterances(np.ones(9, dtype=bool)) == [(0, 9)]
-    assert utterances(np.ones(0, dtype=bool)) == []
-
-
-def test_speech_without_word_heads_is_what_is_near_to_characters() -> None:
-    log_probs = np.full((200, 28), -9.0, np.float32)  # 100 frames of two steps
-    log_probs[:, BLANK] = -0.01
-    log_probs[101, BLANK], log_probs[101, 3] = -5, -0.01
-    speech = is_speech(Evidence(log_probs, None, 2))
-    assert np.flatnonzero(speech).tolist() == list(range(50 - 8, 50 + 9))
-
-
-def test_a_cut_goes_between_words_or_through_blanks() -> None:
-    words = np.full((60, 52), 1e-4)
-    words[:33, 7], words[33:, 9] = 1, 1
-    evidence = Evidence(np.zeros((60, 28), np.float32), np.log(words / words.sum(1, keepdims=True)), 1)
-    assert best_cut(evidence, 20, 50) == 33
-    log_probs = np.full((60, 28), -1.0, np.float32)
-    log_probs[38:43, BLANK] = -0.01
-    assert best_cut(Evidence(log_probs, None, 1), 20, 50) == 40
-
-
-# Patches
-
-
-@pytest.mark.parametrize("offset", [(0, 0), (150, 40), (-12, -9)])
-def test_crops_from_a_patch_are_those_of_the_frame(offset: tuple[int, int]) -> None:
-    rng = np.random.default_rng(0)
-    frame = cv2.GaussianBlur(rng.integers(0, 256, (300, 400, 3), dtype=np.uint8), None, 4)
-    [points] = list(FakeFinder().follow(iter([np.ones((1, 1, 3))]), 8))
-    assert points is not None
-    points = 2 * points + 40 + offset
-    cropper = MouthCropper(CropConfig())
-    track = cropper.complete([points])
-    patch = cut_patch(frame, points)
-    assert patch.image.size < frame.size
-    whole = cropper.crop([frame], track.to_crop).astype(int)
-    part = cropper.crop([patch.image], track.to_crop @ patch.to_frame)
-    assert np.abs(part - whole).max() <= 1  # OpenCV rounds places to 1/32 px
-
-
-def test_a_large_frame_without_a_face_is_kept_smaller() -> None:
-    frame = np.zeros((2160, 3840, 3), np.uint8)
-    frame[:, 1920:] = 200
-    patch = cut_patch(frame, None)
-    assert patch.image.shape == (360, 640, 3)
-    edge = patch.to_frame @ [319.5, 179.5, 1]
-    np.testing.assert_allclose(edge[:2], (1919.5, 1079.5))
-
-
-def test_tracks_join() -> None:
-    joined = FaceTrack.joined([FaceTrack.none(2), FaceTrack.none(3).until(1)])
-    assert joined.landmarks.shape == (3, 68, 2) and joined.to_crop.shape == (3, 3, 3)
-    assert FaceTrack.joined([]).found.shape == (0,)
-
-
 class Revising(Script):
     """A network that sees speech up to the window's end, and silence once it has seen what follows."""
 
@@ -305,10 +237,3 @@ def test_continuous_speech_costs_a_few_times_its_length(cropper: MouthCropper) -
     script = Script([1 + i // 13 % 50 for i in range(3000)])
     read(script, cropper)
     assert sum(map(len, script.asked)) < 4.5 * len(script.classes)
-
-
-@pytest.mark.parametrize("frames", [1, 5, 16, 17])
-def test_speech_of_short_clips_without_word_heads(frames: int) -> None:
-    log_probs = np.zeros((2 * frames, 28), np.float32)
-    log_probs[:, BLANK] = -5
-    assert is_speech(Evidence(log_probs, None, 2)).tolist() == [True] * frames
