@@ -10,11 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tiny import run_script
+from tiny import draw_clips, run_script
 from video_files import write_video
 
 from lipnet.grid import sentence_of
-from lipnet.synthetic import plan_corpus, write_corpus
 from lipnet.video import iter_frames, read_video
 
 SEED = 7002  # of speakers whom the weights have not seen
@@ -23,9 +22,7 @@ SEED = 7002  # of speakers whom the weights have not seen
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three sentences of one drawn speaker, with their alignments beside them."""
-    root = tmp_path_factory.mktemp("drawn")
-    write_corpus(plan_corpus(root, 1, 3, SEED, 1), workers=1)
-    return sorted(root.glob("s*/*.mp4"))
+    return draw_clips(tmp_path_factory.mktemp("drawn"), 1, 3, SEED)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from posteriors import ctc_log_probabilities
+from tiny import draw_clips
 
 from lipnet.arpa import load_arpa
 from lipnet.beam import BeamDecoder
@@ -23,7 +24,6 @@ from lipnet.model import Output
 from lipnet.ngram import estimate
 from lipnet.reader import LipReader
 from lipnet.shipped import FOLDER, LANGUAGE_MODEL, WEIGHTS
-from lipnet.synthetic import plan_corpus, write_corpus
 from lipnet.text import LETTERS
 from lipnet.video import iter_frames
 
@@ -34,9 +34,7 @@ SEED = 7001  # of speakers whom the weights have not seen
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two sentences each of two drawn speakers."""
-    root = tmp_path_factory.mktemp("drawn")
-    write_corpus(plan_corpus(root, 2, 2, SEED, 1), workers=1)
-    return sorted(root.glob("s*/*.mp4"))
+    return draw_clips(tmp_path_factory.mktemp("drawn"), 2, 2, SEED)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from lipnet.config import AugmentConfig, CropConfig, ModelConfig
 from lipnet.data import ClipDataset
 from lipnet.grid import Clip, Word, sentence_of
 from lipnet.packed import PackedCorpus, SpeakerWriter
+from lipnet.synthetic import plan_corpus, write_corpus
 from lipnet.text import LETTERS
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -66,6 +67,12 @@ def pack(root: Path, clips: Sequence[Clip], lengths: Sequence[int], crop: CropCo
             for seed, (clip, frames) in enumerate(zip(clips, lengths, strict=True)):
                 if clip.speaker == speaker:
                     writer.add(clip, random_crops(frames, crop, seed), frames)
+
+
+def draw_clips(root: Path, speakers: int, sentences: int, seed: int) -> list[Path]:
+    """Videos of drawn speakers, with their alignments beside them."""
+    write_corpus(plan_corpus(root, speakers, sentences, seed, 1), workers=1)
+    return sorted(root.glob("s*/*.mp4"))
 
 
 def write_list(path: Path, names: Iterable[str]) -> Path:
