@@ -17,6 +17,7 @@ from lipnet.augment import augment_pixels
 from lipnet.board import Board
 from lipnet.checkpoint import begin_with, load_weights
 from lipnet.config import Config, ConfigError, load_config
+from lipnet.cost import operations, parameters
 from lipnet.data import ClipDataset, Sample, SampleKey, collate, eval_loader
 from lipnet.decode import GreedyDecoder
 from lipnet.engine import Learner, Step, evaluate, train_one_epoch
@@ -181,9 +182,9 @@ def open_mixed(config: Config, corpus: PackedCorpus) -> tuple[PackedCorpus, list
 
 def announce(run: RunFolder, model: LipNet, data: Data, hardware: Hardware) -> None:
     """One line on what is about to be trained."""
-    parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    size = f"{parameters(model) / 1e6:.2f} M parameters, {operations(model.config) / 1e9:.1f} GFLOP a clip"
     mixed = len(data.train_set) - data.train_set.main
-    print(f"{run.path}: {parameters:.2f} M parameters on {hardware}, {run.epoch} epochs done")
+    print(f"{run.path}: {size}, on {hardware}, {run.epoch} epochs done")
     clips = f"{data.train_set.main} training clips, {mixed} to mix in"
     print(f"{clips}; evaluated on {', '.join(data.dev) or 'nothing'}")
 

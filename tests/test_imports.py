@@ -40,6 +40,7 @@ ORDER = (
     "recurrent",
     "initial",
     "model",
+    "cost",
     "augment",
     "decode",
     "beam",

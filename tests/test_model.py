@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, replace
 
 import pytest
@@ -13,9 +12,9 @@ from torch import Tensor, nn
 
 from lipnet.config import ConfigError, ModelConfig
 from lipnet.convolution import EPSILON, feature_size
+from lipnet.cost import parameters
 from lipnet.grid import WORDS
 from lipnet.header import Checkpoint, read_header, write_header
-from lipnet.initial import BOUND
 from lipnet.model import LUMA, RGB_MEAN, RGB_STD, LipNet
 
 
@@ -24,17 +23,8 @@ def random_frames(*shape: int, seed: int = 0) -> Tensor:
     return torch.randint(256, (*shape, 3), dtype=torch.uint8, generator=generator)
 
 
-@pytest.fixture(scope="module")
-def paper() -> LipNet:
-    torch.manual_seed(0)
-    return LipNet(ModelConfig())
-
-
-def parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def test_the_papers_network_layer_by_layer(paper: LipNet) -> None:
+def test_the_papers_network_layer_by_layer() -> None:
+    paper = LipNet(ModelConfig())
     assert [parameters(block) for block in paper.blocks] == [
         3 * 32 * (3 * 5 * 5) + 32,
         32 * 64 * (3 * 5 * 5) + 64,
@@ -47,84 +37,6 @@ def test_the_papers_network_layer_by_layer(paper: LipNet) -> None:
     ]
     assert parameters(paper.output) == 2 * 256 * 28 + 28
     assert parameters(paper) == 4_574_460
-
-
-def conv(inputs: int, outputs: int, kernel: int) -> int:
-    """Parameters of a convolution."""
-    return outputs * (inputs * kernel + 1)
-
-
-def recurrent(inputs: int, hidden: int, gates: int = 3, sides: int = 2, biases: int = 2) -> int:
-    """Parameters of a recurrent layer, a GRU in both directions unless told otherwise."""
-    return sides * gates * hidden * (inputs + hidden + biases)
-
-
-CONVS = conv(3, 32, 3 * 5 * 5) + conv(32, 64, 3 * 5 * 5) + conv(64, 96, 3 * 3 * 3)
-FLAT_CONVS = conv(3, 32, 5 * 5) + conv(32, 64, 5 * 5) + conv(64, 96, 3 * 3)
-WIDE_CONVS = conv(1, 128, 27) + conv(128, 256, 27) + conv(256, 75, 27)
-NORMS = 2 * (32 + 64 + 96)
-STRIDED: dict[str, object] = {"pixels": "unit", "norm": "batch", "strides": [[1, 2, 2]] * 3}
-WIDE: dict[str, object] = {
-    "in_channels": 1,
-    "height": 46,
-    "width": 140,
-    "pixels": "clip",
-    "channels": [128, 256, 75],
-    "kernels": [[3, 3, 3]] * 3,
-    "strides": [[1, 1, 1]] * 3,
-    "hidden": 128,
-    "alphabet": "abcdefghijklmnopqrstuvwxyz'?!123456789 ",
-}
-ALONE: dict[str, object] = {
-    "in_channels": 1,
-    "height": 25,
-    "width": 50,
-    "channels": [],
-    "kernels": [],
-    "strides": [],
-    "cell": "lstm",
-    "hidden": 128,
-    "bidirectional": False,
-}
-# By hand: convolutions and what belongs to them, recurrent layers, output.
-KNOWN: dict[str, tuple[dict[str, object], list[int]]] = {
-    "paper": ({}, [CONVS, recurrent(96 * 3 * 6, 256), recurrent(512, 256), 513 * 28]),
-    "VIPL": (
-        {"height": 64, "width": 128},
-        [CONVS, recurrent(96 * 4 * 8, 256), recurrent(512, 256), 513 * 28],
-    ),
-    "the paper's 2D": (
-        {"kernels": [[1, 5, 5], [1, 5, 5], [1, 3, 3]]},
-        [FLAT_CONVS, recurrent(96 * 3 * 6, 256), recurrent(512, 256), 513 * 28],
-    ),
-    "the paper's LSTM": (
-        ALONE,
-        [recurrent(25 * 50, 128, gates=4, sides=1), recurrent(128, 128, gates=4, sides=1), 129 * 28],
-    ),
-    "Keras": (
-        {**STRIDED, "cell": "keras_gru", "candidate": "linear", "activation": "relu"},
-        [CONVS, NORMS, recurrent(96, 256, biases=1), recurrent(512, 256, biases=1), 513 * 28],
-    ),
-    "tutorial": (
-        WIDE,
-        [WIDE_CONVS, recurrent(75 * 5 * 17, 128), recurrent(256, 128), 257 * 40],
-    ),
-    "tutorial with LSTM": (
-        {**WIDE, "cell": "lstm"},
-        [WIDE_CONVS, recurrent(75 * 5 * 17, 128, gates=4), recurrent(256, 128, gates=4), 257 * 40],
-    ),
-    "Gluon": (
-        {"norm": "instance", "paddings": [[1, 2, 2]] * 3},
-        [CONVS, NORMS, recurrent(96 * 4 * 7, 256), recurrent(512, 256), 513 * 28],
-    ),
-}
-
-
-@pytest.mark.parametrize(("settings", "parts"), KNOWN.values(), ids=KNOWN)
-def test_parameters_of_known_lipnets(settings: dict[str, object], parts: list[int]) -> None:
-    with torch.device("meta"):  # sizes without numbers
-        model = LipNet(ModelConfig(**settings))  # type: ignore[arg-type]
-    assert parameters(model) == sum(parts)
 
 
 @pytest.mark.parametrize(("cell", "gates"), [("gru", 3), ("lstm", 4)])
@@ -349,50 +261,6 @@ def test_each_word_head_reads_its_own_layer() -> None:
     logits = model(random_frames(1, 5, 16, 24), torch.tensor([5])).word_logits
     for layer, head, values in zip(model.recurrent, model.word_heads, logits, strict=True):
         torch.testing.assert_close(values[0], head(said[layer]))
-
-
-@torch.no_grad()
-def test_initialisation(paper: LipNet) -> None:
-    for module in (*(block.conv for block in paper.blocks), paper.output):
-        he = math.sqrt(2 / module.weight[0].numel())
-        assert float(module.weight.std()) == pytest.approx(he, rel=0.05)
-        assert float(module.bias.abs().max()) == 0
-    bound = math.sqrt(3) * math.sqrt(2 / (1728 + 256))
-    for direction in ("", "_reverse"):
-        inputs = getattr(paper.recurrent[0], f"weight_ih_l0{direction}")
-        assert bound * 0.999 < float(inputs.abs().max()) <= bound
-        assert float(inputs.std()) == pytest.approx(bound / math.sqrt(3), rel=0.01)  # uniform
-        for gate in getattr(paper.recurrent[0], f"weight_hh_l0{direction}").split(256):
-            torch.testing.assert_close(gate @ gate.T, torch.eye(256), rtol=0, atol=1e-4)
-        assert not getattr(paper.recurrent[0], f"bias_hh_l0{direction}").any()
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("cell", ["gru", "lstm", "keras_gru"])
-def test_initialisation_of_keras(cell: str) -> None:
-    torch.manual_seed(0)
-    recipes = {recipe: LipNet(tiny_model(cell=cell, initial=recipe)) for recipe in ("keras", "glorot")}
-    for model in recipes.values():
-        for name, parameter in model.recurrent[0].named_parameters():
-            if name.startswith("weight"):  # all gates together
-                rows = parameter if parameter.shape[0] < parameter.shape[1] else parameter.T
-                torch.testing.assert_close(rows @ rows.T, torch.eye(len(rows)), rtol=0, atol=1e-4)
-            elif cell == "lstm" and name.startswith("bias_ih"):
-                assert parameter.tolist() == [0.0] * 8 + [1.0] * 8 + [0.0] * 16
-            else:
-                assert not parameter.any()
-    kernel = recipes["glorot"].blocks[1].conv.weight
-    bound = math.sqrt(6 / (kernel[0].numel() + kernel[:, 0].numel()))
-    assert 0.95 * bound < float(kernel.abs().max()) <= bound
-    kernel = recipes["keras"].blocks[1].conv.weight
-    assert float(kernel.std()) == pytest.approx(math.sqrt(2 / kernel[0].numel()), rel=0.1)
-
-
-def test_initialisation_of_the_baseline() -> None:
-    model = LipNet(tiny_model(cell="lstm", initial="uniform", norm="batch"))
-    for name, parameter in model.named_parameters():
-        if "norm" not in name:
-            assert 0.5 * BOUND < float(parameter.detach().abs().max()) <= BOUND, name
 
 
 def test_headers_written_before_there_was_a_choice_mean_the_default() -> None:
