@@ -35,7 +35,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("weights", type=Path, help="file whose header is rewritten")
     parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
     parser.add_argument("--split", nargs="+", required=True, help="lists, of clips that were not trained on")
-    parser.add_argument("--decoder", nargs="+", choices=DECODERS, default=list(DECODERS), help="default: all")
+    parser.add_argument(
+        "--decoder", nargs="+", default=list(DECODERS), help=f"of {', '.join(DECODERS)} (default: all)"
+    )
     return parser.parse_args()
 
 
@@ -43,9 +45,9 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     args = parse_arguments()
     network = TorchNetwork.load(args.weights)
+    readers = {decoder: LipReader(network, decoder) for decoder in args.decoder}
     said, evidence = read_clips(network, args.data, args.split)
-    for decoder in args.decoder:
-        reader = LipReader(network, decoder)
+    for decoder, reader in readers.items():
         features, right = words_of(reader, said, evidence)
         if right.all() or not right.any():
             raise LipnetError(f"{' '.join(args.split)}: no word is wrong, or all are; give more clips")

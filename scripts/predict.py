@@ -27,9 +27,11 @@ from lipnet.transcript import Sentence, Transcript
 from lipnet.writers import FORMATS, summary_table
 
 EXAMPLES = """examples:
-  python scripts/predict.py clip.mpg --decoder grammar --save clip_read.mp4
-  python scripts/predict.py videos/ --format json,srt --out transcripts --references aligns
-  python scripts/predict.py --camera 0 --decoder grammar
+  Read a GRID clip by your own weights, and burn the words into a copy of it:
+    python scripts/predict.py clip.mpg --weights runs/a/best.safetensors --decoder grammar \\
+        --save clip_read.mp4
+  Read a folder of videos, and write JSON and subtitles for each, with the error rates:
+    python scripts/predict.py videos/ --format json,srt --out transcripts --references aligns
 """
 
 

@@ -30,10 +30,13 @@ from lipnet.sampler import EpochSampler, train_loader
 from lipnet.text import Alphabet
 
 EXAMPLES = """examples:
-  python scripts/train.py --config configs/grid.yaml data.root=data/grid run.dir=runs/a train.epochs=40
-  python scripts/train.py --config configs/grid.yaml data.root=data/grid run.dir=runs/b \\
-      init=runs/a/best.safetensors
-  python scripts/train.py --resume runs/a
+  Train the paper's LipNet on its overlapped split; if it is killed, continue it:
+    python scripts/train.py --config configs/paper.yaml data.root=data/grid run.dir=runs/paper \\
+        data.train_split=overlapped_train
+    python scripts/train.py --resume runs/paper
+  Go on from other weights, with smaller batches and a lower learning rate:
+    python scripts/train.py --config configs/grid.yaml data.root=data/grid run.dir=runs/b \\
+        init=runs/a/best.safetensors data.batch_size=4 train.lr=5e-4
 """
 SEED_STRIDE = 100_003  # between the seeds of neighbouring runs, so that their epochs share none
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # Threads gain nothing on models this small, and cost much where other programs want the cores too.
@@ -41,3 +42,57 @@ def packed_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_list(root / "splits" / "train.txt", [*names[:4], *names[5:8]])
     write_list(root / "splits" / "dev.txt", names[8:])
     return root
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No video, though its name is one's."""
+    path = tmp_path_factory.mktemp("text") / "bbaf2n.mp4"
+    path.write_text("I am no film.\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def wall(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of a grey wall, without a face."""
+    from video_files import write_video
+
+    grey = np.full((288, 360, 3), 128, np.uint8)
+    return write_video(tmp_path_factory.mktemp("wall") / "wall.mp4", [grey] * 10)
+
+
+@pytest.fixture(scope="session")
+def drawn_corpus(text_file: Path, wall: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn speakers s1, s2 and s3 who say two sentences each, and a bad file beside each one's."""
+    from tiny import draw_clips
+
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_clips(folder, 3, 2, 0)
+    bad = {"s1/bbaf2n.mp4": text_file, "s2/lgbm5p.mp4": wall, "s3/holiday.avi": text_file}
+    for name, source in bad.items():
+        (folder / name).write_bytes(source.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drawn_clip(drawn_corpus: Path) -> Path:
+    """A good video of s3."""
+    return min(drawn_corpus.glob("s3/*.mp4"))
+
+
+@pytest.fixture(scope="session")
+def loud_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network that talks, since its outputs are loud."""
+    import torch
+    from tiny import CROP, tiny_model
+
+    from lipnet.checkpoint import Checkpoint, save_weights
+    from lipnet.model import LipNet
+
+    torch.manual_seed(0)
+    model = LipNet(tiny_model())
+    with torch.no_grad():
+        model.output.weight *= 30
+    path = tmp_path_factory.mktemp("weights") / "loud.safetensors"
+    save_weights(path, model.state_dict(), Checkpoint(model.config, CROP))
+    return path

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import Result, contents, run_script
+from tiny import assert_one_line, contents, run_script
 
 from lipnet.checkpoint import load_weights
 from lipnet.config import CropConfig
@@ -339,13 +339,6 @@ OTHERS: dict[str, Callable[[Path], Path]] = {
     "features of no known crop": lambda path: write_vipl(path, vipl_state(features=4 * 5 * 5)),
     "an attack": lambda path: other_pickle(path, {"conv1.weight": Attack()}),
 }
-
-
-def assert_one_line(result: Result, *parts: str) -> None:
-    assert result.code == 2, result
-    assert result.err.startswith("error: ") and result.err.count("\n") == 1, result.err
-    for part in parts:
-        assert part in result.err
 
 
 @pytest.mark.parametrize("write", OTHERS.values(), ids=OTHERS)

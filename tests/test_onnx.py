@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import CROP, SCRIPTS, Result, contents, run_script, tiny_model
+from tiny import CROP, SCRIPTS, assert_one_line, contents, run_script, tiny_model
 
 from lipnet.checkpoint import save_weights
 from lipnet.config import ModelConfig
@@ -239,14 +239,6 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "lively.safetensors"
     save_weights(path, model.state_dict(), Checkpoint(model.config, CROP, {"epoch": 3}))
     return path
-
-
-def assert_one_line(result: Result, *parts: str) -> None:
-    assert result.code == 2, result
-    assert result.out == ""
-    assert result.err.startswith("error: ") and result.err.count("\n") == 1, result.err
-    for part in parts:
-        assert part in result.err
 
 
 def test_the_script_writes_a_file_that_reads_alike_and_says_how_alike(weights: Path, tmp_path: Path) -> None:

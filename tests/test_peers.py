@@ -241,9 +241,3 @@ def test_a_box_beyond_the_frames_leaves_the_clips_out(videos: Path, tmp_path: Pa
     result = run_script("preprocess", videos, "--out", tmp_path, *wrong, "--speakers", "s2")
     assert result.code == 2 and "Traceback" not in result.err
     assert "crop.box [10, 26, 8, 399] reaches beyond its frames of 360x288 px" in result.err
-
-
-def test_help_ends_with_two_worked_examples() -> None:
-    examples = run_script("preprocess", "--help").out.partition("examples:")[2]
-    assert examples.count("python scripts/preprocess.py") == 2
-    assert "--export npy" in examples and "--import png" in examples

@@ -1,4 +1,4 @@
-"""predict.py with the shipped weights on drawn clips: what it writes, prints and warns of."""
+"""predict.py on drawn clips: what it writes, prints and warns of, and bad input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tiny import draw_clips, run_script
+from tiny import Result, assert_one_line, contents, draw_clips, run_script, shell
 from video_files import write_video
 
 from lipnet.grid import sentence_of
@@ -145,3 +145,78 @@ def test_bad_paths(tmp_path: Path) -> None:
     ):
         result = run_script("predict", *given)
         assert result.code == 2 and message in result.err and result.err.count("\n") == 1, result.err
+
+
+# With weights of another network, and bad input
+
+
+def test_predicting_as_text(drawn_corpus: Path, loud_weights: Path) -> None:
+    videos = sorted(drawn_corpus.glob("s3/*.mp4"))
+    result = run_script("predict", *videos, "--weights", loud_weights)
+    assert result.code == 0, result.err
+    for video in videos:
+        assert re.search(rf"^{video}: \w.*  \(confidence 0\.\d\d\)$", result.out, re.MULTILINE)
+    assert re.search(r"^    \d\.\d\d -  \d\.\d\d s  \w+  \(0\.\d\d\)$", result.out, re.MULTILINE)
+
+
+def test_a_missing_video_from_the_shell(loud_weights: Path, tmp_path: Path) -> None:
+    result = shell("predict", tmp_path / "gone.mp4", "--weights", loud_weights, "--out", tmp_path / "out")
+    assert_one_line(result, "gone.mp4: no such file")
+    assert contents(tmp_path) == {}
+
+
+def test_predicting_bad_videos(loud_weights: Path, wall: Path, text_file: Path, tmp_path: Path) -> None:
+    for video, complaint in (
+        (tmp_path / "gone.mp4", "no such file"),
+        (tmp_path, "no videos in this folder"),
+        (text_file, ""),
+        (wall, "face"),
+    ):
+        result = run_script("predict", video, "--weights", loud_weights, "--out", tmp_path / "out")
+        assert_one_line(result, video, complaint)
+    assert contents(tmp_path) == {}
+
+
+def test_of_many_videos_the_bad_ones_are_skipped_and_listed(
+    drawn_clip: Path, loud_weights: Path, wall: Path, text_file: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.mp4"
+    videos = (text_file, drawn_clip, wall, gone)
+    result = run_script("predict", *videos, "--weights", loud_weights, "--out", tmp_path / "out")
+    assert result.code == 1
+    lines = result.err.splitlines()
+    start = lines.index("3 of 4 videos could not be read:")
+    assert [line.startswith("  ") for line in lines[start + 1 :]] == [True] * 3
+    for line, path in zip(lines[start + 1 :], (text_file, wall, gone), strict=True):
+        assert str(path) in line
+    assert set(contents(tmp_path / "out")) == {f"{drawn_clip.stem}.txt", "predictions.csv"}
+
+
+def test_transcripts_never_overwrite_each_other(drawn_clip: Path, loud_weights: Path, tmp_path: Path) -> None:
+    def predict(*given: object) -> Result:
+        return run_script("predict", "--weights", loud_weights, *given)
+
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.mp4").write_bytes(drawn_clip.read_bytes())
+    both = (tmp_path / "a" / "x.mp4", tmp_path / "b" / "x.mp4")
+    assert_one_line(predict(*both, "--out", tmp_path / "out"), "x.mp4")
+    assert predict(*both).code == 0
+    assert predict(tmp_path, "--out", tmp_path / "out").code == 0
+    assert sorted(contents(tmp_path / "out")) == ["a/x.txt", "b/x.txt", "predictions.csv"]
+
+
+def test_predicting_with_bad_settings(
+    drawn_clip: Path, loud_weights: Path, text_file: Path, tmp_path: Path
+) -> None:
+    def predict(*more: object, weights: Path = loud_weights) -> Result:
+        return run_script("predict", drawn_clip, "--weights", weights, *more)
+
+    assert_one_line(predict(weights=tmp_path / "w"), tmp_path / "w", "no such weights")
+    assert_one_line(predict(weights=text_file), text_file, "not lipnet weights")
+    assert_one_line(predict("--decoder", "best"), "'best'", "beam")
+    assert_one_line(predict("--device", "tpu"), "'tpu'", "use cpu")
+    for option in ("lm", "grammar"):
+        given = (f"--{option}", tmp_path / "none")
+        assert_one_line(predict(*given), f"add --decoder {option}")
+        assert_one_line(predict(*given, "--decoder", option), tmp_path / "none")

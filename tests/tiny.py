@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import runpy
+import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -103,6 +104,22 @@ def run_script(name: str, *arguments: object) -> Result:
             runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
     assert isinstance(exit_.value.code, int)
     return Result(exit_.value.code, out.getvalue(), err.getvalue())
+
+
+def shell(name: str, *arguments: object) -> Result:
+    """Run a script in a process of its own, as a user does."""
+    command = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
+    done = subprocess.run(command, cwd=SCRIPTS.parent, capture_output=True, text=True, timeout=300)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def assert_one_line(result: Result, *parts: object) -> None:
+    """Bad input: one line that names the thing and the cure, exit code 2."""
+    assert result.code == 2, result
+    assert result.out == ""
+    assert result.err.startswith("error: ") and result.err.count("\n") == 1, result.err
+    for part in parts:
+        assert str(part) in result.err
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -88,3 +88,12 @@ def write_sound(path: Path, seconds: float = 1.0) -> Path:
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def damage(path: Path, places: int, first: float, last: float = 1.0, seed: int = 0) -> None:
+    """Flip the bits of so many bytes of a file, between two shares of its length."""
+    content = bytearray(path.read_bytes())
+    span = (int(len(content) * first), int(len(content) * last))
+    for place in np.random.default_rng(seed).integers(*span, places):
+        content[place] ^= 0xFF
+    path.write_bytes(content)

@@ -1,0 +1,50 @@
+"""Language models for the tests: sentences to estimate them of, and a pruned one, written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lipnet.arpa import load_arpa
+from lipnet.ngram import NGram
+
+SENTENCES = (
+    "bin blue at f two now",
+    "bin blue at l two now",
+    "lay red by z nine again",
+    "set white with p zero soon",
+    "place green in a seven please",
+    "bin red at f nine now",
+)
+WORDS = [sentence.split() for sentence in SENTENCES]
+
+HAND_WRITTEN = """\
+a header, such as some tools write
+\\data\\
+ngram 1=5
+ngram 2=3
+ngram 3=1
+
+\\1-grams:
+-1.0\t<unk>
+-99\t<s>\t-0.5
+-0.3\ta\t-0.2
+-0.6\tb
+-0.9\t</s>
+
+\\2-grams:
+-0.1\t<s> a\t-0.4
+-0.2\ta b\t-0.25
+-0.7\tb <unk>
+
+\\3-grams:
+-0.05\t<s> a b
+
+\\end\\
+"""
+
+
+def hand_written(folder: Path, text: str = HAND_WRITTEN) -> NGram:
+    """What is read of the file hand.arpa with this text."""
+    path = folder / "hand.arpa"
+    path.write_bytes(text.encode())
+    return load_arpa(path)
