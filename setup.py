@@ -8,6 +8,7 @@ ROOT = Path(__file__).parent
 REQUIREMENTS = (ROOT / "requirements.txt").read_text().split()
 EXPORT = ["onnx", "onnxruntime"]
 CONVERT = ["h5py"]
+NOTEBOOK = ["nbclient", "ipykernel", "matplotlib"]
 VERSION = (ROOT / "lipnet" / "__init__.py").read_text().split('__version__ = "')[1].split('"')[0]
 
 setup(
@@ -22,8 +23,9 @@ setup(
     python_requires=">=3.10",
     install_requires=REQUIREMENTS,
     extras_require={
-        "dev": ["pytest", "ruff", "mypy", *EXPORT, *CONVERT],
+        "dev": ["pytest", "ruff", "mypy", *EXPORT, *CONVERT, *NOTEBOOK],
         "export": EXPORT,
         "convert": CONVERT,
+        "notebook": NOTEBOOK,
     },
 )
