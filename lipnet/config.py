@@ -39,6 +39,7 @@ class CropConfig:
     height: int = 50  # px of the crop
     eye_distance: float = 72.0  # px between the eyes' centres in the crop: sets the crop's scale
     box: list[int] = field(default_factory=list)  # of fixed: top, bottom, left, right edge, px of the frame
+    frame: list[int] = field(default_factory=list)  # of fixed: width, height of the frames that the box is of
     detect_every: int = 8  # frames from one face detection to the next; landmarks are on every frame
     predictor: str = ""  # of dlib: landmark file (.dat), 68 points; empty: the one of face_recognition_models
 
@@ -53,6 +54,8 @@ class CropConfig:
                     f"crop.box {list(self.box)}: give the box's edges in the frame as "
                     "[top,bottom,left,right], px, such as [190,236,80,220]"
                 )
+        if self.frame and (len(self.frame) != 2 or min(self.frame) < 1):
+            raise ConfigError(f"crop.frame {list(self.frame)}: give [width,height], px, such as [360,288]")
 
 
 @dataclass

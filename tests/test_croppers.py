@@ -227,6 +227,20 @@ def test_a_box_beyond_the_frame_is_one_line() -> None:
     assert "\n" not in str(error.value)
 
 
+def test_a_box_grows_with_the_frame_that_it_is_of() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 288, 360, 3), dtype=np.uint8)
+    cropper = make_cropper(config("fixed", width=140, height=46, frame=[360, 288]))
+    twice = cropper(frames.repeat(2, axis=1).repeat(2, axis=2))
+    assert np.array_equal(twice.frames, cropper(frames).frames)
+    assert twice.track.landmarks[0].tolist() == [[160, 380], [160, 472], [440, 380], [440, 472]]
+    with pytest.raises(
+        ConfigError, match=r"^a\.mp4: frames of 640x480 px are not of the shape of crop\.frame"
+    ):
+        cropper(np.zeros((2, 480, 640, 3), np.uint8), "a.mp4")
+    with pytest.raises(ConfigError, match=r"^crop\.frame \[360\]: give \[width,height\]"):
+        config("fixed", frame=[360])
+
+
 @pytest.mark.parametrize("box", [[], [1, 2, 3], [10, 10, 0, 5], [5, 2, 0, 5], [-1, 5, 0, 5], [0, 5, 9, 3]])
 def test_a_box_without_pixels_is_refused(box: list[int]) -> None:
     with pytest.raises(ConfigError, match=r"^crop\.box \[.*\]: give the box's edges"):
