@@ -17,7 +17,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 from lipnet.errors import LipnetError
-from lipnet.text import TextError, normalize
+from lipnet.text import LETTERS, Alphabet, TextError, normalize
 
 VIDEO_SUFFIXES = frozenset({".mpg", ".mp4", ".avi", ".mov", ".mkv", ".webm"})
 VIDEOS = f"videos ({', '.join(sorted(VIDEO_SUFFIXES))})"
@@ -105,10 +105,10 @@ def is_grid_sentence(words: Sequence[str]) -> bool:
     )
 
 
-def read_alignment(path: Path) -> tuple[str, tuple[Word, ...]]:
+def read_alignment(path: Path, alphabet: Alphabet = LETTERS) -> tuple[str, tuple[Word, ...]]:
     """Read ``start end word`` lines (times in 1/1000 of a frame) or a plain transcript, LF or CRLF.
 
-    Returns the sentence and its timed words; no words where the file has no timings.
+    Returns the sentence and its timed words, in ``alphabet``; no words where the file has no timings.
     Raises CorpusError on a file that is neither.
     """
     try:
@@ -116,7 +116,7 @@ def read_alignment(path: Path) -> tuple[str, tuple[Word, ...]]:
         timed = [row for row in rows if len(row) == 3 and row[0].isdecimal() and row[1].isdecimal()]
         if rows and len(timed) == len(rows):
             words = [
-                Word(normalize(text), int(start) / 1000, int(end) / 1000)
+                Word(normalize(text, alphabet), int(start) / 1000, int(end) / 1000)
                 for start, end, text in rows
                 if text.lower() not in SILENCES
             ]
@@ -125,7 +125,7 @@ def read_alignment(path: Path) -> tuple[str, tuple[Word, ...]]:
             raise CorpusError(
                 f"{path}: some lines are not 'start end word'; give every line its times or none"
             )
-        return normalize(" ".join(" ".join(row) for row in rows)), ()
+        return normalize(" ".join(" ".join(row) for row in rows), alphabet), ()
     except (OSError, UnicodeDecodeError, TextError) as error:
         raise CorpusError(f"{path}: cannot be read as an alignment ({error}); mend or remove it") from error
 
@@ -139,6 +139,7 @@ def find_clips(
     root: Path,
     aligns: Path | None = None,
     speakers: Iterable[str] | None = None,
+    alphabet: Alphabet = LETTERS,
     list_clips: Callable[[Path], list[Path]] = list_videos,
     kind: str = VIDEOS,
 ) -> Corpus:
@@ -148,6 +149,7 @@ def find_clips(
         root: the corpus; each folder below it that holds videos is a speaker.
         aligns: a folder of alignments (flat, or a folder a speaker), looked in first.
         speakers: only these.
+        alphabet: what transcripts are written in.
         list_clips: what counts as a clip of those directly in a folder; its name begins with the id.
         kind: what such clips are, for an error.
 
@@ -174,7 +176,7 @@ def find_clips(
                 continue
             ids.add(video.stem)
             try:
-                corpus.clips.append(_clip(speaker, video, transcripts.get(video.stem)))
+                corpus.clips.append(_clip(speaker, video, transcripts.get(video.stem), alphabet))
             except CorpusError as error:
                 corpus.problems[f"{speaker}/{video.stem}"] = str(error)
     return corpus
@@ -220,13 +222,13 @@ def _transcripts_in(place: Path) -> dict[str, Path]:
     return {path.stem: path for suffix in (".txt", ".align") for path in place.glob(f"*{suffix}")}
 
 
-def _clip(speaker: str, video: Path, transcript: Path | None) -> Clip:
+def _clip(speaker: str, video: Path, transcript: Path | None, alphabet: Alphabet) -> Clip:
     spelt = sentence_of(video.stem)
     if transcript is None:
         if spelt is None:
             raise CorpusError(f"no {video.stem}.align or .txt, and the id spells no GRID sentence")
         return Clip(speaker, video.stem, video, spelt, ())
-    sentence, words = read_alignment(transcript)
+    sentence, words = read_alignment(transcript, alphabet)
     if spelt is not None and sentence != spelt:
         raise CorpusError(f"{transcript} says {sentence!r}, the id spells {spelt!r}")
     if not sentence:

@@ -14,6 +14,7 @@ import numpy as np
 from lipnet.errors import LipnetError
 from lipnet.files import write_atomically
 from lipnet.grid import Corpus, find_clips, natural_key
+from lipnet.text import LETTERS, Alphabet
 
 KINDS = {"npy": "arrays SPEAKER/ID.npy", "png": "images SPEAKER/ID/mouth_000.png, ..."}
 IMAGES = frozenset({".png", ".jpg", ".jpeg"})
@@ -24,7 +25,11 @@ class PeerError(LipnetError):
 
 
 def find_crops(
-    root: Path, kind: str, aligns: Path | None = None, speakers: Iterable[str] | None = None
+    root: Path,
+    kind: str,
+    aligns: Path | None = None,
+    speakers: Iterable[str] | None = None,
+    alphabet: Alphabet = LETTERS,
 ) -> Corpus:
     """Find the crops of every clip below ``root``, and their alignments, as `grid.find_clips` does videos.
 
@@ -34,7 +39,8 @@ def find_crops(
     Raises:
         CorpusError: no such folder, no crops in it, or an unknown speaker.
     """
-    return find_clips(root, aligns, speakers, _arrays if kind == "npy" else _image_folders, KINDS[kind])
+    list_clips = _arrays if kind == "npy" else _image_folders
+    return find_clips(root, aligns, speakers, alphabet, list_clips, KINDS[kind])
 
 
 def _arrays(folder: Path) -> list[Path]:

@@ -19,8 +19,10 @@ def select_clips(corpus: Corpus, pattern: str = "", first: int = 1, last: int | 
     Raises:
         CorpusError: that leaves no clip.
     """
-    if first < 1 or (last is not None and last < first):
-        raise CorpusError(f"clips {first} to {last} of each speaker: count from 1, the last after the first")
+    if first < 1:
+        raise CorpusError(f"first clip {first} of each speaker: count from 1")
+    if last is not None and last < first:
+        raise CorpusError(f"clips {first} to {last} of each speaker: the last must not come before the first")
     files = {clip.name: clip.video.relative_to(corpus.root) for clip in corpus.clips}
     names = [*files, *corpus.problems]
     if PurePath(pattern).parts:

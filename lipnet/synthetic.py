@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,6 +28,7 @@ from lipnet.errors import LipnetError
 from lipnet.files import write_atomically
 from lipnet.grid import FRAME_RATE, GRAMMAR, Word, natural_key, sentence_of
 from lipnet.speech import FRAME_MS, FRAMES, coarticulate, time_sentence
+from lipnet.workers import check_workers, start_worker
 
 QUALITY = 20  # x264's constant rate factor
 LOOKS, TEXTURES, TAKES, SENTENCES = range(4)  # streams of random numbers, each its own
@@ -175,18 +175,12 @@ def plan_corpus(
     return jobs
 
 
-def _start_worker() -> None:
-    cv2.setNumThreads(1)  # there is a process for each core already
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the others
-
-
 def write_corpus(jobs: Sequence[ClipJob], workers: int = 1) -> int:
     """Make the clips that are not there yet, in ``workers`` processes, then the split lists.
 
     Returns the number of clips made. Raises LipnetError where no folder can be made.
     """
-    if workers < 1:
-        raise LipnetError(f"--workers {workers}: give 1 or more")
+    check_workers(workers)
     missing = [job for job in jobs if not job.done()]
     try:
         for parent in {path.parent for job in missing for path in (job.video, job.align)}:
@@ -196,7 +190,7 @@ def write_corpus(jobs: Sequence[ClipJob], workers: int = 1) -> int:
     bar = {"total": len(missing), "unit": "clip", "disable": None if missing else True}
     if workers > 1 and missing:
         # Started afresh, not forked: OpenCV's threads do not survive a fork.
-        with multiprocessing.get_context("spawn").Pool(min(workers, len(missing)), _start_worker) as pool:
+        with multiprocessing.get_context("spawn").Pool(min(workers, len(missing)), start_worker) as pool:
             for _ in tqdm(pool.imap_unordered(ClipJob.make, missing, chunksize=4), **bar):
                 pass
     else:

@@ -17,7 +17,7 @@ from lipnet.checkpoint import load_weights
 from lipnet.data import ClipDataset, eval_loader
 from lipnet.decoders import add_decoder_arguments, decoder_options, make_decoder
 from lipnet.engine import Evaluation, evaluate
-from lipnet.errors import one_line_errors
+from lipnet.errors import LipnetError, one_line_errors
 from lipnet.files import write_atomically
 from lipnet.grid import GRAMMAR, is_grid_sentence
 from lipnet.hardware import choose_hardware
@@ -51,6 +51,8 @@ def parse_arguments() -> argparse.Namespace:
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
+    if args.batch_size < 1:
+        raise LipnetError(f"--batch-size {args.batch_size}: give 1 or more")
     hardware = choose_hardware(args.device)
     model, checkpoint = load_weights(args.weights, hardware.device)
     corpus = PackedCorpus(args.data)
@@ -59,7 +61,7 @@ def main() -> int:
     options = decoder_options(args)
     decoder = make_decoder(args.decoder, alphabet, options)
     dataset = ClipDataset(corpus, corpus.split(args.split), alphabet)
-    batches = tqdm(eval_loader(dataset, max(1, args.batch_size)), unit="batch", leave=False)
+    batches = tqdm(eval_loader(dataset, args.batch_size), unit="batch", leave=False)
     evaluation = evaluate(model, batches, decoder, hardware)
     if args.out is not None:
         write_results(args.out, evaluation, checkpoint.info, args)

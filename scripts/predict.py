@@ -23,6 +23,7 @@ from lipnet.grid import VIDEO_SUFFIXES, CorpusError, read_alignment
 from lipnet.metrics import ErrorCounts
 from lipnet.reader import N_BEST, LipReader
 from lipnet.shipped import WEIGHTS
+from lipnet.text import Alphabet
 from lipnet.transcript import Sentence, Transcript
 from lipnet.writers import FORMATS, summary_table
 
@@ -82,10 +83,10 @@ def main() -> int:
     if (args.out or args.save) and names and max(names.values()) > 1:
         name = names.most_common(1)[0][0]
         raise LipnetError(f"several videos are called {name}: give each its own --out, or a folder with all")
-    references = find_references(args.references, videos)
     for video, name in videos.items() if args.save else ():
         check_target(video, save_path(args.save, name, alone=len(videos) == 1))
     reader = LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
+    references = find_references(args.references, videos, reader.alphabet)
     if args.camera:
         watch(reader, args.camera)
         return 0
@@ -192,7 +193,7 @@ def expand(pattern: str) -> list[Path]:
     return list(map(Path, found))
 
 
-def find_references(folder: Path | None, videos: dict[Path, Path]) -> dict[Path, str]:
+def find_references(folder: Path | None, videos: dict[Path, Path], alphabet: Alphabet) -> dict[Path, str]:
     """What is said in each video of which the folder has an alignment or transcript.
 
     That is the file of the same name, in the same subfolder or, where there is one alone, anywhere below.
@@ -216,7 +217,7 @@ def find_references(folder: Path | None, videos: dict[Path, Path]) -> dict[Path,
             these = ", ".join(str(exact[one]) for one in sorted(candidates))
             raise CorpusError(f"{video}: which is its reference, {these}? give one folder of them")
         for one in candidates:
-            found[video] = read_alignment(exact[one])[0]
+            found[video] = read_alignment(exact[one], alphabet)[0]
     return found
 
 

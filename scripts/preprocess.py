@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +13,6 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby, repeat
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -25,7 +23,9 @@ from lipnet.grid import Clip, Corpus, find_clips, read_split
 from lipnet.packed import PackedCorpus, SpeakerWriter, write_splits
 from lipnet.peers import KINDS, find_crops, load_crops, save_crops
 from lipnet.selection import select_clips
+from lipnet.text import Alphabet
 from lipnet.video import iter_frames
+from lipnet.workers import check_workers, start_worker
 
 EXAMPLES = """examples:
   Crop the first hundred clips of each speaker by MTCNN, and write an array of each clip too:
@@ -34,6 +34,7 @@ EXAMPLES = """examples:
     python scripts/preprocess.py peer/lip --import png --aligns data/GRID/align --out data/peer \\
         crop.width=128 crop.height=64
 """
+SETTINGS = ("crop.", "model.alphabet=")  # those of a config that matter here
 # A clip's crops and in how many of them a face was found, or why there are none.
 Cut = tuple[np.ndarray, int] | LipnetError
 
@@ -44,7 +45,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("corpus", type=Path, help="folder of videos, ROOT/SPEAKER/ID.mpg, or of what --import says")
-    add("overrides", nargs="*", help="crop.key=value settings, such as crop.method=mtcnn")
+    add("overrides", nargs="*", help="crop.key=value settings, such as crop.method=mtcnn; model.alphabet=...")
     add("--out", type=Path, required=True, help="folder for the packed crops")
     add("--workers", type=int, default=os.cpu_count(), help="processes (default: all cores)")
     add("--aligns", type=Path, help="folder of alignments, if not ROOT/align")
@@ -52,7 +53,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--pattern", default="", metavar="GLOB", help="only clips whose path ends so: '*.mpg', 's1/b*'")
     add("--first", type=int, default=1, metavar="N", help="of each speaker, from the N-th clip (default: 1)")
     add("--last", type=int, metavar="N", help="of each speaker, to the N-th clip, which is included")
-    add("--config", type=Path, help="YAML file with a crop section")
+    add("--config", type=Path, help="recipe whose crop section, and model.alphabet, are used")
     add(
         "--import",
         choices=KINDS,
@@ -69,12 +70,17 @@ def parse_arguments() -> argparse.Namespace:
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
-    crop = load_config(args.config, args.overrides).crop
-    corpus = find_corpus(args)
+    config = load_config(args.config, args.overrides)
+    for override in args.overrides:
+        if not override.startswith(SETTINGS):
+            raise LipnetError(f"{override}: preprocessing knows {' and '.join(SETTINGS)} alone; leave it out")
+    check_workers(args.workers)
+    crop = config.crop
+    corpus = find_corpus(args, Alphabet(config.model.alphabet))
     overlapped = None if args.overlapped is None else read_split(args.overlapped)
     try:
         cut = import_clip if args.imported else crop_clip
-        counts = preprocess(corpus, args.out, crop, max(1, args.workers), cut)
+        counts = preprocess(corpus, args.out, crop, args.workers, cut)
     except BrokenProcessPool as error:
         raise LipnetError(
             "a worker was killed, perhaps for want of memory; run the same command with fewer --workers"
@@ -94,13 +100,13 @@ def main() -> int:
     return 1 if corpus.problems else 0
 
 
-def find_corpus(args: argparse.Namespace) -> Corpus:
+def find_corpus(args: argparse.Namespace, alphabet: Alphabet) -> Corpus:
     """The clips that are asked for."""
     speakers = args.speakers.split(",") if args.speakers else None
     if args.imported:
-        corpus = find_crops(args.corpus, args.imported, args.aligns, speakers)
+        corpus = find_crops(args.corpus, args.imported, args.aligns, speakers, alphabet)
     else:
-        corpus = find_clips(args.corpus, args.aligns, speakers)
+        corpus = find_clips(args.corpus, args.aligns, speakers, alphabet)
     return select_clips(corpus, args.pattern, args.first, args.last)
 
 
@@ -153,12 +159,6 @@ def export(corpus: Corpus, out: Path, folder: Path, kind: str) -> None:
     for clip in tqdm(clips, unit="clip", desc=kind):
         crops = packed.array(clip.speaker)[clip.start : clip.start + clip.frames]
         save_crops(folder, clip.name, crops, kind)
-
-
-def start_worker() -> None:
-    """Settings of a worker process."""
-    cv2.setNumThreads(1)  # there is a process for each core already
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends the others
 
 
 def crop_clip(clip: Clip, crop: CropConfig) -> Cut:

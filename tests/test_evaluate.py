@@ -21,6 +21,7 @@ def test_evaluating_bad_input(
     assert_one_line(evaluate(weights=text_file), text_file, "not lipnet weights; give")
     assert_one_line(evaluate(data=tmp_path), tmp_path, "make them with scripts/preprocess.py")
     assert_one_line(evaluate("--decoder", "best"), "'best'", "greedy, beam")
+    assert_one_line(evaluate("--batch-size", 0), "--batch-size 0", "1 or more")
     wide = tmp_path / "wide"
     pack(wide, [make_clip("s1", "bbaf2n")], [75], replace(CROP, width=48))
     complaint = "crop.width=48, the weights need 24: preprocess into another folder"

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = (
     "errors",
     "files",
+    "workers",
     "config",
     "header",
     "text",

@@ -178,7 +178,7 @@ def test_a_part_of_a_corpus(corpus: Corpus, wanted: dict[str, object], expected:
     [
         ({"pattern": "s9/*"}, "no clip is left of 9"),
         ({"first": 7}, "no clip is left of 9"),
-        ({"first": 0}, "clips 0 to None of each speaker: count from 1"),
+        ({"first": 0}, "first clip 0 of each speaker: count from 1"),
         ({"first": 4, "last": 3}, "clips 4 to 3 of each speaker"),
     ],
 )

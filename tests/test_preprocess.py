@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tiny import Result, assert_one_line, contents, make_clip, pack, run_script, shell
+from tiny import OVERRIDES, Result, assert_one_line, contents, draw_clips, make_clip, pack, run_script, shell
+
+from lipnet.packed import PackedCorpus
 
 
 def test_preprocessing_bad_input(drawn_corpus: Path, tmp_path: Path) -> None:
@@ -18,6 +20,8 @@ def test_preprocessing_bad_input(drawn_corpus: Path, tmp_path: Path) -> None:
     assert_one_line(
         preprocess(drawn_corpus, "--aligns", tmp_path / "gone"), tmp_path / "gone", "no such folder"
     )
+    assert_one_line(preprocess(drawn_corpus, "train.epochs=9"), "train.epochs=9", "crop. and model.alphabet=")
+    assert_one_line(preprocess(drawn_corpus, "--workers", 0), "--workers 0", "1 or more")
     assert contents(tmp_path) == {}
     pack(tmp_path, [make_clip("s1", "bbaf2n")], [75])
     before = contents(tmp_path)
@@ -38,3 +42,21 @@ def test_preprocessing_nothing_but_bad_files(wall: Path, text_file: Path, tmp_pa
         f"error: {tmp_path / 'corpus'}: not one clip could be cropped; the list above says why"
     )
     assert contents(tmp_path / "out") == {}
+
+
+def test_transcripts_in_another_alphabet(tmp_path: Path) -> None:
+    """A corpus of digits, from its videos to a trained network."""
+    [video] = draw_clips(tmp_path / "videos", 1, 1, seed=3)
+    video = video.rename(video.with_stem("a"))
+    video.with_suffix(".txt").write_text("1, 2 0 3!")
+    alphabet, crops = "model.alphabet=' 0123456789'", tmp_path / "crops"
+    fixed = ("crop.method=fixed", "crop.box=[10,42,8,56]", "crop.width=24", "crop.height=16")
+    given = (tmp_path / "videos", "--out", crops, "--workers", 1, *fixed)
+    refused = run_script("preprocess", *given)
+    assert refused.code == 2 and "'1'" in refused.err
+    assert run_script("preprocess", *given, alphabet).code == 0
+    [clip] = PackedCorpus(crops).split("all")
+    assert clip.sentence == "1 2 0 3"
+    settings = (f"data.root={crops}", "data.train_split=all", f"run.dir={tmp_path / 'run'}", "train.epochs=1")
+    trained = run_script("train", *OVERRIDES, "data.dev_splits=[]", *settings, alphabet)
+    assert trained.code == 0, trained.err
