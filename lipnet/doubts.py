@@ -99,7 +99,7 @@ def _doubts_of_text(sentences: Sequence[Sentence], misfits: Sequence[float] | No
     strange = sum(map(_is_strange, sentences, misfits)) if misfits is not None else 0
     if strange:
         which = "" if len(sentences) == 1 else f" in {strange} of {len(sentences)} sentences"
-        yield f"speech that does not fit a GRID sentence{which}: the shipped model knows 51 words"
+        yield f"speech that does not fit a GRID sentence{which}: these weights know 51 words"
 
 
 def _is_strange(sentence: Sentence, misfit: float) -> bool:

@@ -27,6 +27,7 @@ class Checkpoint:
     info: dict[str, Any] = field(default_factory=dict)
     # By decoder: what turns its scores into probabilities (`confidence.py`); empty where nobody measured.
     calibration: dict[str, list[float]] = field(default_factory=dict)
+    grid: bool = True  # whether all that was said in training were GRID's sentences
 
 
 def write_header(checkpoint: Checkpoint) -> str:
@@ -43,4 +44,5 @@ def read_header(text: str) -> Checkpoint:
         CropConfig(**header["crop"]),
         header["info"],
         header.get("calibration", {}),
+        header.get("grid", True),
     )

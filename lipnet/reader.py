@@ -42,7 +42,9 @@ class LipReader:
         known = network.checkpoint.calibration if options.file is None else {}
         self.calibration = known.get(decoder)
         self.decoder = make_decoder(decoder, self.alphabet, options)
-        self.is_grid = options.file is None and network.checkpoint.model.word_heads
+        self.is_grid = (
+            options.file is None and network.checkpoint.grid and network.checkpoint.model.word_heads
+        )
         self.cropper = make_cropper(network.checkpoint.crop)
 
     @classmethod

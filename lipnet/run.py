@@ -18,7 +18,7 @@ from lipnet.config import Config, ConfigError, load_config, save_config
 from lipnet.data import ClipDataset
 from lipnet.engine import Evaluation, Learner, Step
 from lipnet.files import write_atomically
-from lipnet.grid import natural_key
+from lipnet.grid import is_grid_sentence, natural_key
 
 
 class RunFolder:
@@ -96,7 +96,12 @@ class RunFolder:
         self.epoch += 1
         self.step += len(steps)
         line = log_line(self.epoch, self.step, steps, evaluations, seconds)
-        checkpoint = Checkpoint(self.config.model, train_set.corpus.crop, self._info(train_set, line["dev"]))
+        checkpoint = Checkpoint(
+            self.config.model,
+            train_set.corpus.crop,
+            self._info(train_set, line["dev"]),
+            grid=all(is_grid_sentence(clip.sentence.split()) for clip in train_set.clips),
+        )
         weights = learner.averaged.state_dict()
         save_weights(self.path / "last.safetensors", weights, checkpoint)
         score = mean_wer(evaluations)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,18 +12,20 @@ from torch import Tensor
 
 from lipnet.checkpoint import load_weights, save_weights
 from lipnet.errors import LipnetError, one_line_errors
+from lipnet.header import Checkpoint
 
 EXAMPLES = """examples:
   python scripts/shrink.py runs/a/best.safetensors --out a.safetensors
   python scripts/shrink.py runs/a/best.safetensors runs/b/best.safetensors --out mean.safetensors
 """
+MEASURED = ("epoch", "revision", "dev")  # of one run's weights
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("weights", type=Path, nargs="+", help="of runs, the last one's description is kept")
+    parser.add_argument("weights", type=Path, nargs="+", help="of runs; several are averaged")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     return parser.parse_args()
 
@@ -33,6 +36,8 @@ def main() -> int:
     loaded = [load_weights(path) for path in args.weights]
     states = [model.state_dict() for model, _ in loaded]
     model, checkpoint = loaded[-1]
+    if len(loaded) > 1:
+        checkpoint = described([one for _, one in loaded])
     sizes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
     if any(one != sizes[-1] for one in sizes):
         raise LipnetError(f"{' '.join(map(str, args.weights))}: not of one size; average runs of one model")
@@ -42,6 +47,14 @@ def main() -> int:
     after, before = (path.stat().st_size / 1e6 for path in (args.out, args.weights[-1]))
     print(f"{args.out}: {after:.1f} MB, {before:.1f} before")
     return 0
+
+
+def described(checkpoints: list[Checkpoint]) -> Checkpoint:
+    """Of a mean: the last one's description, less what was measured of it, and whose mean it is."""
+    last = checkpoints[-1]
+    info = {key: value for key, value in last.info.items() if key not in MEASURED}
+    info["mean_of"] = [{key: one.info.get(key) for key in MEASURED} for one in checkpoints]
+    return replace(last, info=info, calibration={})
 
 
 def mean(tensors: list[Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tiny import OVERRIDES, Result, assert_one_line, contents, draw_clips, make_clip, pack, run_script, shell
 
 from lipnet.packed import PackedCorpus
+from lipnet.reader import LipReader
 
 
 def test_preprocessing_bad_input(drawn_corpus: Path, tmp_path: Path) -> None:
@@ -60,3 +61,5 @@ def test_transcripts_in_another_alphabet(tmp_path: Path) -> None:
     settings = (f"data.root={crops}", "data.train_split=all", f"run.dir={tmp_path / 'run'}", "train.epochs=1")
     trained = run_script("train", *OVERRIDES, "data.dev_splits=[]", *settings, alphabet)
     assert trained.code == 0, trained.err
+    reader = LipReader.load(tmp_path / "run" / "last.safetensors")
+    assert reader.alphabet.symbols == " 0123456789" and not reader.is_grid

@@ -87,7 +87,7 @@ def test_what_a_run_leaves_behind(straight: Path, packed_corpus: Path) -> None:
     assert said.crop == CROP
     assert said.info["train_clips"] == 7 and said.info["train_speakers"] == ["s1", "s2"]
     assert said.info["epoch"] == 3 and said.info["train_split"] == "train"
-    assert said.info["dev"] == log[2]["dev"]
+    assert said.info["dev"] == log[2]["dev"] and said.grid
 
 
 def test_the_same_command_gives_the_same_run(straight: Path, train: Train, tmp_path: Path) -> None:

@@ -176,11 +176,11 @@ def test_each_doubt_names_its_reason() -> None:
         (([GOOD, sentence("bin", 0.5)], [0.3, 0], face()), "low confidence in 1 of 2 sentences (0.50)"),
         (
             ([GOOD], [9.0], face()),
-            "speech that does not fit a GRID sentence: the shipped model knows 51 words",
+            "speech that does not fit a GRID sentence: these weights know 51 words",
         ),
         (
             ([GOOD, sentence("bun blu at")], [0.3, 0.3], face()),
-            "speech that does not fit a GRID sentence in 1 of 2 sentences: the shipped model knows 51 words",
+            "speech that does not fit a GRID sentence in 1 of 2 sentences: these weights know 51 words",
         ),
     ):
         assert doubts(*given) == [reason]

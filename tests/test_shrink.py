@@ -1,0 +1,55 @@
+"""shrink.py: weights in half precision, and the mean of several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import CROP, assert_one_line, run_script, tiny_model
+
+from lipnet.checkpoint import load_weights, save_weights
+from lipnet.header import Checkpoint
+from lipnet.model import LipNet
+
+
+def write_run(path: Path, value: float, epoch: int, hidden: int = 8) -> Path:
+    """A run's weights, all of them ``value``."""
+    model = LipNet(tiny_model(norm="batch", hidden=hidden))
+    state = {
+        name: torch.full_like(tensor, value) if tensor.is_floating_point() else torch.tensor(epoch)
+        for name, tensor in model.state_dict().items()
+    }
+    info = {"epoch": epoch, "revision": f"r{epoch}", "dev": {"a": epoch / 10}, "train_split": "train"}
+    save_weights(path, state, Checkpoint(model.config, CROP, info, {"greedy": [1.0, 2.0]}))
+    return path
+
+
+def test_the_mean_of_runs_says_whose_it_is(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / f"{epoch}.safetensors", epoch / 4, epoch) for epoch in (1, 2)]
+    assert run_script("shrink", *runs, "--out", tmp_path / "mean.safetensors").code == 0
+    model, said = load_weights(tmp_path / "mean.safetensors")
+    for tensor in model.state_dict().values():
+        assert set(tensor.flatten().tolist()) <= {0.375, 2}  # 2: the last one's count of batches
+    assert said.info == {
+        "train_split": "train",
+        "mean_of": [
+            {"epoch": 1, "revision": "r1", "dev": {"a": 0.1}},
+            {"epoch": 2, "revision": "r2", "dev": {"a": 0.2}},
+        ],
+    }
+    assert said.calibration == {}  # it was another's
+
+
+def test_one_alone_keeps_its_description(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run.safetensors", 0.1, 3)
+    assert run_script("shrink", run, "--out", tmp_path / "half.safetensors").code == 0
+    model, said = load_weights(tmp_path / "half.safetensors")
+    assert said == load_weights(run)[1]
+    assert float(model.output.bias.detach()[0]) == pytest.approx(float(torch.tensor(0.1).half()))
+
+
+def test_runs_of_two_sizes_have_no_mean(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / f"{hidden}.safetensors", 0.5, 1, hidden) for hidden in (4, 8)]
+    result = run_script("shrink", *runs, "--out", tmp_path / "mean.safetensors")
+    assert_one_line(result, *runs, "not of one size")
