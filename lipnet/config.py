@@ -102,11 +102,12 @@ class DataConfig:
 
 @dataclass
 class AugmentConfig:
-    """Changes made to training clips (``data.py``); 0 switches each of them off."""
+    """Changes made to training clips (``data.py``, ``augment.py``); 0 switches each of them off."""
 
     splice: float = 0.0  # probability of replacing each word by another clip's, same slot and speaker
     trim: float = 0.0  # probability that a batch's clips lose all silence at both ends, else a random part
     resample: float = 0.05  # probability of deleting, and of duplicating, each frame
+    keep_length: bool = False  # whether as many frames are duplicated as are deleted
     speed: float = 0.0  # a clip is made longer or shorter by at most this part
     flip: float = 0.5  # probability of mirroring a clip
     shift: int = 0  # px, at most, to each side

@@ -129,7 +129,7 @@ class ClipDataset(Dataset[Sample]):
             if augment.splice and _is_spliceable(clip):
                 piece = self._spliced(key.clip, augment.splice, rng)
             piece = _trimmed(piece, key.trim, rng)
-        return _resampled(_sped(piece, augment.speed, rng), augment.resample, rng)
+        return _resampled(_sped(piece, augment.speed, rng), augment.resample, augment.keep_length, rng)
 
     def _spliced(self, index: int, probability: float, rng: np.random.Generator) -> _Piece:
         """Each unit with the given probability from a random clip of the same speaker."""
@@ -219,10 +219,15 @@ def _sped(piece: _Piece, most: float, rng: np.random.Generator) -> _Piece:
     return _Piece(piece.indices[kept], piece.words[kept], piece.text)
 
 
-def _resampled(piece: _Piece, probability: float, rng: np.random.Generator) -> _Piece:
-    """Delete each frame and duplicate each frame, both with ``probability``."""
-    chance = rng.random(len(piece.indices))
-    repeats = np.where(chance < probability, 0, np.where(chance > 1 - probability, 2, 1))
+def _resampled(piece: _Piece, probability: float, keep_length: bool, rng: np.random.Generator) -> _Piece:
+    """Delete each frame and duplicate each frame, both with ``probability``; or as many of each."""
+    frames = len(piece.indices)
+    if keep_length:
+        pairs = min(rng.binomial(frames, probability), frames // 2)
+        repeats = np.repeat([0, 2, 1], [pairs, pairs, frames - 2 * pairs])[rng.permutation(frames)]
+    else:
+        chance = rng.random(frames)
+        repeats = np.where(chance < probability, 0, np.where(chance > 1 - probability, 2, 1))
     if not repeats.any():
         return piece
     return _Piece(np.repeat(piece.indices, repeats), np.repeat(piece.words, repeats), piece.text)

@@ -36,7 +36,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
     parser.add_argument("--split", nargs="+", required=True, help="lists, of clips that were not trained on")
     parser.add_argument(
-        "--decoder", nargs="+", default=list(DECODERS), help=f"of {', '.join(DECODERS)} (default: all)"
+        "--decoder", nargs="+", help=f"of {', '.join(DECODERS)} (default: all that the weights can use)"
     )
     return parser.parse_args()
 
@@ -45,7 +45,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     args = parse_arguments()
     network = TorchNetwork.load(args.weights)
-    readers = {decoder: LipReader(network, decoder) for decoder in args.decoder}
+    readers = {decoder: LipReader(network, decoder) for decoder in args.decoder or usable(network)}
     said, evidence = read_clips(network, args.data, args.split)
     for decoder, reader in readers.items():
         features, right = words_of(reader, said, evidence)
@@ -59,6 +59,19 @@ def main() -> int:
         )
     rewrite_header(args.weights, network.checkpoint)
     return 0
+
+
+def usable(network: TorchNetwork) -> list[str]:
+    """The decoders that can write the weights' alphabet; the others are named."""
+    decoders = []
+    for decoder in DECODERS:
+        try:
+            LipReader(network, decoder)
+        except LipnetError as error:
+            print(f"{decoder}: left out ({error})")
+        else:
+            decoders.append(decoder)
+    return decoders
 
 
 def read_clips(network: TorchNetwork, data: Path, splits: Sequence[str]) -> tuple[list[str], list[Evidence]]:

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import CROP, assert_one_line, make_clip, pack, run_script, write_list
+from tiny import CROP, assert_one_line, make_clip, pack, run_script, tiny_model, write_list
 
-from lipnet.checkpoint import load_weights
+from lipnet.checkpoint import load_weights, save_weights
 from lipnet.decoders import DECODERS, DecoderOptions
 from lipnet.evidence import Evidence
 from lipnet.grid import WORD_CLASS, Clip
+from lipnet.header import Checkpoint
+from lipnet.model import LipNet
 from lipnet.network import TorchNetwork
 from lipnet.packed import SpeakerWriter
 from lipnet.reader import LipReader
@@ -31,8 +33,8 @@ SURE, UNSURE = 0.7, 0.4  # how probable the network finds a word
 SURE_RIGHT, UNSURE_RIGHT = 0.9, 0.3  # how often such words are right
 
 
-def evidence(sure: Sequence[bool], by_heads: bool = False) -> Evidence:
-    """That of READ, sure or unsure of each word, by its characters or by the word heads."""
+def evidence(sure: Sequence[bool], by_heads: bool = False, size: int = LETTERS.size) -> Evidence:
+    """That of READ, sure or unsure of each word, by its characters (of ``size`` outputs) or by word heads."""
     labels, words, probabilities = [], [], []
     for word, is_sure in zip(READ, sure, strict=True):
         labels += [*LETTERS.encode(word), *LETTERS.encode(" ")]
@@ -43,7 +45,7 @@ def evidence(sure: Sequence[bool], by_heads: bool = False) -> Evidence:
     of_words = np.repeat(probabilities, 2)
     of_characters = np.where(spelled == BLANK, 0.9, SURE if by_heads else of_words)
     heads = certain(shown, of_words, len(WORD_CLASS) + 1) if by_heads else None
-    return Evidence(certain(spelled, of_characters, LETTERS.size), heads, 1)
+    return Evidence(certain(spelled, of_characters, size), heads, 1)
 
 
 def certain(classes: np.ndarray, probabilities: np.ndarray, count: int) -> np.ndarray:
@@ -69,7 +71,8 @@ def let_network_say(patch: pytest.MonkeyPatch, by_heads: bool = False) -> None:
 
     def call(network: TorchNetwork, clips: Sequence[np.ndarray]) -> list[Evidence]:
         told = (crops[0, 0, : len(READ), 0] > 0 for crops in clips)
-        return [evidence(sure.tolist(), by_heads) for sure in told]
+        size = len(network.checkpoint.model.alphabet) + 1
+        return [evidence(sure.tolist(), by_heads, size) for sure in told]
 
     patch.setattr(TorchNetwork, "__call__", call)
 
@@ -199,3 +202,19 @@ def test_bad_input(packed_corpus: Path, weights: Path, text_file: Path, tmp_path
     result = run_script("calibrate", weights, "--data", packed_corpus, "--split", "all", "--decoder", "best")
     assert_one_line(result, "'best'", "greedy, beam")
     assert weights.read_bytes() == before
+
+
+def test_decoders_that_lack_a_letter_are_left_out(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_network_say(monkeypatch)
+    model = LipNet(tiny_model(alphabet=f"{LETTERS.symbols}'"))
+    weights = tmp_path / "quote.safetensors"
+    save_weights(weights, model.state_dict(), Checkpoint(model.config, CROP))
+    given = ("calibrate", weights, "--data", corpus, "--split", "all")
+    result = run_script(*given)
+    assert result.code == 0, result.err
+    [left_out] = [line for line in result.out.splitlines() if "left out" in line]
+    assert left_out.startswith('lm: left out (the language model lacks "\'"')
+    assert load_weights(weights)[1].calibration.keys() == DECODERS.keys() - {"lm"}
+    assert_one_line(run_script(*given, "--decoder", "lm"), "the language model lacks")

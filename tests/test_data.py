@@ -273,12 +273,16 @@ def test_trimming_cuts_silence_alone(
     assert (min(firsts), max(firsts)) == before and (min(lasts), max(lasts)) == after
 
 
-def test_frames_are_deleted_and_duplicated_at_the_asked_rate(packed_corpus: Path) -> None:
+@pytest.mark.parametrize("keep_length", [False, True])
+def test_frames_are_deleted_and_duplicated_at_the_asked_rate(packed_corpus: Path, keep_length: bool) -> None:
     origin = sources(packed_corpus)
     repeats: Counter[int] = Counter()
-    data = dataset(packed_corpus, augment=replace(OFF, resample=0.05))
-    for sample in samples(packed_corpus, replace(OFF, resample=0.05), epochs=40):
+    augment = replace(OFF, resample=0.05, keep_length=keep_length)
+    data = dataset(packed_corpus, augment=augment)
+    lengths = set()
+    for sample in samples(packed_corpus, augment, epochs=40):
         clip = next(clip for clip in data.clips if clip.name == sample.name)
+        lengths.add(len(sample.indices) - clip.frames)
         counts = Counter(sample.indices.tolist())
         repeats.update(counts[frame] for frame in range(clip.start, clip.start + clip.frames))
         assert np.all(np.diff(sample.indices) >= 0)
@@ -286,6 +290,7 @@ def test_frames_are_deleted_and_duplicated_at_the_asked_rate(packed_corpus: Path
     assert set(repeats) == {0, 1, 2} and repeats.total() == 40 * 2 * (75 + 74 + 75 + 40 + 300)
     for count in (0, 2):
         assert repeats[count] / repeats.total() == pytest.approx(0.05, abs=0.004)  # 4 deviations
+    assert lengths == {0} if keep_length else len(lengths) > 5
 
 
 def test_speed_stretches_a_clip_evenly(packed_corpus: Path) -> None:
