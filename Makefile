@@ -1,4 +1,4 @@
-# make demo: a drawn speaker read by the shipped weights. make smoke: a tiny network trained on drawn speakers.
+# make demo: a drawn speaker read by the shipped weights. make smoke: a tiny network trained on drawn ones.
 # make test, make lint: as CI does.
 
 PYTHON ?= python3

@@ -225,7 +225,8 @@ def _explain(error: OmegaConfBaseException) -> str:
     known = _keys(Config)
     sections = [entry.name for entry in dataclasses.fields(Config)]
     if key and key not in known + sections:
-        nearest = difflib.get_close_matches(key, known + sections, n=1, cutoff=0.0)[0]
+        namesakes = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+        nearest = difflib.get_close_matches(key, namesakes or known + sections, n=1, cutoff=0.0)[0]
         return f"unknown key {key!r}; did you mean {nearest!r}?"
     reason = str(error.msg or error).splitlines()[0]
     return f"{key}: {reason}" if key else reason

@@ -1,7 +1,7 @@
 """The convolutional blocks, for batches of clips of several lengths: padding changes nothing of what is read.
 
 Shapes are in the letters of ``model.py``. ``real`` (B, T) bool says which frames are no padding; where it is
-None, none are.
+None, all are.
 """
 
 from __future__ import annotations

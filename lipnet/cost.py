@@ -15,7 +15,7 @@ CLIP_FRAMES = 75  # of a GRID clip: 3 s at 25 frames a second
 
 
 def parameters(module: nn.Module) -> int:
-    """Numbers that training may change."""
+    """How many numbers a network has learnt, or will."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 

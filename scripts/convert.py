@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from lipnet.checkpoint import save_weights
+from lipnet.cost import parameters
 from lipnet.errors import one_line_errors
 from lipnet.public_weights import KNOWN, read_public_weights
 
@@ -36,9 +37,9 @@ def main() -> int:
     model, checkpoint = read_public_weights(args.weights)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(args.out, model.state_dict(), checkpoint)
-    crop, parameters = checkpoint.crop, sum(parameter.numel() for parameter in model.parameters())
+    crop = checkpoint.crop
     print(
-        f"{args.out}: {checkpoint.info['source']}, {parameters:,} parameters, "
+        f"{args.out}: {checkpoint.info['source']}, {parameters(model):,} parameters, "
         f"reads crops of {crop.width}x{crop.height} px with the eyes {crop.eye_distance:g} px apart"
     )
     return 0

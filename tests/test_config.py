@@ -49,6 +49,7 @@ def test_there_are_recipes() -> None:
         ("augment.splise", "augment.splice"),
         ("model.hiden", "model.hidden"),
         ("trian", "train"),
+        ("train.dropout", "model.dropout"),
     ],
 )
 def test_an_unknown_key_names_the_nearest(key: str, nearest: str, tmp_path: Path) -> None:
