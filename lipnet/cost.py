@@ -25,7 +25,9 @@ def operations(config: ModelConfig, frames: int = CLIP_FRAMES) -> int:
     As PyTorch counts them: convolutions, recurrent layers and matrix products; what goes number by number
     (normalisation, activations, pooling) is left out. A training step takes about three times as many.
     """
-    model = LipNet(config).eval()
+    with torch.device("meta"):
+        model = LipNet(config).eval()
+    model.to_empty(device="cpu")  # what the weights are does not matter, and to draw them takes seconds
     crop = torch.zeros(1, 1, config.height, config.width, 3, dtype=torch.uint8)
     counter = FlopCounterMode(
         display=False, custom_mapping={torch.ops.aten.mkldnn_rnn_layer: _of_one_direction}
