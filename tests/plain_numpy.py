@@ -1,0 +1,119 @@
+"""The published architectures in plain NumPy, to hold converted weights against: slow, and nothing of ours.
+
+Axes are (T, W, H, C) for Keras, (T, H, W, C) for PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+STRIDES = {"plain": (2, 1, 1), "normed": (2, 1, 1), "osalinasv": (2, 2, 2)}
+
+Layers = list[tuple[str, dict[str, np.ndarray]]]  # each with its weights by name, as Keras orders them
+Network = Callable[[np.ndarray], np.ndarray]  # (T, H, W, 3) uint8 RGB -> (T, symbols) log-probabilities
+
+
+def convolve(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, stride: int) -> np.ndarray:
+    """Padded by half of the kernel; ``stride`` is in both directions of space."""
+    half = [size // 2 for size in kernel.shape[:3]]
+    x = np.pad(x, [*((size, size) for size in half), (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:3], axis=(0, 1, 2))
+    return np.einsum("tabcijk,ijkcd->tabd", windows[:, ::stride, ::stride], kernel, optimize=True) + bias
+
+
+def pool(x: np.ndarray) -> np.ndarray:
+    t, a, b, c = x.shape
+    return x[:, : a // 2 * 2, : b // 2 * 2].reshape(t, a // 2, 2, b // 2, 2, c).max((2, 4))
+
+
+def normalise(x: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:
+    centred = (x - state["moving_mean"]) / np.sqrt(state["moving_variance"] + 1e-3)
+    return centred * state["gamma"] + state["beta"]
+
+
+def keras_gru(x: np.ndarray, weights: list[np.ndarray], linear: bool) -> np.ndarray:
+    """Gates z, r, h; the reset comes before the recurrent product."""
+    kernel, recurrence, bias = weights
+    hidden = len(recurrence)
+    h, states = np.zeros(hidden), []
+    for step in x @ kernel + bias:
+        z, r = (
+            np.clip(0.2 * (step[part] + h @ recurrence[:, part]) + 0.5, 0, 1)
+            for part in (slice(hidden), slice(hidden, 2 * hidden))
+        )
+        new = step[2 * hidden :] + (r * h) @ recurrence[:, 2 * hidden :]
+        h = z * h + (1 - z) * (new if linear else np.tanh(new))
+        states.append(h)
+    return np.stack(states)
+
+
+def torch_gru(x: np.ndarray, state: dict[str, np.ndarray], suffix: str) -> np.ndarray:
+    """Gates r, z, n; the reset comes after the recurrent product and its bias (PyTorch's documentation)."""
+    w, u, b, c = (state[f"{name}_l0{suffix}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    h, states = np.zeros(u.shape[1]), []
+    for step in x @ w.T + b:
+        (i_r, i_z, i_n), (h_r, h_z, h_n) = np.split(step, 3), np.split(u @ h + c, 3)
+        r, z = 1 / (1 + np.exp(-i_r - h_r)), 1 / (1 + np.exp(-i_z - h_z))
+        h = (1 - z) * np.tanh(i_n + r * h_n) + z * h
+        states.append(h)
+    return np.stack(states)
+
+
+def log_softmax(scores: np.ndarray) -> np.ndarray:
+    scores = scores - scores.max(-1, keepdims=True)
+    return scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+
+
+def both_ways(x: np.ndarray, forwards: Network, backwards: Network) -> np.ndarray:
+    return np.hstack([forwards(x), backwards(x[::-1])[::-1]])
+
+
+def keras_network(kind: str, layers: Layers) -> Network:
+    weights = dict(layers)
+    osalinasv = kind == "osalinasv"
+
+    def read(frames: np.ndarray) -> np.ndarray:
+        x = frames.swapaxes(1, 2) / 255.0  # (T, H, W, 3) -> (T, W, H, 3)
+        for i, stride in enumerate(STRIDES[kind], 1):
+            x = convolve(x, *weights[f"conv{i}"].values(), stride)
+            if f"batc{i}" in weights:
+                x = normalise(x, weights[f"batc{i}"])
+            x = pool(np.maximum(x, 0))
+        x = x.reshape(len(x), -1)
+        for i in (1, 2):
+            arrays = list(weights[f"bidirectional_{i}"].values())
+            x = both_ways(
+                x,
+                lambda x, own=arrays[:3]: keras_gru(x, own, osalinasv),
+                lambda x, own=arrays[3:]: keras_gru(x, own, osalinasv),
+            )
+            x = np.maximum(x, 0) if osalinasv else x
+        kernel, bias = weights["dense1"].values()
+        return log_softmax(x @ kernel + bias)
+
+    return read
+
+
+def vipl_network(state: dict[str, np.ndarray]) -> Network:
+    def part(name: str) -> dict[str, np.ndarray]:
+        return {key.partition(".")[2]: array for key, array in state.items() if key.startswith(f"{name}.")}
+
+    def read(frames: np.ndarray) -> np.ndarray:
+        x = frames[..., ::-1] / 255.0  # blue, green, red
+        for i, stride in enumerate((2, 1, 1), 1):
+            conv = part(f"conv{i}")
+            x = pool(
+                np.maximum(convolve(x, conv["weight"].transpose(2, 3, 4, 1, 0), conv["bias"], stride), 0)
+            )
+        x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)
+        for gru in (part("gru1"), part("gru2")):
+            x = both_ways(
+                x,
+                lambda x, own=gru: torch_gru(x, own, ""),
+                lambda x, own=gru: torch_gru(x, own, "_reverse"),
+            )
+        return log_softmax(x @ state["FC.weight"].T + state["FC.bias"])
+
+    return read
