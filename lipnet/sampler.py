@@ -40,8 +40,12 @@ class EpochSampler(Sampler[list[SampleKey]]):
         return self.steps(self.epoch)
 
     def steps(self, epoch: int) -> int:
-        """Batches of any epoch: single-word clips become fewer."""
-        return math.ceil(len(self._keys(epoch, self._rng(epoch))) / self.batch_size)
+        """Batches of any epoch."""
+        return math.ceil(self.clips(epoch) / self.batch_size)
+
+    def clips(self, epoch: int) -> int:
+        """Clips of any epoch: single-word clips become fewer."""
+        return len(self._keys(epoch, self._rng(epoch)))
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
         rng = self._rng(self.epoch)

@@ -84,7 +84,7 @@ def main() -> int:
     decoder = GreedyDecoder(data.train_set.alphabet)
     run.begin(learner)
     announce(run, model, data, hardware)
-    with Board(run) as board, progress_bar(run, round(data.sampler.expected.sum())) as bar:
+    with Board(run) as board, progress_bar(run, data.sampler) as bar:
         if run.epoch == 0:
             board.show_crops(example_crops(data.train_set))
         while run.epoch < config.train.epochs:
@@ -192,11 +192,11 @@ def announce(run: RunFolder, model: LipNet, data: Data, hardware: Hardware) -> N
     print(f"{clips}; evaluated on {', '.join(data.dev) or 'nothing'}")
 
 
-def progress_bar(run: RunFolder, clips: int) -> tqdm[NoReturn]:
+def progress_bar(run: RunFolder, sampler: EpochSampler) -> tqdm[NoReturn]:
     """Clips a second, and the time left of the whole run."""
-    epochs = run.config.train.epochs
+    clips = [sampler.clips(epoch) for epoch in range(run.config.train.epochs)]
     return tqdm(
-        total=epochs * clips, initial=run.epoch * clips, unit="clip", smoothing=0.02, dynamic_ncols=True
+        total=sum(clips), initial=sum(clips[: run.epoch]), unit="clip", smoothing=0.02, dynamic_ncols=True
     )
 
 

@@ -50,7 +50,9 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(packed_corpus: Path) -> None:
 def test_steps_of_any_epoch_are_known_beforehand(packed_corpus: Path) -> None:
     sampler = EpochSampler(dataset(packed_corpus, augment=replace(OFF, word_clips=1.0)), 3)
     planned = [sampler.steps(epoch) for epoch in range(40)]
-    assert planned == [len(epoch_of(sampler, epoch)) for epoch in range(40)]
+    epochs = [epoch_of(sampler, epoch) for epoch in range(40)]
+    assert planned == [len(batches) for batches in epochs]
+    assert [sampler.clips(epoch) for epoch in range(40)] == [sum(map(len, batches)) for batches in epochs]
     assert planned[0] > planned[-1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tiny import OVERRIDES, Result, assert_one_line, contents, run_script, write_list
@@ -46,3 +47,12 @@ def test_settings_may_stand_on_either_side_of_options(packed_corpus: Path, tmp_p
     (tmp_path / "c.yaml").write_text("run: {seed: 5}\n")
     arguments = ("run.device=tpu", "--config", tmp_path / "c.yaml", f"data.root={packed_corpus}", "run.dir=x")
     assert_one_line(run_script("train", *arguments), "device 'tpu'")
+
+
+def test_the_bar_ends_at_its_total(packed_corpus: Path, tmp_path: Path) -> None:
+    """Also with single words, of which each epoch has fewer."""
+    settings = (f"data.root={packed_corpus}", f"run.dir={tmp_path / 'run'}", "augment.word_clips=1")
+    shown = run_script("train", *OVERRIDES, *settings, "train.epochs=2").err
+    done, total = re.findall(r"(\d+)/(\d+) \[", shown)[-1]
+    assert done == total
+    assert "clip [" not in shown  # which is how it looks beyond its total
