@@ -37,11 +37,11 @@ class EpochSampler(Sampler[list[SampleKey]]):
 
     def __len__(self) -> int:
         """Batches of this epoch."""
-        return self.steps(self.epoch)
+        return self.steps(self.clips(self.epoch))
 
-    def steps(self, epoch: int) -> int:
-        """Batches of any epoch."""
-        return math.ceil(self.clips(epoch) / self.batch_size)
+    def steps(self, clips: int) -> int:
+        """Batches of so many clips."""
+        return math.ceil(clips / self.batch_size)
 
     def clips(self, epoch: int) -> int:
         """Clips of any epoch: single-word clips become fewer."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -80,11 +81,12 @@ def main() -> int:
     model = LipNet(config.model).place(hardware.device)
     if config.init and run.epoch == 0:
         run.ancestor = begin_with_weights(model, config.init, corpus)
-    learner = Learner(model, config.train, sum(map(data.sampler.steps, range(config.train.epochs))))
+    clips = [data.sampler.clips(epoch) for epoch in range(config.train.epochs)]
+    learner = Learner(model, config.train, sum(map(data.sampler.steps, clips)))
     decoder = GreedyDecoder(data.train_set.alphabet)
     run.begin(learner)
     announce(run, model, data, hardware)
-    with Board(run) as board, progress_bar(run, data.sampler) as bar:
+    with Board(run) as board, progress_bar(run, clips) as bar:
         if run.epoch == 0:
             board.show_crops(example_crops(data.train_set))
         while run.epoch < config.train.epochs:
@@ -192,9 +194,8 @@ def announce(run: RunFolder, model: LipNet, data: Data, hardware: Hardware) -> N
     print(f"{clips}; evaluated on {', '.join(data.dev) or 'nothing'}")
 
 
-def progress_bar(run: RunFolder, sampler: EpochSampler) -> tqdm[NoReturn]:
-    """Clips a second, and the time left of the whole run."""
-    clips = [sampler.clips(epoch) for epoch in range(run.config.train.epochs)]
+def progress_bar(run: RunFolder, clips: Sequence[int]) -> tqdm[NoReturn]:
+    """Clips a second, and the time left of the whole run, whose epochs have so many ``clips``."""
     return tqdm(
         total=sum(clips), initial=sum(clips[: run.epoch]), unit="clip", smoothing=0.02, dynamic_ncols=True
     )

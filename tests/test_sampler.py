@@ -49,11 +49,11 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(packed_corpus: Path) -> None:
 
 def test_steps_of_any_epoch_are_known_beforehand(packed_corpus: Path) -> None:
     sampler = EpochSampler(dataset(packed_corpus, augment=replace(OFF, word_clips=1.0)), 3)
-    planned = [sampler.steps(epoch) for epoch in range(40)]
+    clips = [sampler.clips(epoch) for epoch in range(40)]
     epochs = [epoch_of(sampler, epoch) for epoch in range(40)]
-    assert planned == [len(batches) for batches in epochs]
-    assert [sampler.clips(epoch) for epoch in range(40)] == [sum(map(len, batches)) for batches in epochs]
-    assert planned[0] > planned[-1]
+    assert [sampler.steps(one) for one in clips] == [len(batches) for batches in epochs]
+    assert clips == [sum(map(len, batches)) for batches in epochs]
+    assert clips[0] > clips[-1]
 
 
 def test_an_epoch_has_every_clip_once(packed_corpus: Path) -> None:
