@@ -45,6 +45,26 @@ def packed_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def two_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two clips of ten frames in which no word is the same."""
+    from tiny import pack
+
+    from lipnet.grid import Clip, Word
+
+    table = (
+        ("bbaf2n", "bin blue at f two now", (1, 2, 4, 5, 7, 8), (2, 4, 5, 7, 8, 9)),
+        ("lgbm5p", "lay green by m five please", (2, 3, 4, 5, 6, 8), (3, 4, 5, 6, 7, 9)),
+    )
+    clips = [
+        Clip("s1", clip_id, Path(), text, tuple(map(Word, text.split(), starts, ends)))
+        for clip_id, text, starts, ends in table
+    ]
+    root = tmp_path_factory.mktemp("two")
+    pack(root, clips, [10, 10])
+    return root
+
+
+@pytest.fixture(scope="session")
 def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """No video, though its name is one's."""
     path = tmp_path_factory.mktemp("text") / "bbaf2n.mp4"

@@ -1,0 +1,39 @@
+"""Clips as training plans them, and where each of their frames comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby, product
+from pathlib import Path
+
+from tiny import dataset
+
+from lipnet.config import AugmentConfig
+from lipnet.data import IGNORE, Sample, SampleKey
+from lipnet.grid import WORD_CLASS
+from lipnet.packed import PackedClip, PackedCorpus
+
+CLASS_WORD = {index: word for word, index in WORD_CLASS.items()}
+# Where each frame comes from: (speaker, place in its array) -> (clip, word class), told from the alignments.
+Sources = dict[tuple[str, int], tuple[PackedClip, int]]
+
+
+def samples(root: Path, augment: AugmentConfig, epochs: int = 20, trim: float = 0.0) -> Iterator[Sample]:
+    data = dataset(root, augment=augment)
+    for epoch, clip in product(range(epochs), range(len(data))):
+        yield data[SampleKey(clip, epoch, trim)]
+
+
+def sources(root: Path) -> Sources:
+    found: Sources = {}
+    for clip in PackedCorpus(root).clips.values():
+        for frame in range(clip.frames):
+            spoken = [word.text for word in clip.words if round(word.start) <= frame < round(word.end)]
+            known = WORD_CLASS[spoken[0]] if spoken else 0
+            found[clip.speaker, clip.start + frame] = (clip, known if clip.words else IGNORE)
+    return found
+
+
+def spoken(sample: Sample) -> list[str]:
+    """The words that the frames' classes spell."""
+    return [CLASS_WORD[int(word)] for word, _ in groupby(sample.words) if word > 0]
