@@ -131,7 +131,7 @@ class TrainConfig:
     warmup: float = 1.0  # epochs of linear warm-up to the peak
     weight_decay: float = 1e-2
     clip_norm: float = 5.0  # of the whole gradient, L2; 0 = no clipping
-    frozen_blocks: int = 0  # so many of the first convolutions stay as they are (with init)
+    frozen: list[str] = field(default_factory=list)  # parts that stay as init has them: blocks.0, recurrent
     ema: float = 0.995  # decay a step of the averaged weights that are evaluated and kept; 0 = none
     word_loss: float = 1.0  # weight of the word heads' cross-entropy beside the CTC loss
     eval_every: int = 1  # epochs

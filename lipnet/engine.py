@@ -64,7 +64,7 @@ class Learner:
 
     def __init__(self, model: LipNet, config: TrainConfig, total_steps: int) -> None:
         self.model = model
-        model.freeze(config.frozen_blocks)
+        model.freeze(config.frozen)
         self.optimizer = make_optimizer(model, config)
         self.scheduler = LambdaLR(self.optimizer, learning_rate_factor(config, total_steps))
         self.ema = make_ema(model, config.ema) if config.ema else None

@@ -7,6 +7,7 @@ blank, K word classes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -116,15 +117,18 @@ class LipNet(nn.Module):
         scores = self.output(x).unflatten(2, (rate, -1)).flatten(1, 2)  # (B, T, R * V) -> (B, T * R, V)
         return Output(scores.log_softmax(-1), rate * lengths, word_logits)
 
-    def freeze(self, blocks: int) -> None:
-        """Keep the first convolutions as they are: no gradients, no new statistics, a quarter less time.
+    def freeze(self, parts: Sequence[str]) -> None:
+        """Keep parts as they are, such as ``blocks.0`` or ``recurrent``: no gradients, no new statistics.
 
-        Raises ConfigError where there are fewer.
+        Raises ConfigError where the model has no such part.
         """
-        if blocks > len(self.blocks):
-            raise ConfigError(f"train.frozen_blocks {blocks}: the model has {len(self.blocks)} convolutions")
-        for block in self.blocks[:blocks]:
-            block.requires_grad_(False)
+        for part in parts:
+            kept = [p for name, p in self.named_parameters() if name.startswith(f"{part}.")]
+            if not kept:
+                names = ", ".join(dict.fromkeys(name.split(".")[0] for name, _ in self.named_parameters()))
+                raise ConfigError(f"train.frozen {part}: choose of {names}, or one of several: blocks.0")
+            for parameter in kept:
+                parameter.requires_grad_(False)
 
     def place(self, device: torch.device | str) -> LipNet:
         """Move to ``device``, channels last: that is how frames arrive and what convolutions like best."""
