@@ -81,9 +81,22 @@ class Learner:
         return {name: part.state_dict() for name, part in vars(self).items() if part is not None}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over a saved state, but not its settings: they are this learner's config's.
+
+        Raises KeyError, ValueError or RuntimeError where another model or optimizer left it.
+        """
+        keys = self.optimizer.param_groups[0].keys() - {"params", "lr"}
+        settings = [{key: group[key] for key in keys} for group in self.optimizer.param_groups]
         for name, part in vars(self).items():
             if part is not None:
                 part.load_state_dict(state[name])
+        factor = self.scheduler.lr_lambdas[0](self.scheduler.last_epoch)
+        self.scheduler.base_lrs = [group["initial_lr"] for group in settings]
+        self.scheduler._last_lr = [factor * lr for lr in self.scheduler.base_lrs]
+        for group, own in zip(self.optimizer.param_groups, settings, strict=True):
+            if group["amsgrad"] != own["amsgrad"]:
+                raise ValueError("AMSGrad keeps more of each weight than Adam does")
+            group.update(own, lr=factor * own["initial_lr"])
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> Optimizer:

@@ -75,8 +75,8 @@ class RunFolder:
                 learner.load_state_dict(self._learner_state)
             except (KeyError, ValueError, RuntimeError) as error:
                 raise ConfigError(
-                    f"{self.path}/config.yaml: the saved weights have other sizes; put model and train.ema "
-                    "back as they were, or start a new run"
+                    f"{self.path}/config.yaml: the saved state does not fit; put model, train.ema and "
+                    "train.optimizer back as they were, or start a new run"
                 ) from error
             self._learner_state = None
 

@@ -23,6 +23,7 @@ from lipnet.data import ClipDataset, Sample, SampleKey, collate, eval_loader
 from lipnet.decode import GreedyDecoder
 from lipnet.engine import Learner, Step, evaluate, train_one_epoch
 from lipnet.errors import one_line_errors
+from lipnet.grid import natural_key
 from lipnet.hardware import Hardware, choose_hardware, keep_freed_memory
 from lipnet.model import LipNet
 from lipnet.packed import PackedClip, PackedCorpus
@@ -124,7 +125,12 @@ def begin_with_weights(model: LipNet, path: str, corpus: PackedCorpus) -> dict[s
     if matrices <= set(left_out):
         raise ConfigError(f"{path}: nothing of these weights fits the model; leave out init, or the changes")
     print(f"begins with {path}" + (f"; begins anew: {', '.join(left_out)}" if left_out else ""))
-    return {key: checkpoint.info.get(key) for key in ("epoch", "revision", "train_split", "train_speakers")}
+    info, before = checkpoint.info, checkpoint.info.get("init") or {}
+    speakers = {*info.get("train_speakers", []), *(before.get("train_speakers") or [])}
+    return {
+        **{key: info[key] for key in ("epoch", "revision", "train_split") if key in info},
+        "train_speakers": sorted(speakers, key=natural_key),  # of all runs that led to these weights
+    }
 
 
 def train_epoch(

@@ -272,6 +272,22 @@ def test_a_learners_state_continues_it(batches: list[Batch]) -> None:
             assert torch.equal(value, second.state_dict()[name]), name
 
 
+def test_a_learner_goes_on_with_the_settings_of_its_own_config(batches: list[Batch]) -> None:
+    """A run whose config was edited: half the learning rate and another decay from here on."""
+    first = make_learner(TrainConfig(lr=1e-3, weight_decay=0.01))
+    list(steps(first, batches, TrainConfig()))
+    for lr, weight_decay in ((1e-3, 0.01), (5e-4, 0.2)):
+        second = make_learner(TrainConfig(lr=lr, weight_decay=weight_decay))
+        second.load_state_dict(first.state_dict())
+        (expected,) = {group["lr"] * lr / 1e-3 for group in first.optimizer.param_groups}
+        assert {group["lr"] for group in second.optimizer.param_groups} == {expected}
+        assert [group["weight_decay"] for group in second.optimizer.param_groups] == [weight_decay, 0.0]
+        assert second.scheduler.get_last_lr() == [expected] * 2
+        assert second.scheduler.base_lrs == [lr] * 2
+    with pytest.raises(ValueError, match="AMSGrad"):
+        make_learner(TrainConfig(optimizer="amsgrad")).load_state_dict(first.state_dict())
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_names_the_clips_and_changes_nothing(
     value: float, batches: list[Batch]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny import CROP, OVERRIDES, Result, contents, run_script
+from tiny import CROP, OVERRIDES, Result, contents, run_script, write_list
 
-from lipnet.checkpoint import load_resume, load_weights
+from lipnet.checkpoint import load_resume, load_weights, save_weights
 from lipnet.config import ConfigError, load_config
+from lipnet.packed import PackedCorpus
 from lipnet.run import RunFolder
 
 Train = Callable[..., Result]
@@ -150,7 +152,13 @@ def test_a_resumed_run_may_be_moved_and_prolonged(train: Train, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "change", [("hidden: 8", "hidden: 9"), ("alphabet: '", "alphabet: '_"), ("layers: 2", "layers: 3")]
+    "change",
+    [
+        ("hidden: 8", "hidden: 9"),
+        ("alphabet: '", "alphabet: '_"),
+        ("layers: 2", "layers: 3"),
+        ("optimizer: adamw", "optimizer: amsgrad"),
+    ],
 )
 def test_a_config_that_no_longer_fits_the_weights_is_named(
     change: tuple[str, str], straight: Path, train: Train, tmp_path: Path
@@ -161,7 +169,7 @@ def test_a_config_that_no_longer_fits_the_weights_is_named(
     (tmp_path / "run" / "config.yaml").write_text(config.replace(*change))
     result = run_script("train", "--resume", tmp_path / "run")
     assert (result.code, result.err.count("\n")) == (2, 1)
-    assert f"{tmp_path / 'run'}/config.yaml: the saved weights have other sizes" in result.err
+    assert f"{tmp_path / 'run'}/config.yaml: the saved state does not fit" in result.err
 
 
 def test_a_run_begins_with_weights(straight: Path, train: Train, tmp_path: Path) -> None:
@@ -178,6 +186,37 @@ def test_a_run_begins_with_weights(straight: Path, train: Train, tmp_path: Path)
     for name, parameter in before.named_parameters():
         assert torch.equal(model.state_dict()[name], parameter)
     assert (said.info["init"]["weights"], said.info["init"]["epoch"]) == (str(weights), begun.info["epoch"])
+
+
+def test_speakers_known_to_any_ancestor_are_not_held_out(
+    train: Train, packed_corpus: Path, tmp_path: Path
+) -> None:
+    """s1, then s2 from its weights, then s2 once more from those: nobody is left who is unknown."""
+    for number, speaker in enumerate(("s1", "s2")):
+        own = [name for name in PackedCorpus(packed_corpus).clips if name.startswith(speaker)]
+        write_list(tmp_path / f"{number}.txt", own)
+    weights, held_out = "", []
+    for number in (0, 1, 1):
+        run = tmp_path / f"run{len(held_out)}"
+        settings = ("train.epochs=1", f"data.train_split={tmp_path / f'{number}.txt'}", "data.dev_splits=[]")
+        result = train(run, *settings, *([f"init={weights}"] if weights else []))
+        assert result.code == 0, result.err
+        weights = str(run / "last.safetensors")
+        held_out.append(load_weights(weights)[1].info["held_out_speakers"])
+    assert held_out == [["s2"], [], []]
+
+
+def test_a_run_begins_with_weights_of_another_program(straight: Path, train: Train, tmp_path: Path) -> None:
+    """Converted ones say nothing of epochs or speakers."""
+    weights = tmp_path / "converted.safetensors"
+    model, checkpoint = load_weights(straight / "best.safetensors")
+    save_weights(weights, model.state_dict(), replace(checkpoint, info={"converted_from": "a.pt"}))
+    result = train(tmp_path / "run", f"init={weights}", "train.epochs=1")
+    assert result.code == 0, result.err
+    assert load_weights(tmp_path / "run" / "last.safetensors")[1].info["init"] == {
+        "weights": str(weights),
+        "train_speakers": [],
+    }
 
 
 def test_what_does_not_fit_begins_anew_and_is_named(straight: Path, train: Train, tmp_path: Path) -> None:
