@@ -54,13 +54,15 @@ def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[
 
 
 def begin_with(model: LipNet, weights: LipNet) -> list[str]:
-    """Copy every tensor of ``weights`` that ``model`` has too, in the same size.
+    """Copy every tensor of ``weights`` that ``model`` has too, in the same size and for the same alphabet.
 
     Returns:
         The names of the model's tensors that are left as they were.
     """
     ours, theirs = model.state_dict(), weights.state_dict()
     fitting = {name: t for name, t in theirs.items() if name in ours and ours[name].shape == t.shape}
+    if model.config.alphabet != weights.config.alphabet:
+        fitting = {name: t for name, t in fitting.items() if not name.startswith("output.")}
     model.load_state_dict(fitting, strict=False)
     return [name for name in ours if name not in fitting]
 

@@ -28,7 +28,12 @@ class DictionaryDecoder:
     """
 
     def __init__(self, alphabet: Alphabet, counts: Mapping[str, int] = GRID_WORDS) -> None:
-        """``counts``: the dictionary's words, and how often each occurs."""
+        """``counts``: the dictionary's words, and how often each occurs.
+
+        Raises TextError where one of them cannot be spelled.
+        """
+        for word in counts:
+            alphabet.encode(word)
         self.alphabet, self.greedy = alphabet, GreedyDecoder(alphabet)
         self._by_count = sorted(counts, key=lambda word: (-counts[word], -len(word), word))
         self._nearest: dict[str, str] = {}

@@ -115,12 +115,13 @@ def read_alignment(path: Path, alphabet: Alphabet = LETTERS) -> tuple[str, tuple
         rows = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         timed = [row for row in rows if len(row) == 3 and row[0].isdecimal() and row[1].isdecimal()]
         if rows and len(timed) == len(rows):
-            words = [
+            spoken = [
                 Word(normalize(text, alphabet), int(start) / 1000, int(end) / 1000)
                 for start, end, text in rows
                 if text.lower() not in SILENCES
             ]
-            return " ".join(word.text for word in words), tuple(words)
+            words = tuple(word for word in spoken if word.text)  # of "..." nothing is left
+            return " ".join(word.text for word in words), words
         if timed and path.suffix == ".align":
             raise CorpusError(
                 f"{path}: some lines are not 'start end word'; give every line its times or none"

@@ -140,7 +140,7 @@ class PackedCorpus:
         ``needs``: who wants that geometry, with the verb, such as "the weights need".
         """
         fixed = "fixed" in (crop.method, self.crop.method)  # a box; what the other methods cut looks alike
-        for key in ("width", "height", *(("method", "box") if fixed else ("eye_distance",))):
+        for key in ("width", "height", *(("method", "box", "frame") if fixed else ("eye_distance",))):
             wanted, packed = getattr(crop, key), getattr(self.crop, key)
             if wanted != packed:
                 raise PackedError(

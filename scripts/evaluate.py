@@ -63,10 +63,10 @@ def main() -> int:
     dataset = ClipDataset(corpus, corpus.split(args.split), alphabet)
     batches = tqdm(eval_loader(dataset, args.batch_size), unit="batch", leave=False)
     evaluation = evaluate(model, batches, decoder, hardware)
-    if args.out is not None:
-        write_results(args.out, evaluation, checkpoint.info, args)
     name = f"{args.decoder} {options.file}" if options.file else args.decoder
     print(evaluation.counts.summary(name))
+    if args.out is not None:
+        write_results(args.out, evaluation, checkpoint.info, args)
     return 0
 
 

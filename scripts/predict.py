@@ -123,7 +123,9 @@ def read_videos(
         doubtful = sum(bool(transcript.warnings) for transcript in transcripts)
         print(f"{len(transcripts)} of {len(videos)} videos read, {doubtful} with warnings", file=sys.stderr)
     if args.references:
-        print(f"{counts.summary(args.decoder)}, {len(transcripts) - counts.sentences} without a reference")
+        rates = f"{counts.summary(args.decoder)}, {len(transcripts) - counts.sentences} without a reference"
+        parsed = args.out is None and args.format != ["txt"]  # by what reads our standard output
+        print(rates, file=sys.stderr if parsed else sys.stdout)
     if problems:
         heading = f"{len(problems)} of {len(videos)} videos could not be read{' or saved' * bool(args.save)}:"
         print(heading, *problems, sep="\n  ", file=sys.stderr)

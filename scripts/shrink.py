@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lipnet.checkpoint import load_weights, save_weights
+from lipnet.config import CropConfig, ModelConfig
 from lipnet.errors import LipnetError, one_line_errors
 from lipnet.header import Checkpoint
 
@@ -38,9 +39,10 @@ def main() -> int:
     model, checkpoint = loaded[-1]
     if len(loaded) > 1:
         checkpoint = described([one for _, one in loaded])
-    sizes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
-    if any(one != sizes[-1] for one in sizes):
-        raise LipnetError(f"{' '.join(map(str, args.weights))}: not of one size; average runs of one model")
+    if any(kind(one) != kind(checkpoint) for _, one in loaded):
+        raise LipnetError(
+            f"{' '.join(map(str, args.weights))}: not of one kind; average runs of one model and one cropping"
+        )
     halves = {name: mean([state[name] for state in states]) for name in model.state_dict()}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(args.out, halves, checkpoint)
@@ -49,12 +51,17 @@ def main() -> int:
     return 0
 
 
+def kind(checkpoint: Checkpoint) -> tuple[ModelConfig, CropConfig]:
+    """What weights must share to have a mean: all but dropout, which leaves no trace in them."""
+    return replace(checkpoint.model, dropout=0.0, block_dropout=None), checkpoint.crop
+
+
 def described(checkpoints: list[Checkpoint]) -> Checkpoint:
     """Of a mean: the last one's description, less what was measured of it, and whose mean it is."""
     last = checkpoints[-1]
     info = {key: value for key, value in last.info.items() if key not in MEASURED}
     info["mean_of"] = [{key: one.info.get(key) for key in MEASURED} for one in checkpoints]
-    return replace(last, info=info, calibration={})
+    return replace(last, info=info, grid=all(one.grid for one in checkpoints), calibration={})
 
 
 def mean(tensors: list[Tensor]) -> Tensor:

@@ -110,6 +110,9 @@ def main() -> int:
 
 def new_config(args: argparse.Namespace) -> Config:
     """The config of a run to be started; the model is that of the weights it begins with, unless changed."""
+    for override in args.overrides:
+        if override.startswith("crop."):
+            raise ConfigError(f"{override}: crops are as they were made; give this to scripts/preprocess.py")
     config = load_config(args.config, args.overrides)
     if not config.init:
         return config

@@ -15,6 +15,7 @@ from lipnet import checkpoint
 from lipnet.checkpoint import (
     Checkpoint,
     CheckpointError,
+    begin_with,
     load_resume,
     load_weights,
     save_resume,
@@ -111,6 +112,13 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(OSError, match="no space"):
         save_weights(path, model.state_dict(), Checkpoint(model.config, CROP))
     assert path.read_bytes() == before
+
+
+def test_an_output_layer_for_other_letters_begins_anew() -> None:
+    weights, model = LipNet(tiny_model(alphabet="abc ")), LipNet(tiny_model(alphabet="cab "))
+    assert begin_with(model, weights) == ["output.weight", "output.bias"]
+    assert torch.equal(model.blocks[0].conv.weight, weights.blocks[0].conv.weight)
+    assert not torch.equal(model.output.weight, weights.output.weight)
 
 
 def test_the_resume_state_comes_back(tmp_path: Path) -> None:

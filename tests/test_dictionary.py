@@ -9,7 +9,7 @@ import pytest
 
 from lipnet.decode import DecodeError
 from lipnet.dictionary import DictionaryDecoder, read_dictionary
-from lipnet.text import BLANK, LETTERS
+from lipnet.text import BLANK, LETTERS, Alphabet, TextError
 
 
 def spelling(text: str, blanks: int = 1) -> np.ndarray:
@@ -55,6 +55,11 @@ def test_steps_follow_the_mended_text() -> None:
 
 def test_a_clip_too_short_for_the_mended_text_keeps_the_greedy_one() -> None:
     assert read(DictionaryDecoder(LETTERS, {"seventeen": 1}), "svn", blanks=0) == "svn"
+
+
+def test_words_that_the_alphabet_lacks_are_named() -> None:
+    with pytest.raises(TextError, match="character 'b'"):
+        DictionaryDecoder(Alphabet("0123456789 "))
 
 
 def test_dictionary_files(tmp_path: Path) -> None:

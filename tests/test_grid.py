@@ -105,6 +105,11 @@ def test_transcripts_without_times(tmp_path: Path) -> None:
     assert read_alignment(touch(tmp_path / "d.txt", ALIGNMENT)) == (SENTENCE, WORDS_OF_ALIGNMENT)
 
 
+def test_of_punctuation_no_word_is_left(tmp_path: Path) -> None:
+    path = touch(tmp_path / "x.align", "0 1000 bin\n1000 2000 ...\n2000 3000 now\n")
+    assert read_alignment(path) == ("bin now", (Word("bin", 0.0, 1.0), Word("now", 2.0, 3.0)))
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

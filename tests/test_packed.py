@@ -228,5 +228,7 @@ def test_a_box_and_a_face_are_other_geometries(tmp_path: Path, clean: dict[str, 
     boxes.check_crop(replace(box, eye_distance=9.0), "the weights need")
     with pytest.raises(PackedError, match=r"crop\.box=\[0, 16, 0, 24\], the weights need \[1, 17, 0, 24\]: "):
         boxes.check_crop(replace(box, box=[1, 17, 0, 24]), "the weights need")
+    with pytest.raises(PackedError, match=r"crop\.frame=\[\], the weights need \[360, 288\]: "):
+        boxes.check_crop(replace(box, frame=[360, 288]), "the weights need")
     with pytest.raises(PackedError, match=r"crop\.eye_distance=72, the weights need 9\.5: "):
         faces.check_crop(replace(CROP, eye_distance=9.5), "the weights need")

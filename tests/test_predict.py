@@ -60,6 +60,8 @@ def test_references_give_error_rates(videos: list[Path], tmp_path: Path) -> None
     assert re.search(
         r"^WER \d+\.\d % \(\d+/12 words\) .* 2 clips, grammar, 1 without", result.out, re.MULTILINE
     )
+    parsed = run_script("predict", videos[0], "--format", "json", "--references", tmp_path)
+    assert json.loads(parsed.out)["text"] and "WER" in parsed.err
 
 
 def test_a_longer_video_gives_a_line_a_sentence(joined: Path, videos: list[Path], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,19 +10,22 @@ import torch
 from tiny import CROP, assert_one_line, run_script, tiny_model
 
 from lipnet.checkpoint import load_weights, save_weights
+from lipnet.config import CropConfig
 from lipnet.header import Checkpoint
 from lipnet.model import LipNet
 
 
-def write_run(path: Path, value: float, epoch: int, hidden: int = 8) -> Path:
-    """A run's weights, all of them ``value``."""
-    model = LipNet(tiny_model(norm="batch", hidden=hidden))
+def write_run(
+    path: Path, value: float, epoch: int, crop: CropConfig = CROP, grid: bool = False, **changes: object
+) -> Path:
+    """A run's weights, all of them ``value``; ``changes`` are of its model."""
+    model = LipNet(tiny_model(norm="batch", **changes))
     state = {
         name: torch.full_like(tensor, value) if tensor.is_floating_point() else torch.tensor(epoch)
         for name, tensor in model.state_dict().items()
     }
     info = {"epoch": epoch, "revision": f"r{epoch}", "dev": {"a": epoch / 10}, "train_split": "train"}
-    save_weights(path, state, Checkpoint(model.config, CROP, info, {"greedy": [1.0, 2.0]}))
+    save_weights(path, state, Checkpoint(model.config, crop, info, {"greedy": [1.0, 2.0]}, grid))
     return path
 
 
@@ -49,7 +53,22 @@ def test_one_alone_keeps_its_description(tmp_path: Path) -> None:
     assert float(model.output.bias.detach()[0]) == pytest.approx(float(torch.tensor(0.1).half()))
 
 
-def test_runs_of_two_sizes_have_no_mean(tmp_path: Path) -> None:
-    runs = [write_run(tmp_path / f"{hidden}.safetensors", 0.5, 1, hidden) for hidden in (4, 8)]
+@pytest.mark.parametrize(
+    "changes", [{"hidden": 4}, {"alphabet": "zyxwvutsrqponmlkjihgfedcba "}, {"crop": replace(CROP, width=32)}]
+)
+def test_runs_of_two_kinds_have_no_mean(changes: dict[str, object], tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / "a.safetensors", 0.5, 1),
+        write_run(tmp_path / "b.safetensors", 0.5, 1, **changes),
+    ]
     result = run_script("shrink", *runs, "--out", tmp_path / "mean.safetensors")
-    assert_one_line(result, *runs, "not of one size")
+    assert_one_line(result, *runs, "not of one kind")
+
+
+def test_a_mean_is_of_grid_if_all_runs_are(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / f"{grid}.safetensors", 0.5, 1, grid=grid, dropout=0.1 + 0.5 * grid)
+        for grid in (False, True)
+    ]
+    assert run_script("shrink", *runs, "--out", tmp_path / "mean.safetensors").code == 0
+    assert not load_weights(tmp_path / "mean.safetensors")[1].grid

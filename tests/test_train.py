@@ -35,6 +35,11 @@ def test_training_on_bad_input(packed_corpus: Path, tmp_path: Path) -> None:
     assert list(contents(tmp_path)) == ["absent.txt"]
 
 
+def test_crops_cannot_be_changed_in_training(packed_corpus: Path, tmp_path: Path) -> None:
+    settings = (f"data.root={packed_corpus}", f"run.dir={tmp_path / 'run'}", "crop.eye_distance=60")
+    assert_one_line(run_script("train", *settings), "crop.eye_distance=60", "scripts/preprocess.py")
+
+
 def test_a_broken_resume_state_is_named(packed_corpus: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run_script("train", *OVERRIDES, f"data.root={packed_corpus}", f"run.dir={run}", "train.epochs=1")
