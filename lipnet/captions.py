@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from lipnet.face import warp
-from lipnet.mouth import outline
-from lipnet.transcript import FaceTrack, TranscribedWord, Transcript
+from lipnet.mouth import FaceTrack, outline
+from lipnet.transcript import TranscribedWord, Transcript
 
 LINGER_S = 0.8  # how long a sentence stays after its last word
 ROUNDING_S = 0.001  # of the words' times: without it a word could come one picture late

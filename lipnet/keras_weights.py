@@ -58,7 +58,7 @@ def read_keras(path: Path) -> KerasLipNet:
     try:
         import h5py  # here, since only who converts needs it
     except ImportError as error:
-        raise LipnetError("h5py is not installed: pip install -e .[convert]") from error
+        raise LipnetError("h5py is not installed: pip install -e '.[convert]'") from error
     try:
         with h5py.File(path) as file:
             layers = _layers(file.get("model_weights", file))

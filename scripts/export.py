@@ -42,7 +42,7 @@ def main() -> int:
     try:
         from lipnet.onnx_export import onnx_model  # here, so that its absence is one line
     except ModuleNotFoundError as error:
-        raise LipnetError(f"{error.name} is not installed: pip install -e .[export]") from error
+        raise LipnetError(f"{error.name} is not installed: pip install -e '.[export]'") from error
     model, checkpoint = load_weights(args.weights)
     content = onnx_model(model, checkpoint).SerializeToString()
     original = TorchNetwork(model, checkpoint, choose_hardware("cpu", "float32"))

@@ -70,7 +70,7 @@ def test_drawn_speakers_never_seen_are_read(reader: LipReader, drawn: list[Path]
         assert [word.word for word in transcript.words] == transcript.text.split()
         times = [time for word in transcript.words for time in (word.start, word.end)]
         assert times == sorted(times) and times[0] >= 0 and times[-1] <= 3.0
-    assert counts.word_errors <= 6  # of 24; 14 % of words are wrong on more clips (RESULTS.md)
+    assert counts.word_errors <= 4  # of 24; 4.9 % of words are wrong on 260 clips (RESULTS.md)
 
 
 def test_grammar_against_all_sentences(output: Output) -> None:
@@ -113,7 +113,7 @@ def test_lm_against_all_sentences(output: Output) -> None:
 
 def test_real_clips_are_read(grid_root: Path, reader: LipReader) -> None:
     """Twelve clips of each dev list, in steps, so that several sentences and both speakers are among them."""
-    for split, most in (("dev_seen", 0.25), ("dev_unseen", 0.5)):
+    for split, most in (("dev_seen", 0.12), ("dev_unseen", 0.28)):
         names = read_split(grid_root / "splits" / f"{split}.txt")
         counts = ErrorCounts()
         for name in names[:: max(1, len(names) // 12)][:12]:
