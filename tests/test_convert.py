@@ -252,4 +252,4 @@ def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_keras(tmp_path / "weights.h5", keras_layers("plain"))
     monkeypatch.setitem(sys.modules, "h5py", None)
     result = run_script("convert", path, "--out", tmp_path / "lipnet.safetensors")
-    assert_one_line(result, "h5py is not installed: pip install -e .[convert]")
+    assert_one_line(result, "h5py is not installed: pip install -e '.[convert]'")

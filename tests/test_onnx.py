@@ -270,7 +270,7 @@ def test_the_script_without_onnx(weights: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.delitem(sys.modules, "lipnet.onnx_export", raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)
     result = run_script("export", "--weights", weights, "--onnx", tmp_path / "lipnet.onnx")
-    assert_one_line(result, "onnx is not installed: pip install -e .[export]")
+    assert_one_line(result, "onnx is not installed: pip install -e '.[export]'")
     assert contents(tmp_path) == {}
 
 
