@@ -81,7 +81,7 @@ def main() -> int:
     data = open_data(config, corpus, pin=hardware.device.type == "cuda")
     model = LipNet(config.model).place(hardware.device)
     if config.init and run.epoch == 0:
-        run.ancestor = begin_with_weights(model, config.init, corpus)
+        run.ancestor = begin_with_weights(model, config, corpus)
     clips = [data.sampler.clips(epoch) for epoch in range(config.train.epochs)]
     learner = Learner(model, config.train, sum(map(data.sampler.steps, clips)))
     decoder = GreedyDecoder(data.train_set.alphabet)
@@ -115,18 +115,26 @@ def new_config(args: argparse.Namespace) -> Config:
             raise ConfigError(f"{override}: crops are as they were made; give this to scripts/preprocess.py")
     config = load_config(args.config, args.overrides)
     if not config.init:
+        if config.train.frozen:
+            raise ConfigError("train.frozen: there is nothing to keep as it is; give init=WEIGHTS")
         return config
     return load_config(args.config, args.overrides, load_weights(config.init)[1].model)
 
 
-def begin_with_weights(model: LipNet, path: str, corpus: PackedCorpus) -> dict[str, Any]:
+def begin_with_weights(model: LipNet, config: Config, corpus: PackedCorpus) -> dict[str, Any]:
     """Take over all that fits, and print what does not. Returns what the weights say of their origin."""
+    path = config.init
     weights, checkpoint = load_weights(path)
     corpus.check_crop(checkpoint.crop, f"{path} needs")
     left_out = begin_with(model, weights)
     matrices = {name for name, parameter in model.named_parameters() if parameter.ndim > 1}
     if matrices <= set(left_out):
         raise ConfigError(f"{path}: nothing of these weights fits the model; leave out init, or the changes")
+    for part in config.train.frozen:
+        if any(name.startswith(f"{part}.") for name in left_out):
+            raise ConfigError(
+                f"train.frozen {part}: it begins anew and has to learn; take it out of the list"
+            )
     print(f"begins with {path}" + (f"; begins anew: {', '.join(left_out)}" if left_out else ""))
     info, before = checkpoint.info, checkpoint.info.get("init") or {}
     speakers = {*info.get("train_speakers", []), *(before.get("train_speakers") or [])}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import CROP, OVERRIDES, Result, contents, run_script, write_list
+from tiny import CROP, OVERRIDES, Result, assert_one_line, contents, run_script, write_list
 
 from lipnet.checkpoint import load_resume, load_weights, save_weights
 from lipnet.config import ConfigError, load_config
@@ -223,6 +223,21 @@ def test_what_does_not_fit_begins_anew_and_is_named(straight: Path, train: Train
     weights = straight / "best.safetensors"
     result = train(tmp_path / "run", f"init={weights}", "model.outputs_per_frame=2", "train.epochs=1")
     assert f"begins with {weights}; begins anew: output.weight, output.bias\n" in result.out
+
+
+def test_what_begins_anew_cannot_be_frozen(straight: Path, train: Train, tmp_path: Path) -> None:
+    weights = straight / "best.safetensors"
+    frozen = ("train.frozen=[recurrent,output]", "train.epochs=1")
+    result = train(tmp_path / "run", f"init={weights}", "model.outputs_per_frame=2", *frozen)
+    assert_one_line(result, "train.frozen output: it begins anew")
+    assert_one_line(train(tmp_path / "run", *frozen), "train.frozen: there is nothing to keep")
+    result = train(tmp_path / "run", f"init={weights}", *frozen)
+    assert result.code == 0, result.err
+    after, before = (
+        load_weights(path)[0].state_dict() for path in (tmp_path / "run/last.safetensors", weights)
+    )
+    assert torch.equal(after["output.weight"], before["output.weight"])
+    assert not torch.equal(after["blocks.0.conv.weight"], before["blocks.0.conv.weight"])
 
 
 def test_weights_that_do_not_fit_at_all(straight: Path, train: Train, tmp_path: Path) -> None:
