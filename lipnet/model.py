@@ -122,13 +122,12 @@ class LipNet(nn.Module):
 
         Raises ConfigError where the model has no such part.
         """
+        modules = dict(self.named_modules())  # word_heads too where there are none: nothing to keep
         for part in parts:
-            kept = [p for name, p in self.named_parameters() if name.startswith(f"{part}.")]
-            if not kept:
+            if not part or part not in modules:
                 names = ", ".join(dict.fromkeys(name.split(".")[0] for name, _ in self.named_parameters()))
                 raise ConfigError(f"train.frozen {part}: choose of {names}, or one of several: blocks.0")
-            for parameter in kept:
-                parameter.requires_grad_(False)
+            modules[part].requires_grad_(False)
 
     def place(self, device: torch.device | str) -> LipNet:
         """Move to ``device``, channels last: that is how frames arrive and what convolutions like best."""

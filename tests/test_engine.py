@@ -246,6 +246,13 @@ def test_frozen_parts_stay_as_they_are(batches: list[Batch], frozen: list[str], 
             assert (name in same) == name.startswith(tuple(frozen)) != name.startswith(tuple(learning)), name
 
 
+def test_frozen_word_heads_that_a_model_does_without() -> None:
+    model = LipNet(tiny_model(word_heads=False))
+    Learner(model, TrainConfig(frozen=["recurrent", "word_heads", "output"]), 2)
+    learning = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
+    assert learning == {"blocks"}
+
+
 def test_a_frozen_part_that_there_is_not() -> None:
     with pytest.raises(ConfigError, match=r"train\.frozen block\.0: choose of blocks, recurrent, output"):
         make_learner(TrainConfig(frozen=["block.0"]))
