@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from tiny import Result, Train
 
 # Threads gain nothing on models this small, and cost much where other programs want the cores too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -62,6 +66,27 @@ def two_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("two")
     pack(root, clips, [10, 10])
     return root
+
+
+@pytest.fixture(scope="session")
+def train(packed_corpus: Path) -> Train:
+    """Train the tiny model for three epochs of three steps, in this process."""
+    from tiny import OVERRIDES, run_script
+
+    def run(folder: Path, *changes: str) -> Result:
+        settings = (f"data.root={packed_corpus}", f"run.dir={folder}", "train.epochs=3", "train.lr=0.01")
+        return run_script("train", *OVERRIDES, *settings, *changes)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def straight(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing disturbed. Tests only read it."""
+    folder = tmp_path_factory.mktemp("runs") / "straight"
+    result = train(folder)
+    assert result.code == 0, result.err
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import io
 import runpy
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +89,9 @@ class Result:
     code: int
     out: str
     err: str
+
+
+Train = Callable[..., Result]  # (run folder, settings) -> what train.py did
 
 
 def run_script(name: str, *arguments: object) -> Result:
