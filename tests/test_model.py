@@ -7,20 +7,14 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-from tiny import CROP, tiny_model
+from tiny import CROP, random_frames, tiny_model
 from torch import Tensor, nn
 
 from lipnet.config import ConfigError, ModelConfig
-from lipnet.convolution import EPSILON, feature_size
 from lipnet.cost import parameters
 from lipnet.grid import WORDS
 from lipnet.header import Checkpoint, read_header, write_header
 from lipnet.model import LUMA, RGB_MEAN, RGB_STD, LipNet
-
-
-def random_frames(*shape: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(256, (*shape, 3), dtype=torch.uint8, generator=generator)
 
 
 def test_the_papers_network_layer_by_layer() -> None:
@@ -63,37 +57,6 @@ def test_sizes_follow_the_config(cell: str, gates: int) -> None:
     ]
     assert parameters(model.output) == 12 * 4 + 4
     assert [parameters(head) for head in model.word_heads] == [12 * 52 + 52] * 3
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "tables"),
-    [
-        (50, 100, {}),
-        (64, 128, {}),
-        (33, 47, {}),
-        (50, 100, {"strides": [[1, 2, 2]] * 3}),
-        (50, 100, {"paddings": [[1, 2, 2]] * 3}),
-        (33, 47, {"paddings": [[1, 0, 3], [1, 3, 0], [1, 0, 0]]}),
-        (21, 30, {"kernels": [[3, 4, 2], [1, 2, 4]], "strides": [[1, 1, 2], [1, 2, 1]]}),
-        (19, 23, {"kernels": [[5, 7, 1]], "strides": [[1, 3, 3]]}),
-    ],
-)
-def test_feature_size_is_what_the_convolutions_give(
-    height: int, width: int, tables: dict[str, list[list[int]]]
-) -> None:
-    channels = [2] * len(tables.get("kernels", ModelConfig().kernels))
-    config = tiny_model(height=height, width=width, channels=channels, **tables)
-    model = LipNet(config)
-    x = torch.zeros(1, 3, 4, height, width)
-    for block in model.blocks:
-        x = block(x)
-    assert x.shape[:3] == (1, 2, 4)
-    assert feature_size(config) == x[0, :, 0].numel()
-    assert model(random_frames(1, 4, height, width), torch.tensor([4])).log_probs.shape == (1, 4, 28)
-
-
-def test_feature_size_of_the_paper() -> None:
-    assert feature_size(ModelConfig()) == 96 * 3 * 6
 
 
 @pytest.mark.parametrize("frames", [1, 40, 74, 75, 300])
@@ -183,19 +146,6 @@ def test_a_clip_of_one_colour_is_not_divided_by_its_deviation() -> None:
     assert model(frames, torch.tensor([4])).log_probs.isfinite().all()
 
 
-@torch.no_grad()
-def test_instance_normalisation_is_of_each_clip_and_channel() -> None:
-    norm = LipNet(tiny_model(norm="instance")).blocks[0].norm
-    norm.weight.uniform_(-1, 1)
-    norm.bias.uniform_(-1, 1)
-    x = 3 * torch.randn(2, 4, 5, 6, 7) + 2
-    expected = nn.functional.instance_norm(x, weight=norm.weight, bias=norm.bias, eps=EPSILON)
-    torch.testing.assert_close(norm(x), expected)
-    real = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
-    alone = nn.functional.instance_norm(x[1:, :, :3], weight=norm.weight, bias=norm.bias, eps=EPSILON)
-    torch.testing.assert_close(norm(x, real)[1:, :, :3], alone)
-
-
 def test_relu_after_the_recurrent_layers_only_where_wanted() -> None:
     for activation in ("none", "relu"):
         model = LipNet(tiny_model(activation=activation)).eval()
@@ -203,31 +153,6 @@ def test_relu_after_the_recurrent_layers_only_where_wanted() -> None:
         model.output.register_forward_pre_hook(lambda _, inputs, heard=heard: heard.append(inputs[0]))
         model(random_frames(1, 4, 16, 24), torch.tensor([4]))
         assert bool((heard[0] < 0).any()) == (activation == "none")
-
-
-def test_blocks_can_have_a_dropout_of_their_own() -> None:
-    model = LipNet(tiny_model(dropout=0.25))
-    assert [block.dropout.p for block in model.blocks] + [model.dropout.p] == [0.25] * 4
-    model = LipNet(tiny_model(dropout=0.25, block_dropout=0.0))
-    assert [block.dropout.p for block in model.blocks] + [model.dropout.p] == [0.0] * 3 + [0.25]
-
-
-def test_a_block_is_convolution_relu_pool() -> None:
-    block = LipNet(tiny_model(norm="batch")).eval().blocks[0]
-    x = torch.randn(1, 3, 4, 16, 24)
-    expected = block.pool(block.norm(block.conv(x)).relu())  # in the order that the paper draws
-    torch.testing.assert_close(block(x), expected)
-
-
-def test_dropout_takes_whole_channels_in_training_only() -> None:
-    torch.manual_seed(0)
-    block = LipNet(tiny_model(channels=[64, 4, 4])).blocks[0]
-    x = torch.randn(2, 3, 4, 16, 24)
-    whole = block.eval()(x)
-    dropped = block.train()(x)
-    gone = (dropped == 0).flatten(2).all(2)
-    assert 0.3 < gone.float().mean() < 0.7
-    torch.testing.assert_close(dropped, whole * 2 * ~gone[:, :, None, None, None])
 
 
 def test_word_heads() -> None:
@@ -313,17 +238,3 @@ def test_placing_makes_the_convolutions_channels_last() -> None:
 def test_impossible_sizes_are_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         LipNet(replace(tiny_model(), **changes))  # type: ignore[arg-type]
-
-
-def test_padding_does_not_enter_the_statistics_of_a_training_batch() -> None:
-    frames = random_frames(1, 9, 16, 24)
-    padded = torch.cat([frames, torch.zeros(1, 5, 16, 24, 3, dtype=torch.uint8)], dim=1)
-    models = []
-    for batch in (frames, padded):
-        torch.manual_seed(0)
-        model = LipNet(tiny_model(norm="batch", dropout=0.0)).train()
-        models.append((model(batch, torch.tensor([9])).log_probs[:, :9], model.state_dict()))
-    (plain, state), (other, other_state) = models
-    torch.testing.assert_close(other, plain)
-    for name in (name for name in state if "running" in name):
-        torch.testing.assert_close(other_state[name], state[name])

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from lipnet.config import AugmentConfig, CropConfig, ModelConfig
 from lipnet.data import ClipDataset
@@ -59,6 +61,11 @@ def make_clip(speaker: str, clip_id: str, frames: int = 75, timed: bool = True) 
 def random_crops(frames: int, crop: CropConfig = CROP, seed: int = 0) -> np.ndarray:
     shape = (frames, crop.height, crop.width, 3)
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def random_frames(*shape: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(256, (*shape, 3), dtype=torch.uint8, generator=generator)
 
 
 def pack(root: Path, clips: Sequence[Clip], lengths: Sequence[int], crop: CropConfig = CROP) -> None:
