@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from lipnet.errors import LipnetError
-from lipnet.files import write_atomically
+from lipnet.utils.files import write_atomically
 
 if TYPE_CHECKING:
     from omegaconf.errors import OmegaConfBaseException

@@ -17,7 +17,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 from lipnet.errors import LipnetError
-from lipnet.text import LETTERS, Alphabet, TextError, normalize
+from lipnet.tokenizer import LETTERS, Alphabet, TextError, normalize
 
 VIDEO_SUFFIXES = frozenset({".mpg", ".mp4", ".avi", ".mov", ".mkv", ".webm"})
 VIDEOS = f"videos ({', '.join(sorted(VIDEO_SUFFIXES))})"

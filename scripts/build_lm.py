@@ -7,11 +7,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from lipnet.arpa import save_arpa
+from lipnet.data.crop_store import PackedCorpus
+from lipnet.decoding.arpa import save_arpa
+from lipnet.decoding.ngram import estimate, perplexity
 from lipnet.errors import one_line_errors
-from lipnet.ngram import estimate, perplexity
-from lipnet.packed import PackedCorpus
-from lipnet.text import LETTERS, Alphabet
+from lipnet.tokenizer import LETTERS, Alphabet
 
 EXAMPLES = """examples:
   of the sentences that a network was trained on:

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lipnet.checkpoint import rewrite_header
-from lipnet.confidence import FOLDS, calibration_error, cross_validated, fit, word_features
-from lipnet.decode import Floats
-from lipnet.decoders import DECODERS
+from lipnet.data.crop_store import PackedCorpus
+from lipnet.decoding.base import Floats
+from lipnet.decoding.factory import DECODERS
 from lipnet.errors import LipnetError, one_line_errors
-from lipnet.evidence import Evidence
+from lipnet.inference.confidence import FOLDS, calibration_error, cross_validated, fit, word_features
+from lipnet.inference.emissions import Evidence
+from lipnet.inference.reader import LipReader
+from lipnet.inference.timestamps import word_times
+from lipnet.inference.torch_backend import TorchNetwork
 from lipnet.metrics import words_right
-from lipnet.network import TorchNetwork
-from lipnet.packed import PackedCorpus
-from lipnet.reader import LipReader
-from lipnet.timing import word_times
+from lipnet.models.checkpoint import rewrite_header
 
 EXAMPLES = """examples:
   python scripts/calibrate.py runs/a/best.safetensors --data data/grid --split dev_seen dev_unseen

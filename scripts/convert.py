@@ -9,10 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from lipnet.checkpoint import save_weights
-from lipnet.cost import parameters
 from lipnet.errors import one_line_errors
-from lipnet.public_weights import KNOWN, read_public_weights
+from lipnet.models.checkpoint import save_weights
+from lipnet.models.convert import KNOWN, read_public_weights
+from lipnet.models.flops import parameters
 
 EXAMPLES = """examples:
   python scripts/convert.py unseen-weights178.h5 --out rizkiarm.safetensors

@@ -13,18 +13,18 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lipnet.checkpoint import load_weights
-from lipnet.data import ClipDataset, eval_loader
-from lipnet.decoders import add_decoder_arguments, decoder_options, make_decoder
-from lipnet.engine import Evaluation, evaluate
+from lipnet.data.crop_store import PackedCorpus
+from lipnet.data.dataset import ClipDataset, eval_loader
+from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder
+from lipnet.device import choose_hardware
 from lipnet.errors import LipnetError, one_line_errors
-from lipnet.files import write_atomically
 from lipnet.grid import GRAMMAR, is_grid_sentence
-from lipnet.hardware import choose_hardware
 from lipnet.metrics import WordErrors
-from lipnet.packed import PackedCorpus
-from lipnet.shipped import WEIGHTS
-from lipnet.text import Alphabet
+from lipnet.models.checkpoint import load_weights
+from lipnet.tokenizer import Alphabet
+from lipnet.training.engine import Evaluation, evaluate
+from lipnet.utils.files import write_atomically
+from lipnet.weights import WEIGHTS
 
 CONFUSIONS = 10  # that metrics.json lists
 EXAMPLES = """examples:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lipnet.checkpoint import load_weights
+from lipnet.device import choose_hardware
 from lipnet.errors import LipnetError, one_line_errors
-from lipnet.evidence import Network
-from lipnet.files import write_atomically
-from lipnet.hardware import choose_hardware
-from lipnet.network import TorchNetwork
-from lipnet.onnx_network import OnnxNetwork
-from lipnet.shipped import WEIGHTS
+from lipnet.inference.emissions import Network
+from lipnet.inference.onnx_backend import OnnxNetwork
+from lipnet.inference.torch_backend import TorchNetwork
+from lipnet.models.checkpoint import load_weights
+from lipnet.utils.files import write_atomically
+from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
   python scripts/export.py --onnx lipnet.onnx
@@ -40,7 +40,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     args = parse_arguments()
     try:
-        from lipnet.onnx_export import onnx_model  # here, so that its absence is one line
+        from lipnet.models.onnx_export import onnx_model  # here, so that its absence is one line
     except ModuleNotFoundError as error:
         raise LipnetError(f"{error.name} is not installed: pip install -e '.[export]'") from error
     model, checkpoint = load_weights(args.weights)

@@ -13,19 +13,19 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lipnet.camera import camera_frames, listen
-from lipnet.captioned_video import burn_in, check_target
-from lipnet.decoders import add_decoder_arguments, decoder_options
-from lipnet.doubts import LEAST_CONFIDENCE
+from lipnet.decoding.factory import add_decoder_arguments, decoder_options
 from lipnet.errors import LipnetError, one_line_errors
-from lipnet.files import write_atomically
 from lipnet.grid import VIDEO_SUFFIXES, CorpusError, read_alignment
+from lipnet.inference.quality import LEAST_CONFIDENCE
+from lipnet.inference.reader import N_BEST, LipReader
+from lipnet.inference.transcript import Sentence, Transcript
 from lipnet.metrics import ErrorCounts
-from lipnet.reader import N_BEST, LipReader
-from lipnet.shipped import WEIGHTS
-from lipnet.text import Alphabet
-from lipnet.transcript import Sentence, Transcript
-from lipnet.writers import FORMATS, summary_table
+from lipnet.output.captioned_video import burn_in, check_target
+from lipnet.output.formats import FORMATS, summary_table
+from lipnet.tokenizer import Alphabet
+from lipnet.utils.files import write_atomically
+from lipnet.video.camera import camera_frames, listen
+from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
   Read a GRID clip by your own weights, and burn the words into a copy of it:

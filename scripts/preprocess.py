@@ -17,15 +17,15 @@ import numpy as np
 from tqdm import tqdm
 
 from lipnet.config import CropConfig, load_config
-from lipnet.croppers import make_cropper
+from lipnet.cropping.factory import make_cropper
+from lipnet.data.corpus import select_clips
+from lipnet.data.crop_store import PackedCorpus, SpeakerWriter, write_splits
+from lipnet.data.external_crops import KINDS, find_crops, load_crops, save_crops
 from lipnet.errors import LipnetError, one_line_errors
 from lipnet.grid import Clip, Corpus, find_clips, read_split
-from lipnet.packed import PackedCorpus, SpeakerWriter, write_splits
-from lipnet.peers import KINDS, find_crops, load_crops, save_crops
-from lipnet.selection import select_clips
-from lipnet.text import Alphabet
-from lipnet.video import iter_frames
-from lipnet.workers import check_workers, start_worker
+from lipnet.tokenizer import Alphabet
+from lipnet.utils.workers import check_workers, start_worker
+from lipnet.video.decode import iter_frames
 
 EXAMPLES = """examples:
   Crop the first hundred clips of each speaker by MTCNN, and write an array of each clip too:

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lipnet.checkpoint import load_weights, save_weights
 from lipnet.config import CropConfig, ModelConfig
 from lipnet.errors import LipnetError, one_line_errors
-from lipnet.header import Checkpoint
+from lipnet.models.checkpoint import load_weights, save_weights
+from lipnet.models.metadata import Checkpoint
 
 EXAMPLES = """examples:
   python scripts/shrink.py runs/a/best.safetensors --out a.safetensors

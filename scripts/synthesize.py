@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from lipnet.errors import one_line_errors
-from lipnet.speech import FRAMES
-from lipnet.synthetic import plan_corpus, write_corpus
+from lipnet.synthetic.articulation import FRAMES
+from lipnet.synthetic.corpus import plan_corpus, write_corpus
 
 EXAMPLES = """\
 examples:

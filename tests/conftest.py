@@ -131,8 +131,8 @@ def loud_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from tiny import CROP, tiny_model
 
-    from lipnet.checkpoint import Checkpoint, save_weights
-    from lipnet.model import LipNet
+    from lipnet.models.checkpoint import Checkpoint, save_weights
+    from lipnet.models.lipnet import LipNet
 
     torch.manual_seed(0)
     model = LipNet(tiny_model())

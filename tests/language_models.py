@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lipnet.arpa import load_arpa
-from lipnet.ngram import NGram
+from lipnet.decoding.arpa import load_arpa
+from lipnet.decoding.ngram import NGram
 
 SENTENCES = (
     "bin blue at f two now",

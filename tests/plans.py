@@ -9,9 +9,9 @@ from pathlib import Path
 from tiny import dataset
 
 from lipnet.config import AugmentConfig
-from lipnet.data import IGNORE, Sample, SampleKey
+from lipnet.data.crop_store import PackedClip, PackedCorpus
+from lipnet.data.dataset import IGNORE, Sample, SampleKey
 from lipnet.grid import WORD_CLASS
-from lipnet.packed import PackedClip, PackedCorpus
 
 CLASS_WORD = {index: word for word, index in WORD_CLASS.items()}
 # Where each frame comes from: (speaker, place in its array) -> (clip, word class), told from the alignments.

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from lipnet.text import Alphabet
+from lipnet.tokenizer import Alphabet
 
 
 def random_log_probs(seed: int, *shape: int, sharpness: float = 2.0) -> Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lipnet.config import Config, ConfigError, load_config, save_config
-from lipnet.files import write_atomically
+from lipnet.utils.files import write_atomically
 
 RECIPES = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 

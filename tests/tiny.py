@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from lipnet.config import AugmentConfig, CropConfig, ModelConfig
-from lipnet.data import ClipDataset
+from lipnet.data.crop_store import PackedCorpus, SpeakerWriter
+from lipnet.data.dataset import ClipDataset
 from lipnet.grid import Clip, Word, sentence_of
-from lipnet.packed import PackedCorpus, SpeakerWriter
-from lipnet.synthetic import plan_corpus, write_corpus
-from lipnet.text import LETTERS
+from lipnet.synthetic.corpus import plan_corpus, write_corpus
+from lipnet.tokenizer import LETTERS
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 OFF = AugmentConfig(resample=0.0, flip=0.0)

@@ -1,0 +1,1 @@
+"""Video frames -> face landmarks -> mouth crops."""

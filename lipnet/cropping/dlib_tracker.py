@@ -1,0 +1,66 @@
+"""dlib's face detector and landmarks, the croppers' default."""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import dlib
+import numpy as np
+
+from lipnet.cropping.geometry import LANDMARKS, overlap
+from lipnet.cropping.tracker import PATCH_BOX, FaceFinder
+from lipnet.errors import LipnetError
+
+
+class DlibFinder(FaceFinder):
+    """dlib's frontal face detector and 68-point predictor, on grey pictures."""
+
+    landmarks = LANDMARKS
+
+    def __init__(self, predictor: str = "") -> None:
+        """``predictor`` is a .dat file; empty: the one that the package face_recognition_models ships.
+
+        Raises LipnetError on a file that is none.
+        """
+        self.detector, self.predictor = _load_models(predictor or _packaged_predictor())
+
+    def picture(self, frame: np.ndarray) -> np.ndarray:
+        return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+
+    def detect(self, picture: np.ndarray) -> np.ndarray:
+        boxes = [(box.left(), box.top(), box.right() + 1, box.bottom() + 1) for box in self.detector(picture)]
+        return np.array(boxes, dtype=np.float64).reshape(-1, 4)
+
+    def read(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
+        if check and not overlap(self.detect(patch), PATCH_BOX).any():
+            return None
+        shape = self.predictor(patch, dlib.rectangle(*(round(edge) for edge in PATCH_BOX)))
+        return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)
+
+
+def _packaged_predictor() -> str:
+    """The landmark file in face_recognition_models, which cannot be imported (it needs pkg_resources)."""
+    spec = importlib.util.find_spec("face_recognition_models")
+    if spec is None or not spec.submodule_search_locations:
+        raise LipnetError("no landmark file: pip install face_recognition_models, or set crop.predictor")
+    return str(Path(spec.submodule_search_locations[0]) / "models" / "shape_predictor_68_face_landmarks.dat")
+
+
+@cache
+def _load_models(predictor: str) -> tuple[Any, Any]:
+    """The detector and the predictor, half a second once a process."""
+    cure = "set crop.predictor to a 68-point .dat file of dlib"
+    if not Path(predictor).is_file():
+        raise LipnetError(f"{predictor}: no such landmark file; {cure}")
+    try:
+        model = dlib.shape_predictor(predictor)
+    except RuntimeError as error:
+        raise LipnetError(f"{predictor}: not a landmark file; {cure}") from error
+    points = model(np.zeros((9, 9), np.uint8), dlib.rectangle(0, 0, 9, 9)).num_parts
+    if points != LANDMARKS:
+        raise LipnetError(f"{predictor}: finds {points} points, not {LANDMARKS}; {cure}")
+    return dlib.get_frontal_face_detector(), model

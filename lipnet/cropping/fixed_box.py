@@ -1,0 +1,72 @@
+"""One box of the frame for a whole video, as for clips whose speakers keep still: no face is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import cv2
+import numpy as np
+
+from lipnet.config import ConfigError
+from lipnet.cropping.cropper import Cropper, FaceTrack
+from lipnet.cropping.geometry import transform
+
+MOST_STRETCH = 1.02  # of a frame's shape against that of ``crop.frame``
+
+
+class FixedCropper(Cropper):
+    """Cuts out ``crop.box``, and resizes it where crops have another size. Its landmarks are the corners.
+
+    With ``crop.frame``, frames of another size and the same shape have a box as much larger or smaller.
+    """
+
+    landmarks = 4
+
+    def follow(self, frames: Iterable[np.ndarray], name: str = "video") -> Iterator[np.ndarray | None]:
+        for frame in frames:
+            height, width = frame.shape[:2]
+            top, bottom, left, right = np.array(self.config.box) * self._scale(width, height, name)
+            if bottom > height or right > width:
+                raise ConfigError(
+                    f"{name}: crop.box {list(self.config.box)} reaches beyond its frames of {width}x{height} "
+                    f"px; give [top,bottom,left,right] within [0,{height},0,{width}]"
+                )
+            yield np.array([(x, y) for x in (left, right) for y in (top, bottom)], dtype=np.float32)
+
+    def complete(self, measured: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
+        """The same in every frame of one size."""
+        corners = np.array(measured)
+        to_crop = np.stack([self._to_crop(of_frame) for of_frame in corners])
+        return FaceTrack(corners, np.ones(len(corners), dtype=bool), to_crop)
+
+    def _scale(self, width: int, height: int, name: str) -> float:
+        """Of this video's frames against those that the box is of."""
+        if not self.config.frame:
+            return 1.0
+        across, down = width / self.config.frame[0], height / self.config.frame[1]
+        if max(across / down, down / across) > MOST_STRETCH:
+            raise ConfigError(
+                f"{name}: frames of {width}x{height} px are not of the shape of crop.frame "
+                f"{list(self.config.frame)}; give crop.box and crop.frame for these"
+            )
+        return (across * down) ** 0.5
+
+    def crop(self, images: Iterable[np.ndarray], to_crop: np.ndarray) -> np.ndarray:
+        return np.stack([self._cut(image, matrix) for image, matrix in zip(images, to_crop, strict=True)])
+
+    def _to_crop(self, corners: np.ndarray) -> np.ndarray:
+        """The matrix (3, 3) from frame px to those of the crop; px centres lie at whole numbers."""
+        (left, top), (right, bottom) = corners[0].astype(float), corners[-1].astype(float)
+        across, down = self.size[0] / (right - left), self.size[1] / (bottom - top)
+        x, y = (0.5 - left) * across - 0.5, (0.5 - top) * down - 0.5
+        return np.array([[across, 0, x], [0, down, y], [0, 0, 1]])
+
+    def _cut(self, image: np.ndarray, to_crop: np.ndarray) -> np.ndarray:
+        """The part of an image that its matrix takes to the crop: its very pixels, if the sizes agree."""
+        edges = np.array([(0, 0), self.size]) - 0.5
+        (left, top), (right, bottom) = np.rint(transform(np.linalg.inv(to_crop), edges) + 0.5).astype(int)
+        part = image[top:bottom, left:right]
+        if part.shape[1::-1] == self.size:
+            return part
+        smaller = part.shape[0] > self.size[1] and part.shape[1] > self.size[0]
+        return cv2.resize(part, self.size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)

@@ -1,0 +1,1 @@
+"""Corpora on disk, stored crops, datasets and batches."""

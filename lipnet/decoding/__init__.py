@@ -1,0 +1,1 @@
+"""CTC log-probabilities -> text."""

@@ -1,0 +1,1 @@
+"""Video -> emissions -> transcript."""

@@ -1,0 +1,1 @@
+"""The network, its parts, its checkpoints and conversions."""

@@ -1,0 +1,186 @@
+"""LipNet (Assael et al. 2016): three spatio-temporal convolutions, two bidirectional recurrent layers, CTC.
+
+By default the paper's network exactly (4.57 M parameters); every size comes from ``ModelConfig``.
+Shapes: B batch, T frames, R outputs a frame, C channels, H and W pixels, F features, V symbols with the
+blank, K word classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lipnet.config import ConfigError, ModelConfig
+from lipnet.grid import WORDS
+from lipnet.models.conv import NORMS, ConvBlock, clip_moments, feature_size, paddings
+from lipnet.models.init import RECIPES, initialize
+from lipnet.models.rnn import ACTIVATIONS, CANDIDATES, CELLS, read_clips, recurrent_layer
+
+# Of the training set's mouth crops, RGB in [0, 1], from the paper authors' released code.
+RGB_MEAN = (0.7136, 0.4906, 0.3283)
+RGB_STD = (0.1139, 0.1078, 0.0917)
+LUMA = (0.299, 0.587, 0.114)  # RGB -> grey, ITU-R BT.601
+CHOICES = {
+    "pixels": ("dataset", "clip", "unit"),
+    "norm": tuple(NORMS),
+    "cell": CELLS,
+    "candidate": tuple(CANDIDATES),
+    "activation": ACTIVATIONS,
+    "initial": tuple(RECIPES),
+}
+LEAST_DEVIATION = 1.0  # grey levels: a clip of one colour has none to be divided by
+
+
+class Output(NamedTuple):
+    """What the network says of a batch."""
+
+    log_probs: Tensor  # (B, T * R, V) float32, natural log; symbol 0 is the CTC blank
+    lengths: Tensor  # (B,) int64 on the CPU: of the T * R steps, each clip's real ones
+    word_logits: list[Tensor]  # (B, T, K) float32 for each recurrent layer; class 0 is silence
+
+    @property
+    def word_log_probs(self) -> Tensor | None:
+        """(B, T, K) float32, the mean of the layers' log-probabilities; None without word heads."""
+        if not self.word_logits:
+            return None
+        return torch.stack([logits.log_softmax(-1) for logits in self.word_logits]).mean(0)
+
+
+class LipNet(nn.Module):
+    """Raw crops in, log-probabilities of characters out. Raises ConfigError on impossible sizes."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        _check(config)
+        self.config = config
+        self.blocks = nn.ModuleList(ConvBlock(config, i) for i in range(len(config.channels)))
+        directions = 2 if config.bidirectional else 1
+        widths = [feature_size(config)] + [directions * config.hidden] * config.layers
+        self.recurrent = nn.ModuleList(recurrent_layer(config, width) for width in widths[:-1])
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = nn.Linear(widths[-1], config.outputs_per_frame * (len(config.alphabet) + 1))
+        classes = len(WORDS) + 1
+        self.word_heads = nn.ModuleList(
+            nn.Linear(width, classes) for width in widths[1:] if config.word_heads
+        )
+        mean, std = _statistics(config)
+        self.register_buffer("mean", 255 * torch.tensor(mean), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(std), persistent=False)
+        initialize(self, config.initial)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Output:
+        """Read a padded batch.
+
+        Args:
+            frames: (B, T, H, W, 3) uint8 RGB; a grey network turns them grey itself.
+            lengths: (B,) int64 on the CPU, each clip's real frames; the others do not change its output.
+        """
+        inside = torch.arange(frames.shape[1])[None, :] < lengths[:, None]  # (B, T)
+        real = None if bool(inside.all()) else inside.to(frames.device)
+        x = self._normalize(frames, real)
+        for block in self.blocks:
+            x = block(x, real)
+        x = x.permute(0, 2, 1, 3, 4).flatten(2)  # (B, C, T, H, W) -> (B, T, F)
+        # In float32: on CUDA, autocast would run recurrent layers in float16, whose gradients underflow.
+        with torch.autocast(x.device.type, enabled=False):
+            return self._recur(x.float(), lengths)
+
+    def _normalize(self, frames: Tensor, real: Tensor | None) -> Tensor:
+        """(B, T, H, W, 3) uint8 -> (B, C, T, H, W) float32; ``real`` as in ``convolution.py``."""
+        x = frames.float()
+        if self.config.in_channels == 1:
+            x = x @ x.new_tensor(LUMA)[:, None]
+        if self.config.pixels != "clip":
+            x = (x - self.mean) / self.std
+        x = x.permute(0, 4, 1, 2, 3)  # as a view this is channels-last already
+        if self.config.pixels == "clip":
+            mean, variance = clip_moments(x, real)
+            x = (x - mean) / variance.sqrt().clamp_min(LEAST_DEVIATION)
+        return x
+
+    def _recur(self, x: Tensor, lengths: Tensor) -> Output:
+        word_logits = []
+        for i, layer in enumerate(self.recurrent):
+            x = read_clips(layer, x, lengths)
+            if self.config.activation == "relu":
+                x = x.relu()
+            x = self.dropout(x)
+            if self.word_heads:
+                word_logits.append(self.word_heads[i](x))
+        rate = self.config.outputs_per_frame
+        scores = self.output(x).unflatten(2, (rate, -1)).flatten(1, 2)  # (B, T, R * V) -> (B, T * R, V)
+        return Output(scores.log_softmax(-1), rate * lengths, word_logits)
+
+    def freeze(self, parts: Sequence[str]) -> None:
+        """Keep parts as they are, such as ``blocks.0`` or ``recurrent``: no gradients, no new statistics.
+
+        Raises ConfigError where the model has no such part.
+        """
+        modules = dict(self.named_modules())  # word_heads too where there are none: nothing to keep
+        for part in parts:
+            if not part or part not in modules:
+                names = ", ".join(dict.fromkeys(name.split(".")[0] for name, _ in self.named_parameters()))
+                raise ConfigError(f"train.frozen {part}: choose of {names}, or one of several: blocks.0")
+            modules[part].requires_grad_(False)
+
+    def place(self, device: torch.device | str) -> LipNet:
+        """Move to ``device``, channels last: that is how frames arrive and what convolutions like best."""
+        return self.to(device).to(memory_format=torch.channels_last_3d)
+
+
+def _check(config: ModelConfig) -> None:
+    """One line for each way in which settings do not fit."""
+    tables = [config.kernels, config.strides, paddings(config)]
+    if any(len(table) != len(config.channels) for table in tables):
+        raise ConfigError(
+            "model: channels, kernels, strides and paddings need one entry for each convolution"
+        )
+    if any(len(sizes) != 3 for table in tables for sizes in table):
+        raise ConfigError("model: kernels, strides and paddings are [time, height, width]")
+    counts = [config.hidden, config.layers, config.outputs_per_frame]
+    if min(map(min, (counts, config.channels or [1], *config.kernels, *config.strides))) < 1:
+        raise ConfigError(
+            "model: channels, kernels, strides, hidden, layers and outputs_per_frame must be 1 or more"
+        )
+    if min(map(min, [[0], *tables[2]])) < 0:
+        raise ConfigError("model: paddings must be 0 or more")
+    for kernel, stride, padding in zip(*tables, strict=True):
+        if kernel[0] % 2 == 0 or stride[0] != 1 or padding[0] != kernel[0] // 2:
+            raise ConfigError(
+                "model: in time, kernels must be odd, strides 1 and paddings half the kernel, "
+                "so that frames stay frames"
+            )
+    _check_choices(config)
+    if feature_size(config) < 1:
+        raise ConfigError("model: nothing is left of the input; enlarge it, or use fewer or smaller layers")
+
+
+def _check_choices(config: ModelConfig) -> None:
+    for key, known in CHOICES.items():
+        if getattr(config, key) not in known:
+            raise ConfigError(f"model.{key} {getattr(config, key)!r}: choose one of {', '.join(known)}")
+    if config.candidate != "tanh" and config.cell != "keras_gru":
+        raise ConfigError(f"model.candidate {config.candidate!r}: only model.cell=keras_gru has it")
+    if config.in_channels not in (1, 3):
+        raise ConfigError(f"model.in_channels {config.in_channels}: choose 3 (RGB) or 1 (grey)")
+    for key in ("dropout", "block_dropout"):
+        value = getattr(config, key)
+        if value is not None and not 0 <= value < 1:
+            raise ConfigError(f"model.{key} {value:g}: choose 0 (none) or more, but less than 1")
+
+
+def _statistics(config: ModelConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel, of pixels from 0 to 1."""
+    if config.pixels == "unit":
+        return (0.0,) * config.in_channels, (1.0,) * config.in_channels
+    if config.in_channels == 3:
+        return RGB_MEAN, RGB_STD
+    # Of grey crops, from the colours' as if these rose and fell together.
+    mean = sum(weight * value for weight, value in zip(LUMA, RGB_MEAN, strict=True))
+    return (mean,), (sum(weight * value for weight, value in zip(LUMA, RGB_STD, strict=True)),)

@@ -1,0 +1,1 @@
+"""Rendered speakers who say GRID sentences."""

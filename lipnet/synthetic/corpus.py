@@ -1,0 +1,225 @@
+"""A corpus of drawn speakers who say GRID sentences, in GRID's own layout.
+
+It takes minutes to make and may be published, so that every part of lipnet can be tried, and tested, without
+the real one. A speaker's looks follow from (seed, speaker) alone and a clip from (seed, speaker, id) alone:
+neither depends on how many others are made, nor in what order, nor by how many processes.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from lipnet.errors import LipnetError
+from lipnet.grid import FRAME_RATE, GRAMMAR, Word, natural_key, sentence_of
+from lipnet.synthetic.appearance import random_look
+from lipnet.synthetic.articulation import FRAME_MS, FRAMES, coarticulate, time_sentence
+from lipnet.synthetic.face import NOISE_MARGIN, DrawnFace, Mouth, Pose
+from lipnet.synthetic.head import HEIGHT, WIDTH
+from lipnet.utils.files import write_atomically
+from lipnet.utils.workers import check_workers, start_worker
+
+QUALITY = 20  # x264's constant rate factor
+LOOKS, TEXTURES, TAKES, SENTENCES = range(4)  # streams of random numbers, each its own
+
+
+def hold_head(rng: np.random.Generator) -> list[Pose]:
+    """How the head is held in each frame of a take: slow sway, a blink or two, a place and a brightness."""
+    seconds = np.arange(FRAMES) / FRAME_RATE
+
+    def sway(offset: float, size: float) -> np.ndarray:
+        rate, phase = rng.uniform(0.15, 0.7, 2), rng.uniform(0, 2 * np.pi, 2)
+        waves = np.sin(2 * np.pi * rate * seconds[:, None] + phase)
+        return rng.normal(0, offset) + waves @ rng.uniform(0, size, 2)
+
+    dx, dy, tilt, size = sway(4, 1.6), sway(3, 1.2), sway(1.2, 0.8), 1 + sway(0.015, 0.005)
+    blink = np.zeros(FRAMES)
+    for _ in range(rng.integers(1, 3)):
+        closing = np.abs(np.arange(FRAMES) - rng.uniform(5, FRAMES - 5))
+        blink = np.maximum(blink, np.clip(1.6 - closing / 2, 0, 1))
+    gain = rng.uniform(0.9, 1.1) * (1 + 0.006 * rng.normal(size=FRAMES))
+    noise = rng.integers(0, NOISE_MARGIN + 1, (FRAMES, 2)).tolist()
+    rows = np.stack([dx, dy, tilt, size, blink, gain], axis=1).tolist()
+    return [Pose(*row)._replace(noise=(top, left)) for row, (top, left) in zip(rows, noise, strict=True)]
+
+
+@lru_cache(maxsize=2)
+def speaker_face(seed: int, speaker: int) -> DrawnFace:
+    """The face of speaker number ``speaker``, the same whatever else is drawn."""
+    look = random_look(np.random.default_rng([seed, LOOKS, speaker]))
+    return DrawnFace(look, np.random.default_rng([seed, TEXTURES, speaker]))
+
+
+@dataclass(frozen=True)
+class Take:
+    """One sentence said once: everything about a clip but its pixels."""
+
+    words: list[Word]
+    mouths: list[Mouth]  # one a frame
+    poses: list[Pose]  # one a frame
+
+
+def rehearse(seed: int, speaker: int, clip_id: str) -> Take:
+    """Settle how a speaker says the sentence that ``clip_id`` spells."""
+    rng = np.random.default_rng([seed, TAKES, speaker, *clip_id.encode()])
+    sentence = sentence_of(clip_id)
+    if sentence is None:
+        raise LipnetError(f"{clip_id!r} spells no GRID sentence; give an id like bbaf2n")
+    words, segments = time_sentence(sentence.split(), rng)
+    channels = coarticulate(segments, (np.arange(FRAMES) + 0.5) * FRAME_MS)
+    return Take(words, [Mouth(*row) for row in channels.tolist()], hold_head(rng))
+
+
+def film(seed: int, speaker: int, clip_id: str) -> Iterator[np.ndarray]:
+    """Draw a clip's 75 frames, (288, 360, 3) uint8 RGB."""
+    face, take = speaker_face(seed, speaker), rehearse(seed, speaker, clip_id)
+    return (face.frame(mouth, pose) for mouth, pose in zip(take.mouths, take.poses, strict=True))
+
+
+def alignment(words: Sequence[Word]) -> str:
+    """The text of an .align file: ``start end word``, in 1/1000 of a frame, with silences at both ends."""
+    rows = [
+        (0.0, words[0].start, "sil"),
+        *((w.start, w.end, w.text) for w in words),
+        (words[-1].end, FRAMES, "sil"),
+    ]
+    return "".join(f"{round(start * 1000)} {round(end * 1000)} {text}\n" for start, end, text in rows)
+
+
+@dataclass(frozen=True)
+class ClipJob:
+    """One clip to be made. ``folder`` is the corpus'."""
+
+    folder: Path
+    seed: int
+    speaker: int
+    clip_id: str
+
+    @property
+    def video(self) -> Path:
+        return self.folder / f"s{self.speaker}" / f"{self.clip_id}.mp4"
+
+    @property
+    def align(self) -> Path:
+        return self.folder / "align" / f"s{self.speaker}" / f"{self.clip_id}.align"
+
+    def done(self) -> bool:
+        return self.video.exists() and self.align.exists()
+
+    def make(self) -> None:
+        """Write the alignment, then the video; each appears under its name only when it is whole."""
+        take = rehearse(self.seed, self.speaker, self.clip_id)
+        write_atomically(self.align, alignment(take.words).encode())
+        unfinished = self.video.with_suffix(".part")
+        write_video(unfinished, film(self.seed, self.speaker, self.clip_id))
+        os.replace(unfinished, self.video)
+
+
+def write_video(path: Path, frames: Iterator[np.ndarray]) -> None:
+    """Encode (288, 360, 3) uint8 RGB frames as H.264 in MP4: on one machine, to the same bytes every time."""
+    with av.open(str(path), "w", format="mp4") as container:
+        # x264's lookahead, in its AVX-512 code, gives the same pictures other bytes from run to run.
+        x264 = "subme=1:rc-lookahead=0"
+        options = {"crf": str(QUALITY), "preset": "veryfast", "threads": "1", "x264-params": x264}
+        stream = container.add_stream("libx264", rate=Fraction(FRAME_RATE), options=options)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for image in frames:
+            # BT.601 in limited range, as players assume
+            planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
+        container.mux(stream.encode())
+
+
+def plan_corpus(
+    folder: Path, speakers: int, sentences: int, seed: int, first_speaker: int = 1
+) -> list[ClipJob]:
+    """Share out the grammar's sentences: ``sentences`` for each speaker, none of them twice.
+
+    Raises:
+        LipnetError: impossible numbers, or a folder that is a file or holds another corpus.
+    """
+    for name, value in (("speakers", speakers), ("sentences", sentences), ("first-speaker", first_speaker)):
+        if value < 1:
+            raise LipnetError(f"--{name} {value}: give 1 or more")
+    if seed < 0:
+        raise LipnetError(f"--seed {seed}: give 0 or more")
+    ids = ["".join(characters) for characters in product(*(slot.words for slot in GRAMMAR))]
+    last = first_speaker + speakers - 1
+    if last * sentences > len(ids):
+        raise LipnetError(
+            f"speakers up to s{last} with {sentences} sentences each need {last * sentences} sentences, "
+            f"and there are {len(ids)}; lower --speakers, --sentences or --first-speaker"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise LipnetError(f"{folder} is a file; give --out a folder")
+    order = np.random.default_rng([seed, SENTENCES]).permutation(len(ids))
+    jobs = []
+    for speaker in range(first_speaker, last + 1):
+        own = order[(speaker - 1) * sentences : speaker * sentences]
+        strangers = {path.stem for path in folder.glob(f"s{speaker}/*.mp4")} - {ids[i] for i in own}
+        if strangers:
+            raise LipnetError(
+                f"{folder}/s{speaker} holds clips of another corpus ({min(strangers)}); "
+                "give the --seed and --sentences that made it, or another --out"
+            )
+        jobs += [ClipJob(folder, seed, speaker, ids[i]) for i in own]
+    return jobs
+
+
+def write_corpus(jobs: Sequence[ClipJob], workers: int = 1) -> int:
+    """Make the clips that are not there yet, in ``workers`` processes, then the split lists.
+
+    Returns the number of clips made. Raises LipnetError where no folder can be made.
+    """
+    check_workers(workers)
+    missing = [job for job in jobs if not job.done()]
+    try:
+        for parent in {path.parent for job in missing for path in (job.video, job.align)}:
+            parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LipnetError(f"{error.filename}: {error.strerror}; give --out a folder to write in") from error
+    bar = {"total": len(missing), "unit": "clip", "disable": None if missing else True}
+    if workers > 1 and missing:
+        # Started afresh, not forked: OpenCV's threads do not survive a fork.
+        with multiprocessing.get_context("spawn").Pool(min(workers, len(missing)), start_worker) as pool:
+            for _ in tqdm(pool.imap_unordered(ClipJob.make, missing, chunksize=4), **bar):
+                pass
+    else:
+        for job in tqdm(missing, **bar):
+            job.make()
+    if jobs:
+        write_splits(jobs[0].folder)
+    return len(missing)
+
+
+def write_splits(folder: Path) -> None:
+    """Write the lists of all clips in ``folder``, ``sN/ID`` a line.
+
+    From three speakers on the last is kept unseen; of each other a tenth of the clips, at least one, is held
+    out as seen. A list that would not change is not touched.
+    """
+    speakers = sorted({path.parent.name for path in folder.glob("s[0-9]*/*.mp4")}, key=natural_key)
+    clips = {
+        name: sorted(f"{name}/{path.stem}" for path in (folder / name).glob("*.mp4")) for name in speakers
+    }
+    unseen = clips.pop(speakers[-1]) if len(speakers) >= 3 else []
+    # Ids sort by command and colour: every tenth of them is a fair sample.
+    seen = [name for own in clips.values() for name in own[5 % len(own) :: 10] or own[:1]]
+    train = sorted({name for own in clips.values() for name in own} - set(seen), key=natural_key)
+    splits = folder / "splits"
+    splits.mkdir(parents=True, exist_ok=True)
+    for name, names in (("train", train), ("dev_seen", seen), ("dev_unseen", unseen)):
+        path, text = splits / f"{name}.txt", "".join(f"{clip}\n" for clip in names)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_atomically(path, text.encode())

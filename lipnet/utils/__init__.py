@@ -1,0 +1,1 @@
+"""What every part of the package needs: atomic files, worker processes, prefetching, command lines."""

@@ -1,0 +1,1 @@
+"""Video files, cameras and sound: decoding and encoding."""

@@ -1,0 +1,127 @@
+"""Lips read as they move: a camera, a stream or a file at its own pace, and words as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from lipnet.decoding.base import GreedyDecoder
+from lipnet.grid import FRAME_RATE
+from lipnet.inference.emissions import Evidence
+from lipnet.inference.reader import LipReader
+from lipnet.inference.streaming import Reading
+from lipnet.inference.transcript import Sentence
+from lipnet.video.decode import Picture, VideoError, at_rate, iter_frames
+
+NOMINAL_RATE = 30.0  # pictures a second of a camera that does not tell
+WAITING = 60  # pictures, at most, that have come and are not read yet
+
+
+class Heard(NamedTuple):
+    """What is said so far; with ``sentence`` once it has ended, which may correct it."""
+
+    text: str
+    sentence: Sentence | None
+
+
+def listen(reader: LipReader, frames: Iterable[np.ndarray], name: str = "camera") -> Iterator[Heard]:
+    """Read frames, (H, W, 3) uint8 RGB at 25 a second, as they come.
+
+    Yields every second what is said in a sentence that has not ended, by greedy decoding, and each sentence
+    with the reader's decoder when it has. Raises NoFaceError at the end if no frame has shown a face.
+    """
+    reading = Reading(reader.cropper, name, live=True)
+    greedy = GreedyDecoder(reader.alphabet)
+    requests = reading.run(frames)
+    evidence: Evidence | None = None  # what a generator is sent first
+    ended = False
+    while not ended:
+        crops = None
+        try:
+            crops = requests.send(evidence)  # type: ignore[arg-type]
+        except StopIteration:
+            ended = True
+        yield from (Heard(sentence.text, sentence) for sentence, _ in reader.sentences(reading))
+        if crops is not None:
+            [evidence] = reader.network([crops])
+        elif reading.current is not None:
+            log_probs = reading.current.evidence.log_probs
+            [[hypothesis]] = greedy(log_probs[None], [len(log_probs)])
+            yield Heard(hypothesis.text, None)
+
+
+def camera_frames(source: str) -> Generator[np.ndarray, None, None]:
+    """Frames, (H, W, 3) uint8 RGB at 25 a second, of an OpenCV device index, a stream's URL, or a file.
+
+    A file is replayed at its own pace. Raises VideoError where nothing can be opened.
+    """
+    if not source.isdecimal() and "://" not in source:
+        return replay(Path(source))
+    return _live(int(source) if source.isdecimal() else source)
+
+
+def replay(path: Path) -> Generator[np.ndarray, None, None]:
+    """A file's frames, none before its time."""
+    started = time.monotonic()
+    for index, frame in enumerate(iter_frames(path, FRAME_RATE)):
+        time.sleep(max(0.0, started + index / FRAME_RATE - time.monotonic()))
+        yield frame
+
+
+def _live(source: int | str) -> Generator[np.ndarray, None, None]:
+    with closing(_captured(source)) as pictures:
+        yield from at_rate(pictures, NOMINAL_RATE, FRAME_RATE)
+
+
+def _captured(source: int | str) -> Generator[Picture, None, None]:
+    """What a device or stream shows, stamped when it comes, by a thread that no reading holds up."""
+    capture = cv2.VideoCapture(source)
+    if not capture.isOpened():
+        what = f"camera {source}" if isinstance(source, int) else str(source)
+        raise VideoError(f"{what}: cannot be opened; try another number, or check the address and the cable")
+    pictures: Queue[Picture | None] = Queue(WAITING)
+    ended = Event()
+
+    def grab() -> None:
+        try:
+            while not ended.is_set():
+                there, picture = capture.read()
+                if not there:
+                    break
+                _push(pictures, (_to_rgb(picture), time.monotonic(), False))
+        finally:
+            _push(pictures, None)
+            capture.release()
+
+    thread = Thread(target=grab, daemon=True)
+    thread.start()
+    try:
+        while (picture := pictures.get()) is not None:
+            yield picture
+    finally:
+        ended.set()
+        thread.join(timeout=2)  # a thread that is inside OpenCV when Python ends would abort it
+
+
+def _push(pictures: Queue[Picture | None], picture: Picture | None) -> None:
+    """Put one in; where reading falls behind, the oldest goes, and the next one is shown for longer."""
+    while True:
+        try:
+            return pictures.put_nowait(picture)
+        except Full:
+            with suppress(Empty):
+                pictures.get_nowait()
+
+
+def _to_rgb(picture: np.ndarray) -> np.ndarray:
+    """What OpenCV captured, BGR or grey, as (H, W, 3) uint8 RGB."""
+    grey = picture.ndim == 2 or picture.shape[2] == 1
+    return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB if grey else cv2.COLOR_BGR2RGB)

@@ -1,0 +1,243 @@
+"""Crops in the folders of other LipNets, parts of a corpus, and both by preprocess.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from tiny import CROP, random_crops, run_script
+
+from lipnet.data.corpus import select_clips
+from lipnet.data.crop_store import PackedCorpus
+from lipnet.data.external_crops import KINDS, PeerError, find_crops, load_crops, save_crops
+from lipnet.grid import Clip, Corpus, CorpusError
+from lipnet.synthetic.corpus import write_video
+
+SIZE = (CROP.width, CROP.height)
+ALIGN = "0 10000 sil\n10000 20000 bin\n20000 74500 sil\n"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_saved_loads(kind: str, tmp_path: Path) -> None:
+    crops = random_crops(12)
+    save_crops(tmp_path, "s1/bbaf2n", crops, kind)
+    path = tmp_path / "s1" / ("bbaf2n.npy" if kind == "npy" else "bbaf2n")
+    assert np.array_equal(load_crops(path, SIZE), crops)
+
+
+def test_the_files_are_those_of_the_peers(tmp_path: Path) -> None:
+    crops = random_crops(3)
+    for kind in KINDS:
+        save_crops(tmp_path, "s1/bbaf2n", crops, kind)
+    assert np.array_equal(np.load(tmp_path / "s1" / "bbaf2n.npy"), crops)
+    images = sorted((tmp_path / "s1" / "bbaf2n").iterdir())
+    assert [image.name for image in images] == ["mouth_000.png", "mouth_001.png", "mouth_002.png"]
+    assert np.array_equal(cv2.imread(str(images[1]))[..., ::-1], crops[1])  # OpenCV's files are BGR
+
+
+def test_files_that_are_there_stay(tmp_path: Path) -> None:
+    save_crops(tmp_path, "s1/a", random_crops(2), "png")
+    first, last = (tmp_path / "s1" / "a" / f"mouth_00{number}.png" for number in (0, 1))
+    before = first.read_bytes()
+    last.unlink()  # as after a kill
+    first.write_bytes(b"half")
+    save_crops(tmp_path, "s1/a", random_crops(2), "png")
+    assert first.read_bytes() == before and last.exists()
+    first.write_bytes(b"mine")
+    save_crops(tmp_path, "s1/a", random_crops(2), "png")
+    assert first.read_bytes() == b"mine"
+
+
+def test_images_load_by_their_numbers(tmp_path: Path) -> None:
+    crops = random_crops(12)
+    for number, crop in enumerate(crops, start=1):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), crop[..., ::-1])
+    assert np.array_equal(load_crops(tmp_path, SIZE), crops)
+    (tmp_path / "7.png").unlink()
+    with pytest.raises(PeerError, match=r"not numbered without a gap; name them mouth_000\.png"):
+        load_crops(tmp_path, SIZE)
+
+
+def test_grey_images_load_as_colours(tmp_path: Path) -> None:
+    grey = random_crops(1)[0, ..., 0]
+    cv2.imwrite(str(tmp_path / "0.png"), grey)
+    assert np.array_equal(load_crops(tmp_path, SIZE)[0], np.stack([grey] * 3, axis=-1))
+
+
+def write_array(array: np.ndarray) -> Callable[[Path], object]:
+    return lambda path: np.save(path, array)
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        (
+            lambda path: path.write_bytes(b"no array"),
+            r"cannot be read as an array .*; save it by numpy\.save",
+        ),
+        (lambda path: path.write_bytes(b""), "cannot be read as an array"),
+        (write_array(np.array([{}], dtype=object)), "cannot be read as an array"),
+        (lambda path: np.savez(path.open("wb"), a=np.zeros(1)), "holds several arrays"),
+        (
+            write_array(random_crops(2)[0]),
+            r"holds an array \(16, 24, 3\); give one of frames, \(T, 16, 24, 3\)",
+        ),
+        (write_array(random_crops(2)[:0]), r"holds an array \(0, 16, 24, 3\)"),
+        (write_array(random_crops(2) / 255), "its pixels are float64; save them as uint8"),
+        (
+            write_array(random_crops(2).swapaxes(1, 2)),
+            r"its crops are \(24, 16, 3\), not \(16, 24, 3\) .*set crop\.height and crop\.width",
+        ),
+    ],
+)
+def test_an_array_that_cannot_be_used_is_named(
+    write: Callable[[Path], object], reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.npy"
+    write(path)
+    with pytest.raises(PeerError, match=rf"a\.npy: {reason}"):
+        load_crops(path, SIZE)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image"])
+def test_an_image_that_cannot_be_read_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "mouth_000.png").write_bytes(content)
+    with pytest.raises(PeerError, match=r"mouth_000\.png: cannot be read as an image"):
+        load_crops(tmp_path, SIZE)
+
+
+# Clips and their alignments
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_crops_are_found_with_their_alignments(kind: str, tmp_path: Path) -> None:
+    for name in ("s10/mine", "s2/bbaf2n", "s2/own"):
+        save_crops(tmp_path / "crops", name, random_crops(2), kind)
+    (tmp_path / "align" / "s10").mkdir(parents=True)
+    (tmp_path / "align" / "s10" / "mine.align").write_text(ALIGN)
+    corpus = find_crops(tmp_path / "crops", kind, tmp_path / "align")
+    assert [clip.name for clip in corpus.clips] == ["s2/bbaf2n", "s10/mine"]
+    assert [clip.sentence for clip in corpus.clips] == ["bin blue at f two now", "bin"]
+    assert corpus.clips[1].words[0].start == 10
+    assert list(corpus.problems) == ["s2/own"]
+    assert [clip.name for clip in find_crops(tmp_path / "crops", kind, speakers=["s2"]).clips] == [
+        "s2/bbaf2n"
+    ]
+
+
+def test_crops_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="no such folder"):
+        find_crops(tmp_path / "nowhere", "npy")
+    save_crops(tmp_path, "s1/bbaf2n", random_crops(2), "npy")
+    with pytest.raises(CorpusError, match=r"no images SPEAKER/ID/mouth_000\.png, \.\.\. in it"):
+        find_crops(tmp_path, "png")
+    with pytest.raises(CorpusError, match="no speaker 's9'; there are s1"):
+        find_crops(tmp_path, "npy", speakers=["s9"])
+
+
+# Parts of a corpus
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    """Clips a ... e of s1 and s2; s1/c and s2/f.mpg have problems."""
+    clips = [
+        Clip(speaker, name, tmp_path / speaker / f"{name}.{'mpg' if name < 'd' else 'mp4'}", "bin", ())
+        for speaker in ("s1", "s2")
+        for name in "abcde"
+        if (speaker, name) != ("s1", "c")
+    ]
+    return Corpus(
+        tmp_path, clips, {"s1/c": "no alignment", "s2/f.mpg": "another video there has the same id"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected", "problems"),
+    [
+        ({}, "s1/a s1/b s1/d s1/e s2/a s2/b s2/c s2/d s2/e", "s1/c s2/f.mpg"),
+        ({"pattern": "*.mpg"}, "s1/a s1/b s2/a s2/b s2/c", "s1/c s2/f.mpg"),
+        ({"pattern": "s2/*"}, "s2/a s2/b s2/c s2/d s2/e", "s2/f.mpg"),
+        ({"pattern": "s1/[bc].*"}, "s1/b", "s1/c"),
+        ({"first": 3, "last": 4}, "s1/d s2/c s2/d", "s1/c"),
+        ({"first": 5}, "s1/e s2/e", "s2/f.mpg"),
+        ({"pattern": "*.mp4", "last": 1}, "s2/d", "s1/c"),
+    ],
+)
+def test_a_part_of_a_corpus(corpus: Corpus, wanted: dict[str, object], expected: str, problems: str) -> None:
+    part = select_clips(corpus, **wanted)  # type: ignore[arg-type]
+    assert " ".join(clip.name for clip in part.clips) == expected
+    assert " ".join(part.problems) == problems
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ({"pattern": "s9/*"}, "no clip is left of 9"),
+        ({"first": 7}, "no clip is left of 9"),
+        ({"first": 0}, "first clip 0 of each speaker: count from 1"),
+        ({"first": 4, "last": 3}, "clips 4 to 3 of each speaker"),
+    ],
+)
+def test_a_part_with_nothing_in_it(corpus: Corpus, wanted: dict[str, object], reason: str) -> None:
+    with pytest.raises(CorpusError, match=reason):
+        select_clips(corpus, **wanted)  # type: ignore[arg-type]
+
+
+# preprocess.py
+
+FIXED = ("--workers", 1, "crop.method=fixed", "crop.box=[10,26,8,32]", "crop.width=24", "crop.height=16")
+
+
+def noise(seed: int) -> Iterator[np.ndarray]:
+    yield from np.random.default_rng(seed).integers(0, 256, (5, 288, 360, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three videos of s1 and one of s2, of noise: no face is in them."""
+    root = tmp_path_factory.mktemp("videos")
+    for seed, name in enumerate(("s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "s2/swiq9a")):
+        path = root / f"{name}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        write_video(path, noise(seed))
+    return root
+
+
+def arrays(root: Path) -> dict[str, np.ndarray]:
+    corpus = PackedCorpus(root)
+    return {
+        name: corpus.array(clip.speaker)[clip.start : clip.start + clip.frames]
+        for name, clip in corpus.clips.items()
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exported_crops_can_be_imported(kind: str, videos: Path, tmp_path: Path) -> None:
+    first = run_script("preprocess", videos, "--out", tmp_path / "a", *FIXED, "--export", kind)
+    assert first.code == 0, first.err
+    assert "4 clips cropped" in first.out and "face" not in first.out
+    exported = tmp_path / f"a_{kind}"
+    second = run_script("preprocess", exported, "--import", kind, "--out", tmp_path / "b", *FIXED)
+    assert second.code == 0, second.err
+    before, after = arrays(tmp_path / "a"), arrays(tmp_path / "b")
+    assert list(before) == list(after) == ["s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "s2/swiq9a"]
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert PackedCorpus(tmp_path / "b").clips["s2/swiq9a"].sentence == "set white in q nine again"
+
+
+def test_a_part_can_be_cropped_first_and_the_rest_later(videos: Path, tmp_path: Path) -> None:
+    part = run_script("preprocess", videos, "--out", tmp_path, *FIXED, "--first", 2, "--last", 2)
+    assert "1 clips cropped" in part.out and list(arrays(tmp_path)) == ["s1/lgbm5p"]
+    more = run_script("preprocess", videos, "--out", tmp_path, *FIXED, "--pattern", "s1/*.mp4")
+    assert "2 clips cropped, 1 were there already" in more.out and len(arrays(tmp_path)) == 3
+
+
+def test_a_box_beyond_the_frames_leaves_the_clips_out(videos: Path, tmp_path: Path) -> None:
+    wrong = [*FIXED[:3], "crop.box=[10,26,8,399]", "crop.width=24", "crop.height=16"]
+    result = run_script("preprocess", videos, "--out", tmp_path, *wrong, "--speakers", "s2")
+    assert result.code == 2 and "Traceback" not in result.err
+    assert "crop.box [10, 26, 8, 399] reaches beyond its frames of 360x288 px" in result.err

@@ -1,0 +1,157 @@
+"""Spliced sentences: frames, word classes and labels agree, whoever's words are put together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import groupby, product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from plans import CLASS_WORD, samples, sources, spoken
+from tiny import OFF, dataset, make_clip, pack
+
+from lipnet.data.crop_store import PackedClip, PackedCorpus
+from lipnet.data.dataset import IGNORE, SPLICE_LEAD, Sample
+from lipnet.grid import GRAMMAR, WORD_CLASS, Clip, Word, is_grid_sentence
+from lipnet.tokenizer import LETTERS
+
+
+def leads(clip: PackedClip, frame: int) -> bool:
+    """Whether a frame of the speaker's array may be cut off with the word that follows it."""
+    starts = [round(word.start) for i, word in enumerate(clip.words) if i != 3]  # letters stay with "at"
+    return any(start - SPLICE_LEAD <= frame - clip.start < start for start in starts)
+
+
+def speaker_of(sample: Sample) -> str:
+    return sample.name.split("/")[0]
+
+
+def test_splicing_equals_a_hand_made_table(two_clips: Path) -> None:
+    """Two choices for each of five units; the silences at both ends are the clip's own.
+
+    A unit is cut one frame early where the word before it, or the silence, has two frames or three.
+    """
+    units = (
+        (("bin", [1]), ("lay", [11, 12])),
+        (("blue", [2]), ("green", [13])),
+        (("at f", [3, 4, 5]), ("by m", [14, 15])),
+        (("two", [6, 7]), ("five", [16])),
+        (("now", [8]), ("please", [17, 18])),  # and the pause before it
+    )
+    ends = {"s1/bbaf2n": ([0], [9]), "s1/lgbm5p": ([10], [19])}
+    table = {
+        (name, " ".join(text for text, _ in choice)): [
+            *before,
+            *(index for _, part in choice for index in part),
+            *after,
+        ]
+        for name, (before, after) in ends.items()
+        for choice in product(*units)
+    }
+    seen = {
+        (sample.name, sample.sentence): sample.indices.tolist()
+        for sample in samples(two_clips, replace(OFF, splice=1.0), epochs=400)
+    }
+    assert seen == table
+
+
+def test_no_word_loses_more_than_half_of_its_frames(tmp_path: Path) -> None:
+    """Cuts come before the sound; letters are short, and their preposition's length does not help them."""
+    lengths = {"bin": 6, "blue": 3, "at": 5, "f": 2, "two": 5, "now": 8}
+    starts = dict(zip(lengths, np.cumsum([20, *lengths.values()]).tolist(), strict=False))
+    words = tuple(Word(word, starts[word], starts[word] + length) for word, length in lengths.items())
+    pack(tmp_path, [Clip("s1", "bbaf2n", Path(), " ".join(lengths), words)], [75])
+    units = dataset(tmp_path, augment=replace(OFF, splice=1.0))._units(0)
+    kept = Counter(
+        word
+        for unit in units
+        for word in unit.words.tolist()
+        if CLASS_WORD.get(word, "-") in unit.text.split()
+    )
+    assert {word: kept[WORD_CLASS[word]] for word in lengths} == {
+        "bin": 4,
+        "blue": 2,
+        "at": 5,
+        "f": 1,
+        "two": 3,
+        "now": 8,
+    }
+
+
+def test_splicing_is_as_frequent_as_asked(two_clips: Path) -> None:
+    own = Counter(
+        word in ("bin", "blue", "at", "two", "now")
+        for sample in samples(two_clips, replace(OFF, splice=0.4), epochs=500)
+        if sample.name == "s1/bbaf2n"
+        for word in sample.sentence.split()
+        if word not in ("f", "m")
+    )
+    # A donor is drawn with probability 0.4 and is the clip itself half of the time.
+    assert own[False] / own.total() == pytest.approx(0.2, abs=0.04)
+    assert all(
+        sample.sentence in ("bin blue at f two now", "lay green by m five please")
+        for sample in samples(two_clips, OFF)
+    )
+
+
+@pytest.mark.parametrize(("resample", "trim"), [(0.0, 0.0), (0.0, 1.0), (0.05, 0.7)])
+def test_label_alignment_and_frames_always_agree(packed_corpus: Path, resample: float, trim: float) -> None:
+    origin = sources(packed_corpus)
+    augment = replace(OFF, splice=0.6, resample=resample)
+    for sample in samples(packed_corpus, augment, trim=trim):
+        speaker = speaker_of(sample)
+        assert len(sample.indices) == len(sample.words)
+        assert LETTERS.decode(sample.targets) == sample.sentence
+        assert is_grid_sentence(sample.sentence.split())
+        came_from = [origin[speaker, int(index)] for index in sample.indices]
+        own = [
+            not leads(clip, int(index)) for (clip, _), index in zip(came_from, sample.indices, strict=True)
+        ]
+        assert all(
+            word == label
+            for (_, word), label, is_own in zip(came_from, sample.words.tolist(), own, strict=True)
+            if is_own
+        )
+        if IGNORE in sample.words:
+            continue  # an untimed clip, which is never spliced
+        if not resample:
+            assert spoken(sample) == sample.sentence.split()
+        # A word's frames come from one clip, which says that word in that slot.
+        for word, run in groupby(zip(sample.words, came_from, own, strict=True), lambda frame: frame[0]):
+            clips = {clip.name: clip for _, (clip, _), is_own in run if is_own}
+            if word > 0 and clips:
+                (donor,) = clips.values()
+                slot = next(
+                    i for i, slot in enumerate(GRAMMAR) if CLASS_WORD[int(word)] in slot.words.values()
+                )
+                assert donor.speaker == speaker
+                assert donor.words[slot].text == sample.sentence.split()[slot] == CLASS_WORD[int(word)]
+
+
+def test_each_speaker_is_spliced_from_his_own_array(packed_corpus: Path) -> None:
+    corpus = PackedCorpus(packed_corpus)
+    for sample in samples(packed_corpus, replace(OFF, splice=1.0), epochs=3):
+        assert np.array_equal(sample.array[:2], corpus.array(speaker_of(sample))[:2])
+
+
+def test_an_untimed_clip_is_neither_spliced_nor_a_donor(packed_corpus: Path) -> None:
+    untimed = {"s1/bgbt1s": "bin green by t one soon", "s2/lgiu8a": "lay green in u eight again"}
+    for sample in samples(packed_corpus, replace(OFF, splice=1.0), epochs=5, trim=1.0):
+        if sample.name in untimed:
+            assert sample.sentence == untimed[sample.name] and len(sample.indices) == 300
+        else:
+            assert len(sample.indices) < 150
+
+
+def test_a_clip_that_breaks_off_is_neither_spliced_nor_a_donor(tmp_path: Path) -> None:
+    """Its label names words of which it shows no frame."""
+    whole = make_clip("s1", "bbaf2n"), make_clip("s1", "lgbm5p")
+    pack(tmp_path, [*whole, make_clip("s1", "prwazs")], [75, 75, 30])
+    for sample in samples(tmp_path, replace(OFF, splice=1.0)):
+        if sample.name == "s1/prwazs":
+            assert sample.sentence == "place red with a zero soon" and len(sample.indices) == 30
+        else:
+            assert spoken(sample) == sample.sentence.split()
+            assert "place" not in sample.sentence

@@ -1,0 +1,85 @@
+"""Greedy text mended by a dictionary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lipnet.decoding.base import DecodeError
+from lipnet.decoding.lexicon import DictionaryDecoder, read_dictionary
+from lipnet.tokenizer import BLANK, LETTERS, Alphabet, TextError
+
+
+def spelling(text: str, blanks: int = 1) -> np.ndarray:
+    """(1, S, V) log-probabilities whose greedy text is ``text``, with blanks between the characters."""
+    path = [step for symbol in LETTERS.encode(text) for step in (symbol, *[BLANK] * blanks)]
+    p = np.full((1, len(path), LETTERS.size), 0.1 / (LETTERS.size - 1))
+    p[0, np.arange(len(path)), path] = 0.9
+    return np.log(p)
+
+
+def read(decoder: DictionaryDecoder, text: str, blanks: int = 1) -> str:
+    log_probs = spelling(text, blanks)
+    [[hypothesis]] = decoder(log_probs, [log_probs.shape[1]])
+    assert len(hypothesis.steps) == len(hypothesis.text)
+    return hypothesis.text
+
+
+@pytest.mark.parametrize(
+    ("greedy", "mended"),
+    [
+        ("bin blue at f two now", "bin blue at f two now"),
+        ("bn blu att f to noww", "bin blue at f two now"),
+        ("plese", "please"),
+        ("seveen agin", "seven again"),
+        ("", ""),
+    ],
+)
+def test_words_are_set_to_the_nearest_of_grid(greedy: str, mended: str) -> None:
+    assert read(DictionaryDecoder(LETTERS), greedy, blanks=2) == mended
+
+
+def test_of_equally_near_words_the_more_frequent_wins() -> None:
+    assert DictionaryDecoder(LETTERS, {"cat": 1, "bat": 5, "rat": 2}).nearest("mat") == "bat"
+    assert DictionaryDecoder(LETTERS, {"cat": 5, "bat": 5}).nearest("mat") == "bat"  # or the first by letters
+    assert DictionaryDecoder(LETTERS, {"cat": 1, "bat": 99}).nearest("cut") == "cat"  # distance goes first
+
+
+def test_steps_follow_the_mended_text() -> None:
+    log_probs = spelling("re", blanks=2)
+    [[hypothesis]] = DictionaryDecoder(LETTERS)(log_probs, [6])
+    assert hypothesis.text == "red" and hypothesis.steps[:2] == [0, 3] and hypothesis.steps[2] in (4, 5)
+
+
+def test_a_clip_too_short_for_the_mended_text_keeps_the_greedy_one() -> None:
+    assert read(DictionaryDecoder(LETTERS, {"seventeen": 1}), "svn", blanks=0) == "svn"
+
+
+def test_words_that_the_alphabet_lacks_are_named() -> None:
+    with pytest.raises(TextError, match="character 'b'"):
+        DictionaryDecoder(Alphabet("0123456789 "))
+
+
+def test_dictionary_files(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("# mine\nHello 3\nworld\n\nwell-known 2  # two words\nhello\n")
+    assert read_dictionary(path, LETTERS) == {"hello": 4, "world": 1, "well": 2, "known": 2}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a b c\n", r"words\.txt:1: 'a b c' is no word with its count"),
+        ("fine\n1st\n", r"words\.txt:2: character '1'"),
+        ("# nothing\n", r"words\.txt: no word in it"),
+    ],
+)
+def test_files_that_are_no_dictionary(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text(content)
+    with pytest.raises(DecodeError, match=message):
+        read_dictionary(path, LETTERS)
+    with pytest.raises(DecodeError, match="no dictionary can be read"):
+        read_dictionary(tmp_path, LETTERS)

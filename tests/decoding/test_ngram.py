@@ -1,0 +1,266 @@
+"""n-gram models, against Kneser-Ney's formula by hand and by brute force."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+
+import pytest
+from language_models import HAND_WRITTEN, SENTENCES, WORDS, hand_written
+
+from lipnet.decoding.ngram import NGram, NGramError, estimate, is_character_model, perplexity
+from lipnet.errors import LipnetError
+from lipnet.tokenizer import LETTERS
+
+LN10 = math.log(10)
+
+
+class Reference:
+    """Interpolated Kneser-Ney straight from its formula; every count is made by looking at the sentences."""
+
+    def __init__(
+        self, sentences: Sequence[Sequence[str]], order: int, vocabulary: Sequence[str] = ()
+    ) -> None:
+        self.order = order
+        self.padded = [("<s>", *sentence, "</s>") for sentence in sentences]
+        self.tokens = sorted({t for padded in self.padded for t in padded[1:]} | set(vocabulary))
+        self.occurrences = {k: Counter(self._all(k)) for k in range(1, order + 1)}
+        self.probability = lru_cache(maxsize=None)(self._probability)
+        self.count = lru_cache(maxsize=None)(self._count)
+        self.discounts = lru_cache(maxsize=None)(self._discounts)
+
+    def _all(self, k: int) -> list[tuple[str, ...]]:
+        return [padded[i : i + k] for padded in self.padded for i in range(len(padded) - k + 1)]
+
+    def _count(self, ngram: tuple[str, ...]) -> int:
+        """Occurrences at the highest order and at a sentence's start, else distinct tokens in front."""
+        if len(ngram) == self.order or ngram[0] == "<s>":
+            return self.occurrences[len(ngram)][ngram]
+        return sum(longer[1:] == ngram for longer in self.occurrences[len(ngram) + 1])
+
+    def _discounts(self, k: int) -> tuple[float, float, float]:
+        seen = [self.count(ngram) for ngram in self.occurrences[k] if ngram != ("<s>",)]
+        n1, n2, n3, n4 = (seen.count(times) for times in (1, 2, 3, 4))
+        if n1 and n2 and n3 and n4:
+            y = n1 / (n1 + 2 * n2)
+            d1, d2, d3 = 1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3
+            if d2 > 0 and d3 > 0:
+                return d1, d2, d3
+        if n1 and n2:
+            return (n1 / (n1 + 2 * n2),) * 3
+        return (0.5,) * 3
+
+    def _probability(self, context: tuple[str, ...], token: str) -> float:
+        context = context[max(0, len(context) - self.order + 1) :]
+        shorter = self.probability(context[1:], token) if context else 1 / len(self.tokens)
+        counts = [self.count((*context, other)) for other in self.tokens]
+        if not any(counts):
+            return shorter
+        d1, d2, d3 = self.discounts(len(context) + 1)
+        mine = self.count((*context, token))
+        discount = 0 if mine == 0 else d1 if mine == 1 else d2 if mine == 2 else d3
+        freed = d1 * counts.count(1) + d2 * counts.count(2) + d3 * sum(c >= 3 for c in counts)
+        return (mine - discount) / sum(counts) + freed / sum(counts) * shorter
+
+
+def histories(sentences: Sequence[Sequence[str]], extra: Sequence[str]) -> list[tuple[str, ...]]:
+    """Every history in the sentences, and some that never occur."""
+    seen = {("<s>", *sentence)[:n] for sentence in sentences for n in range(1, len(sentence) + 2)}
+    rng = random.Random(0)
+    made_up = [tuple(rng.choices(extra, k=rng.randint(0, 6))) for _ in range(60)]
+    return [*sorted(seen), *made_up, *(("<s>", *history) for history in made_up)]
+
+
+def probability(model: NGram, context: str | tuple[str, ...], token: str) -> float:
+    return math.exp(model.log_prob(tuple(context), token))
+
+
+# Estimation
+
+
+def test_bigram_by_hand() -> None:
+    model = estimate(["ab", "a"], order=2)
+    # Bigrams: <s>a twice; ab, b</s> and a</s> once. n1 = 3, n2 = 1, so D = 3 / 5.
+    # Tokens in front of a: 1 (<s>), of b: 1 (a), of </s>: 2 (a, b). n1 = 2, n2 = 1, so D = 2 / 4.
+    # Unigrams: the three free 3 x 0.5 of 4, a third of it each.
+    unigrams = {"a": 0.5 / 4 + 0.125, "b": 0.5 / 4 + 0.125, "</s>": 1.5 / 4 + 0.125}
+    assert unigrams == {"a": 0.25, "b": 0.25, "</s>": 0.5}
+    expected = {
+        (): unigrams,
+        ("<s>",): {"a": 1.4 / 2 + 0.3 * 0.25, "b": 0.3 * 0.25, "</s>": 0.3 * 0.5},
+        ("a",): {"a": 0.6 * 0.25, "b": 0.4 / 2 + 0.6 * 0.25, "</s>": 0.4 / 2 + 0.6 * 0.5},
+        ("b",): {"a": 0.6 * 0.25, "b": 0.6 * 0.25, "</s>": 0.4 / 1 + 0.6 * 0.5},
+    }
+    for context, distribution in expected.items():
+        assert sum(distribution.values()) == pytest.approx(1)
+        for token, value in distribution.items():
+            assert probability(model, context, token) == pytest.approx(value, abs=1e-12)
+    ngrams = {("a",), ("b",), ("</s>",), ("<s>",), ("<s>", "a"), ("a", "b"), ("b", "</s>"), ("a", "</s>")}
+    assert set(model.probabilities) == ngrams
+    assert set(model.backoffs) == {("<s>",), ("a",), ("b",)}
+    assert math.exp(model.backoffs["a",]) == pytest.approx(0.6)
+
+
+def test_modified_discounts_by_hand() -> None:
+    # n1 = 4 (</s> too), n2 = 2, n3 = 2, n4 = 1: Y = 1/2, D1 = 1/2, D2 = 1/2, D3+ = 2, of 18 tokens in all.
+    # 4 x 0.5 + 2 x 0.5 + 3 x 2 = 9 are freed for 9 tokens.
+    model = estimate(["abcddeefffggghhhh"], order=1)
+    for token, value in {"a": 1.5, "</s>": 1.5, "d": 2.5, "f": 2.0, "h": 3.0}.items():
+        assert probability(model, "", token) == pytest.approx(value / 18, abs=1e-12)
+
+
+def test_a_negative_discount_is_not_taken() -> None:
+    # n1 = 5, n2 = n3 = n4 = 1 of 14 tokens: D2 would be 2 - 3 x 5/7. All eight give 5/7, to nine tokens.
+    model = estimate(["abcdeefffgggg"], order=1, vocabulary="z")
+    for token, count in {"z": 0, "a": 1 - 5 / 7, "e": 2 - 5 / 7, "g": 4 - 5 / 7}.items():
+        assert probability(model, "", token) == pytest.approx((count + 8 / 9 * 5 / 7) / 14, abs=1e-12)
+
+
+def test_unseen_letters_of_the_vocabulary_share_the_uniform_part() -> None:
+    model = estimate(["ab", "a"], order=2, vocabulary=["z", "a", "<s>"])
+    assert model.vocabulary == ("</s>", "a", "b", "z")
+    assert probability(model, "", "z") == pytest.approx(0.375 / 4)
+    assert probability(model, "a", "z") == pytest.approx(0.6 * 0.375 / 4)
+    assert probability(model, "z", "b") == pytest.approx(probability(model, "", "b"))
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+    ("sentences", "vocabulary"), [(SENTENCES, LETTERS.symbols), (WORDS, ["lay", "zulu"]), (["", "a"], "ab")]
+)
+def test_estimate_is_the_formula_and_sums_to_one(
+    order: int, sentences: Sequence[Sequence[str]], vocabulary: Sequence[str]
+) -> None:
+    model = estimate(sentences, order, vocabulary)
+    reference = Reference(sentences, order, vocabulary)
+    assert model.order == order
+    assert list(model.vocabulary) == reference.tokens
+    for history in histories(sentences, reference.tokens):
+        total = 0.0
+        for token in model.vocabulary:
+            value = probability(model, history, token)
+            assert value == pytest.approx(reference.probability(history, token), rel=1e-9)
+            total += value
+        assert total == pytest.approx(1, abs=1e-9)
+
+
+def test_the_sentences_take_every_kind_of_discount() -> None:
+    """Else the comparison above would say nothing of modified discounts, or of the fall-backs."""
+    corpora: list[Sequence[Sequence[str]]] = [SENTENCES, WORDS, ["", "a"]]
+    kinds = set()
+    for sentences, order in product(corpora, (1, 2, 3, 4, 5)):
+        discounts = Reference(sentences, order).discounts(order)
+        kinds.add("modified" if len(set(discounts)) == 3 else "0.5" if discounts[0] == 0.5 else "single")
+    assert kinds == {"modified", "single", "0.5"}
+
+
+def test_sentence_start_is_never_predicted() -> None:
+    model = estimate(SENTENCES, order=3)
+    assert "<s>" not in model.vocabulary
+    assert model.log_prob(("<s>", "b"), "<s>") == -math.inf
+
+
+def test_order_may_exceed_every_sentence() -> None:
+    model, short = estimate(["a"], order=9), estimate(["a"], order=3)
+    assert (model.order, short.order) == (9, 3)
+    assert model.probabilities == short.probabilities
+
+
+@pytest.mark.parametrize(
+    ("sentences", "order", "complaint"),
+    [
+        ([], 2, "no sentences"),
+        (["a"], 0, "order 0"),
+        ([["a"], ["a", "</s>"]], 2, "sentence 2 .*'</s>'.*take it out"),
+        ([["<s>", "a"]], 2, "sentence 1 .*'<s>'.*take it out"),
+    ],
+)
+def test_estimate_refuses(sentences: list[Sequence[str]], order: int, complaint: str) -> None:
+    with pytest.raises(NGramError, match=complaint):
+        estimate(sentences, order)
+    assert issubclass(NGramError, LipnetError)
+
+
+def test_estimate_takes_characters_that_spell_a_mark() -> None:
+    assert "</s>" in estimate(["a</s>b"], 2).vocabulary
+
+
+# Use
+
+
+def test_perplexity() -> None:
+    model = estimate(["ab", "a"], order=2)
+    # <s>a b</s>: 0.775 x 0.35 x 0.7; <s>a</s>: 0.775 x 0.5; five tokens with the two ends.
+    assert model.sentence_log_prob("ab") == pytest.approx(math.log(0.775 * 0.35 * 0.7))
+    expected = (0.775 * 0.35 * 0.7 * 0.775 * 0.5) ** (-1 / 5)
+    assert perplexity(model, ["ab", "a"]) == pytest.approx(expected)
+    assert perplexity(model, ["aq"]) == math.inf
+
+
+def test_unknown_tokens_without_unk_are_impossible() -> None:
+    model = estimate(["ab", "a"], order=3)
+    assert model.log_prob(("a",), "q") == -math.inf
+    assert model.log_prob((), "q") == -math.inf
+    assert model.log_prob(("q", "a"), "b") == model.log_prob(("a",), "b")
+    assert model.log_prob(("a", "q"), "b") == model.log_prob((), "b")
+
+
+def test_unknown_tokens_are_unk_in_contexts_too(tmp_path: Path) -> None:
+    text = HAND_WRITTEN.replace("<unk>\n-99", "<unk>\t-0.3\n-99").replace("b <unk>", "<unk> a")
+    model = hand_written(tmp_path, text)
+    assert model.context(("b", "q")) == ("<unk>",)
+    assert model.log_prob(("b", "q"), "a") / LN10 == pytest.approx(-0.7)
+    assert model.log_prob(("q",), "r") / LN10 == pytest.approx(-0.3 - 1.0)
+
+
+def assert_contexts_are_states(model: NGram, sequences: Sequence[tuple[str, ...]]) -> None:
+    """A context predicts what its whole history does, and the next context follows from it."""
+    for history in sequences:
+        context = model.context(history)
+        assert len(context) < model.order and history[len(history) - len(context) :] == context
+        for token in model.vocabulary:
+            assert model.log_prob(context, token) == model.log_prob(history, token)
+            assert model.context((*context, token)) == model.context((*history, token))
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_contexts_are_the_states_of_an_automaton(order: int) -> None:
+    model = estimate(SENTENCES, order, LETTERS.symbols)
+    assert_contexts_are_states(model, histories(SENTENCES[:2], LETTERS.symbols))
+
+
+def test_contexts_of_an_estimate() -> None:
+    model = estimate(["ab", "a"], order=3)
+    assert model.context(("<s>",)) == ("<s>",)
+    assert model.context(("<s>", "a")) == ("<s>", "a")
+    assert model.context(("a", "b")) == ("a", "b")
+    assert model.context(("b", "b")) == ("b",)
+    assert model.context(("a", "b", "a")) == ("a",)
+    assert model.context(("a", "q")) == ()
+    assert model.context(()) == ()
+
+
+def test_contexts_of_a_pruned_model(tmp_path: Path) -> None:
+    model = hand_written(tmp_path)
+    assert model.context(("<s>", "a")) == ("<s>", "a")
+    assert model.context(("<s>", "a", "b")) == ("a", "b")  # begins no trigram, but its back-off weight counts
+    assert model.context(("b", "b")) == ("b",)
+    assert model.context(("a", "</s>")) == ()
+    gap = NGram(3, {("a",): -1.0, ("b",): -1.0, ("a", "b", "a"): -0.1}, {})  # pruned away: the bigram ab
+    rng = random.Random(0)
+    sequences = [tuple(rng.choices("ab", k=rng.randint(0, 5))) for _ in range(50)]
+    for pruned in (model, gap):
+        assert_contexts_are_states(pruned, sequences)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "expected"),
+    [(LETTERS.symbols, True), (["<unk>", "a", "<"], True), (["a", "now"], False), (["ab>"], False)],
+)
+def test_is_character_model(vocabulary: Sequence[str], expected: bool) -> None:
+    assert is_character_model(estimate(["a"], 2, vocabulary)) is expected

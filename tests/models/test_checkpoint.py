@@ -1,0 +1,141 @@
+"""Weights that explain themselves, and files of other kinds."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from tiny import CROP, tiny_model
+
+from lipnet.models import checkpoint
+from lipnet.models.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    begin_with,
+    load_resume,
+    load_weights,
+    save_resume,
+    save_weights,
+    source_revision,
+)
+from lipnet.models.lipnet import LipNet
+
+OTHER = {
+    "cell": "lstm",
+    "norm": "batch",
+    "in_channels": 1,
+    "alphabet": "abc",
+    "word_heads": True,
+    "layers": 1,
+}
+
+
+@pytest.mark.parametrize("changes", [{}, OTHER])
+def test_weights_come_back_without_being_told_their_sizes(changes: dict[str, object], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = LipNet(tiny_model(**changes)).eval().place("cpu")
+    described = Checkpoint(model.config, CROP, {"epoch": 3, "dev": {"seen": {"wer": 0.5}}})
+    save_weights(tmp_path / "best.safetensors", model.state_dict(), described)
+    loaded, checkpoint = load_weights(tmp_path / "best.safetensors")
+    assert checkpoint == described
+    assert not loaded.training
+    frames = torch.randint(256, (2, 6, 16, 24, 3), dtype=torch.uint8)
+    lengths = torch.tensor([6, 4])
+    assert torch.equal(loaded(frames, lengths).log_probs, model(frames, lengths).log_probs)
+    assert [path.name for path in tmp_path.iterdir()] == ["best.safetensors"]
+
+
+def weights_file(path: Path, metadata: dict[str, str] | None) -> Path:
+    save_file(dict(LipNet(tiny_model()).state_dict()), path, metadata)
+    return path
+
+
+def header(**changes: object) -> dict[str, str]:
+    content = {"format": "lipnet-1", "model": vars(tiny_model()), "crop": vars(CROP), "info": {}}
+    return {"lipnet": json.dumps({**content, **changes})}
+
+
+def test_the_header_of_the_next_tests_is_right(tmp_path: Path) -> None:
+    load_weights(weights_file(tmp_path / "w.safetensors", header()))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (None, "not lipnet weights"),
+        ({"format": "pt"}, "not lipnet weights"),
+        ({"lipnet": "{"}, "not lipnet weights"),
+        ({"lipnet": "[1]"}, "not lipnet weights"),
+        (header(format="lipnet-9"), "format lipnet-9, not lipnet-1: use the lipnet that wrote it"),
+        (header(model={"depth": 9}), "not lipnet weights"),
+        (header(model=vars(tiny_model(hidden=9))), "not lipnet weights"),
+        (header(model=vars(tiny_model(cell="rnn"))), "not lipnet weights"),
+        (header(crop=None), "not lipnet weights"),
+    ],
+)
+def test_a_checkpoint_of_another_kind_is_named(
+    metadata: dict[str, str] | None, message: str, tmp_path: Path
+) -> None:
+    path = weights_file(tmp_path / "w.safetensors", metadata)
+    with pytest.raises(CheckpointError, match=f"{re.escape(str(path))}: .*{message}"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"words", bytes(range(256)), b"PK\x03\x04"])
+def test_a_file_that_is_no_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"best\.safetensors: not lipnet weights; give"):
+        load_weights(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing.safetensors", tmp_path):
+        with pytest.raises(CheckpointError, match="no such weights file; train one"):
+            load_weights(path)
+
+
+def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.safetensors"
+    model = LipNet(tiny_model())
+    save_weights(path, model.state_dict(), Checkpoint(model.config, CROP))
+    before = path.read_bytes()
+
+    def disk_full(*_: object) -> bytes:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(checkpoint, "save", disk_full)
+    with pytest.raises(OSError, match="no space"):
+        save_weights(path, model.state_dict(), Checkpoint(model.config, CROP))
+    assert path.read_bytes() == before
+
+
+def test_an_output_layer_for_other_letters_begins_anew() -> None:
+    weights, model = LipNet(tiny_model(alphabet="abc ")), LipNet(tiny_model(alphabet="cab "))
+    assert begin_with(model, weights) == ["output.weight", "output.bias"]
+    assert torch.equal(model.blocks[0].conv.weight, weights.blocks[0].conv.weight)
+    assert not torch.equal(model.output.weight, weights.output.weight)
+
+
+def test_the_resume_state_comes_back(tmp_path: Path) -> None:
+    state = {"epoch": 3, "best": float("inf"), "learner": {"weights": torch.arange(3), "lrs": [0.1]}}
+    save_resume(tmp_path / "resume.pt", state)
+    loaded = load_resume(tmp_path / "resume.pt")
+    assert torch.equal(loaded["learner"].pop("weights"), torch.arange(3))
+    assert loaded == {"epoch": 3, "best": float("inf"), "learner": {"lrs": [0.1]}}
+    assert [path.name for path in tmp_path.iterdir()] == ["resume.pt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"words", b"PK\x03\x04 and so on", b"\x80\x02cos\nsystem\n."])
+def test_a_broken_resume_state_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "resume.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"resume\.pt: cannot be resumed from"):
+        load_resume(tmp_path / "resume.pt")
+
+
+def test_the_source_revision_is_short_or_empty() -> None:
+    assert re.fullmatch(r"([0-9a-f]{7,40}\+?)?", source_revision())

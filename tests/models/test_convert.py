@@ -1,0 +1,255 @@
+"""Weights that others published: small random files in each layout, read as plain NumPy reads them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from plain_numpy import Layers, Network, keras_network, vipl_network
+from tiny import assert_one_line, contents, run_script
+
+from lipnet.config import CropConfig
+from lipnet.models.checkpoint import load_weights
+from lipnet.models.convert import read_public_weights
+from lipnet.models.lipnet import LipNet
+from lipnet.models.metadata import Checkpoint, CheckpointError
+from lipnet.tokenizer import Alphabet
+
+h5py = pytest.importorskip("h5py")
+
+CHANNELS, HIDDEN, SYMBOLS = (2, 3, 4), 5, 28
+KERNELS = ((3, 5, 5), (3, 5, 5), (3, 3, 3))
+FEATURES = {"plain": 4 * 6 * 3, "normed": 4 * 6 * 3, "osalinasv": 4 * 1 * 1}
+LENGTHS = (6, 9)  # frames
+
+# Files in their layouts
+
+
+def random_array(random: np.random.Generator, *shape: int) -> np.ndarray:
+    """Of a size that keeps what goes through a layer about as large as it came."""
+    spread = 1 / np.sqrt(max(np.prod(shape[:-1]), 1)) if len(shape) > 1 else 0.3
+    return random.normal(0, spread, shape).astype(np.float32)
+
+
+def keras_layers(kind: str, gates: int = 3, symbols: int = SYMBOLS, bias_rows: int = 1) -> Layers:
+    random = np.random.default_rng(0)
+    layers: Layers = []
+    for i, (kernel, outputs) in enumerate(zip(KERNELS, CHANNELS, strict=True), 1):
+        inputs = (3, *CHANNELS)[i - 1]
+        kernels = {"kernel": random_array(random, *kernel, inputs, outputs)}
+        layers.append((f"zero{i}", {}))
+        layers.append((f"conv{i}", {**kernels, "bias": random_array(random, outputs)}))
+        if kind != "plain":
+            state = {name: random_array(random, outputs) for name in ("gamma", "beta", "moving_mean")}
+            layers.append((f"batc{i}", {**state, "moving_variance": random.uniform(0.01, 1, outputs)}))
+    for i, features in enumerate((FEATURES[kind], 2 * HIDDEN), 1):
+        units, rows = gates * HIDDEN, (bias_rows,) if bias_rows > 1 else ()
+        weights = {}
+        for side in ("forward", "backward"):
+            weights[f"{side}_gru{i}/kernel"] = random_array(random, features, units)
+            weights[f"{side}_gru{i}/recurrent_kernel"] = random_array(random, HIDDEN, units)
+            weights[f"{side}_gru{i}/bias"] = random_array(random, *rows, units)
+        layers.append((f"bidirectional_{i}", weights))
+    weights = {"kernel": random_array(random, 2 * HIDDEN, symbols), "bias": random_array(random, symbols)}
+    return [*layers, ("dense1", weights), ("softmax", {})]
+
+
+def write_keras(path: Path, layers: Layers, nested: bool = False, backend: str = "tensorflow") -> Path:
+    """As ``save_weights``, or ``nested`` as ``save``, of Keras 2.0."""
+    with h5py.File(path, "w") as file:
+        group = file.create_group("model_weights") if nested else file
+        group.attrs["layer_names"] = [name.encode() for name, _ in layers]
+        group.attrs["backend"] = backend.encode()
+        for name, weights in layers:
+            layer = group.create_group(name)
+            layer.attrs["weight_names"] = [f"{name}/{weight}:0".encode() for weight in weights]
+            for weight, array in weights.items():
+                layer[f"{name}/{weight}:0"] = array
+    return path
+
+
+def vipl_state(features: int = 4 * 4 * 8) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    state = {}
+    for i, kernel in enumerate(KERNELS):
+        weight = random_array(random, *kernel, (3, *CHANNELS)[i], CHANNELS[i])
+        state[f"conv{i + 1}.weight"] = weight.transpose(4, 3, 0, 1, 2)
+        state[f"conv{i + 1}.bias"] = random_array(random, CHANNELS[i])
+    for i, inputs in enumerate((features, 2 * HIDDEN), 1):
+        for suffix in ("_l0", "_l0_reverse"):
+            state[f"gru{i}.weight_ih{suffix}"] = random_array(random, inputs, 3 * HIDDEN).T
+            state[f"gru{i}.weight_hh{suffix}"] = random_array(random, HIDDEN, 3 * HIDDEN).T
+            state[f"gru{i}.bias_ih{suffix}"] = random_array(random, 3 * HIDDEN)
+            state[f"gru{i}.bias_hh{suffix}"] = random_array(random, 3 * HIDDEN)
+    state["FC.weight"] = random_array(random, 2 * HIDDEN, SYMBOLS).T
+    return {**state, "FC.bias": random_array(random, SYMBOLS)}
+
+
+def write_vipl(path: Path, state: dict[str, np.ndarray], zipped: bool = True) -> Path:
+    tensors = {name: torch.tensor(array.copy()) for name, array in state.items()}
+    torch.save(tensors, path, _use_new_zipfile_serialization=zipped)
+    return path
+
+
+# What is made of them
+
+
+def converted(path: Path) -> tuple[LipNet, Checkpoint]:
+    out = path.with_name("lipnet.safetensors")
+    result = run_script("convert", path, "--out", out)
+    assert result.code == 0, result.err
+    return load_weights(out)
+
+
+@torch.no_grad()
+def assert_reads_like(network: Network, model: LipNet, symbols: str) -> None:
+    """On clips of two lengths in one padded batch; ``symbols``: the network's, with ``_`` for the blank."""
+    size = (model.config.height, model.config.width, 3)
+    frames = np.random.default_rng(1).integers(0, 256, (len(LENGTHS), max(LENGTHS), *size), np.uint8)
+    log_probs = model(torch.from_numpy(frames), torch.tensor(LENGTHS)).log_probs.numpy()
+    ours = Alphabet(model.config.alphabet)
+    columns = [0 if symbol == "_" else ours.encode(symbol)[0] for symbol in symbols]
+    for clip, read, length in zip(frames, log_probs, LENGTHS, strict=True):
+        expected = network(clip[:length])
+        assert expected.std() > 0.2  # so that a wrong order of anything would show
+        np.testing.assert_allclose(read[:length, columns], expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [("plain", "rizkiarm/LipNet"), ("normed", "rizkiarm/LipNet"), ("osalinasv", "osalinasv/lipnet")],
+)
+def test_keras_weights_read_as_the_architecture_does(
+    kind: str, source: str, nested: bool, tmp_path: Path
+) -> None:
+    layers = keras_layers(kind)
+    model, checkpoint = converted(write_keras(tmp_path / "weights.bin", layers, nested))
+    assert_reads_like(keras_network(kind, layers), model, "abcdefghijklmnopqrstuvwxyz _")
+    assert checkpoint.crop == CropConfig(width=100, height=50, eye_distance=50.0)
+    assert checkpoint.info["source"] == f"github.com/{source}"
+    assert (checkpoint.model.channels, checkpoint.model.hidden) == (list(CHANNELS), HIDDEN)
+
+
+def test_kernels_that_theano_convolved_with_are_turned_round(tmp_path: Path) -> None:
+    layers = keras_layers("plain")
+    turned = [
+        (name, {**weights, "kernel": weights["kernel"][::-1, ::-1, ::-1]})
+        if "conv" in name
+        else (name, weights)
+        for name, weights in layers
+    ]
+    model, _ = converted(write_keras(tmp_path / "weights.h5", turned, backend="theano"))
+    assert_reads_like(keras_network("plain", layers), model, "abcdefghijklmnopqrstuvwxyz _")
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize(
+    ("features", "crop"),
+    [
+        (4 * 4 * 8, CropConfig(width=128, height=64, eye_distance=72.3)),
+        (4 * 3 * 6, CropConfig(width=100, height=50, eye_distance=56.5)),
+    ],
+)
+def test_vipl_weights_read_as_the_architecture_does(
+    features: int, crop: CropConfig, zipped: bool, tmp_path: Path
+) -> None:
+    state = vipl_state(features)
+    model, checkpoint = converted(write_vipl(tmp_path / "weights.bin", state, zipped))
+    assert_reads_like(vipl_network(state), model, "_ abcdefghijklmnopqrstuvwxyz")
+    assert checkpoint.crop == crop
+    assert checkpoint.info["source"].startswith("github.com/VIPL")
+    assert checkpoint.info["file"] == "weights.bin"
+
+
+def test_the_script_says_whose_weights_they_were(tmp_path: Path) -> None:
+    path, out = write_keras(tmp_path / "w.h5", keras_layers("plain")), tmp_path / "new" / "w.safetensors"
+    result = run_script("convert", path, "--out", out)
+    parameters = sum(values.size for _, weights in keras_layers("plain") for values in weights.values())
+    assert result.out == (
+        f"{out}: github.com/rizkiarm/LipNet, {parameters:,} parameters, reads crops of 100x50 px with the "
+        "eyes 50 px apart\n"
+    )
+
+
+# Files that cannot be converted
+
+
+def other_pickle(path: Path, content: Any) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def without(name: str) -> dict[str, np.ndarray]:
+    return {key: array for key, array in vipl_state().items() if key != name}
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def empty_hdf5(path: Path) -> Path:
+    with h5py.File(path, "w") as file:
+        file["numbers"] = np.arange(3)
+    return path
+
+
+class Attack:
+    """A pickle that runs a command where it is trusted."""
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, ("echo attacked >&2",)
+
+
+OTHERS: dict[str, Callable[[Path], Path]] = {
+    "words": lambda path: written(path, b"words"),
+    "nothing": lambda path: written(path, b""),
+    "a broken HDF5": lambda path: written(path, b"\x89HDF\r\n\x1a\n and so on"),
+    "another HDF5": empty_hdf5,
+    "an LSTM": lambda path: write_keras(path, keras_layers("plain", gates=4)),
+    "a GRU of two biases": lambda path: write_keras(path, keras_layers("plain", bias_rows=2)),
+    "other symbols": lambda path: write_keras(path, keras_layers("plain", symbols=41)),
+    "a layer more": lambda path: write_keras(path, [*keras_layers("plain"), ("d", {"bias": np.ones(3)})]),
+    "features of no known stride": lambda path: write_keras(
+        path, keras_layers("plain")[:-4] + keras_layers("osalinasv")[-4:]
+    ),
+    "a number": lambda path: other_pickle(path, 3),
+    "other tensors": lambda path: other_pickle(path, {"conv1.weight": torch.ones(3)}),
+    "no tensors": lambda path: other_pickle(path, dict.fromkeys(vipl_state(), "x")),
+    "a tensor less": lambda path: write_vipl(path, without("gru2.bias_hh_l0")),
+    "a convolution less": lambda path: write_vipl(path, without("conv1.bias")),
+    "a tensor more": lambda path: write_vipl(path, {**vipl_state(), "conv4.bias": np.ones(3)}),
+    "features of no known crop": lambda path: write_vipl(path, vipl_state(features=4 * 5 * 5)),
+    "an attack": lambda path: other_pickle(path, {"conv1.weight": Attack()}),
+}
+
+
+@pytest.mark.parametrize("write", OTHERS.values(), ids=OTHERS)
+def test_a_file_of_another_layout_is_told_which_are_known(
+    write: Callable[[Path], Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "weights.h5")
+    result = run_script("convert", path, "--out", tmp_path / "out" / "lipnet.safetensors")
+    assert_one_line(result, str(path), "VIPL", "rizkiarm/LipNet", "osalinasv/lipnet")
+    assert list(contents(tmp_path)) == ["weights.h5"]
+    assert "attacked" not in capfd.readouterr().err
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "gone.h5", tmp_path):
+        with pytest.raises(CheckpointError, match=f"{path}: no such weights file"):
+            read_public_weights(path)
+
+
+def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_keras(tmp_path / "weights.h5", keras_layers("plain"))
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    result = run_script("convert", path, "--out", tmp_path / "lipnet.safetensors")
+    assert_one_line(result, "h5py is not installed: pip install -e '.[convert]'")

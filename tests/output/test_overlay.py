@@ -1,0 +1,121 @@
+"""Words in the pictures while they are due, and what the face finder saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from captioned import burnt_in, sentence, shown, transcript
+from video_files import write_video
+
+from lipnet.cropping.geometry import STABLE, STABLE_FACE
+from lipnet.inference.transcript import FaceTrack, Transcript
+from lipnet.output.overlay import LINGER_S
+
+GREY = [np.full((144, 180, 3), 90, np.uint8)] * 50
+LONG = "in the beginning there was nothing at all to be heard but incomprehensibilities of every kind"
+
+
+def captioned(
+    folder: Path, pictures: Sequence[np.ndarray], what: Transcript, debug: bool = False
+) -> np.ndarray:
+    """The pictures with captions, (T, H, W, 3) int."""
+    source = write_video(folder / "source.mkv", pictures, codec="ffv1", pix_fmt="bgr0")
+    return np.stack(shown(burnt_in(source, what, debug)).pictures).astype(int)
+
+
+def where_they_differ(after: np.ndarray, before: Sequence[np.ndarray]) -> np.ndarray:
+    """(T, H, W) bool."""
+    return np.abs(after - np.stack(before)).max(axis=-1) > 40
+
+
+def drawn(folder: Path, pictures: Sequence[np.ndarray], what: Transcript, debug: bool = False) -> np.ndarray:
+    """Where the captioned pictures differ from the plain ones, (T, H, W) bool."""
+    return where_they_differ(captioned(folder, pictures, what, debug), pictures)
+
+
+def test_words_are_there_from_when_they_are_spoken(tmp_path: Path) -> None:
+    there = drawn(tmp_path, GREY, transcript(sentence("bin blue at", 0.4, 0.2)))
+    assert not there[:, :72].any()  # the upper half stays as it is
+    ink = there.sum(axis=(1, 2))
+    gone = round((1.0 + LINGER_S) * 25)
+    assert not ink[:10].any() and not ink[gone:].any()
+    assert ink[10:gone].all()
+    widths = [np.flatnonzero(frame.any(axis=0)) for frame in there[10:gone]]
+    assert len({columns[0] for columns in widths}) == 1  # words stand still
+    grown = [index + 11 for index in range(len(widths) - 1) if widths[index + 1][-1] > widths[index][-1] + 4]
+    assert grown == [15, 20]
+    text = np.flatnonzero(there[25].any(axis=0))
+    assert text[0] + text[-1] == pytest.approx(180, abs=3)  # in the middle
+
+
+def test_the_word_that_is_spoken_is_coloured(tmp_path: Path) -> None:
+    pictures = captioned(tmp_path, GREY, transcript(sentence("bin blue", 0.4, 0.2)))
+    coloured = (np.ptp(pictures, axis=-1) > 60).any(axis=1)  # (T, W)
+    assert coloured[10:20].any(axis=1).all()
+    assert not coloured[:10].any() and not coloured[20:].any()
+    first, second = np.flatnonzero(coloured[12]), np.flatnonzero(coloured[17])
+    assert first[-1] < second[0]
+
+
+def test_the_next_sentence_takes_the_place_of_the_last(tmp_path: Path) -> None:
+    both = transcript(sentence("set", 1.0), sentence("bin blue at", 0.2))
+    there, alone = drawn(tmp_path, GREY, both), drawn(tmp_path, GREY, transcript(sentence("set", 1.0)))
+    assert there[24].sum() > 2 * there[25].sum()
+    assert (there[25:30] != alone[25:30]).mean() < 0.001
+
+
+@pytest.mark.parametrize("size", [(180, 144), (72, 128), (320, 96), (64, 48)])
+def test_a_long_sentence_stays_inside_the_picture(tmp_path: Path, size: tuple[int, int]) -> None:
+    there = drawn(
+        tmp_path, [np.full((size[1], size[0], 3), 90, np.uint8)] * 50, transcript(sentence(LONG, 0, 0.1))
+    )
+    assert there.any(axis=(1, 2)).all()
+    assert not there[:, :, 0].any() and not there[:, :, -1].any()
+    assert not there[:, -1].any()
+
+
+def test_words_of_a_long_sentence_do_not_move(tmp_path: Path) -> None:
+    there = drawn(tmp_path, GREY, transcript(sentence("place white with w seven please now", 0.0, 0.2)))
+    for before, after in pairwise(there):
+        assert (before & ~after).sum() <= 0.1 * before.sum()
+
+
+def face_track(found: Sequence[bool]) -> FaceTrack:
+    """A face in the middle of 180x144 px whose mouth crop shows what is left above of the middle."""
+    landmarks = np.full((len(found), 68, 2), (90.0, 80.0), np.float32)
+    landmarks[:, STABLE] = STABLE_FACE * 30 + (90, 60)
+    to_crop = np.tile(np.diag([2.0, 2.0, 1.0]), (len(found), 1, 1))
+    return FaceTrack(landmarks, np.array(found), to_crop)
+
+
+def test_debug_draws_landmarks_box_and_crop(tmp_path: Path) -> None:
+    picture = np.full((144, 180, 3), 90, np.uint8)
+    picture[10:20, 20:40] = (30, 30, 220)
+    track = face_track([True] * 10 + [False] * 5)
+    pictures = captioned(tmp_path, [picture] * 20, transcript(track=track), debug=True)
+    seen, filled = pictures[5], pictures[12]
+    green, orange = (seen[..., 1] - seen[..., 0] > 80), (filled[..., 0] - filled[..., 2] > 80)
+    for x, y in np.rint(track.landmarks[0]).astype(int):
+        assert green[y - 2 : y + 3, x - 2 : x + 3].any()
+        assert orange[y - 2 : y + 3, x - 2 : x + 3].any()
+    assert green.any(axis=0).sum() > 60  # the box
+    there = where_they_differ(pictures, [picture] * 20)
+    np.testing.assert_array_equal(there[14], there[19])  # beyond its end the track stands still
+    blue = seen[:40, :70, 2] - seen[:40, :70, 0] > 80  # the crop's, (40 ... 80, 20 ... 40) of (100, 50)
+    rows, columns = np.nonzero(blue[2:, 2:])
+    scale = 63 / 100
+    assert (columns.min(), columns.max()) == pytest.approx((40 * scale, 80 * scale), abs=3)
+    assert rows.max() == pytest.approx(40 * scale, abs=3)
+
+
+@pytest.mark.parametrize("track", [None, face_track([])])
+def test_debug_without_a_track_draws_only_words(tmp_path: Path, track: FaceTrack | None) -> None:
+    assert not drawn(tmp_path, GREY[:5], transcript(track=track), debug=True).any()
+
+
+def test_a_track_is_not_drawn_unless_asked_for(tmp_path: Path) -> None:
+    assert not drawn(tmp_path, GREY[:5], transcript(track=face_track([True] * 5))).any()

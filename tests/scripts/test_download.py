@@ -1,0 +1,252 @@
+"""download_grid.sh against a server on this machine that has archives of a few bytes."""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "download_grid.sh"
+TOOLS = ("bash", "curl", "unzip", "tar")
+pytestmark = pytest.mark.skipif(
+    not all(shutil.which(tool) for tool in TOOLS), reason=f"needs {', '.join(TOOLS)}"
+)
+
+VIDEO_URL, ALIGN_URL = "/s1/video/s1.mpg_vcd.zip", "/s1/align/s1.tar"
+
+
+def zip_of(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def tar_of(files):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+VIDEOS = {"bbaf2n": os.urandom(5000), "lrae3s": os.urandom(3000)}
+ALIGNS = {"bbaf2n": b"0 74500 sil\n", "lrae3s": b"0 74500 sil\r\n"}
+VIDEO_ZIP = zip_of(
+    {f"s1/{clip}.mpg": data for clip, data in VIDEOS.items()}
+    | {"__MACOSX/s1/._bbaf2n.mpg": b"junk", "s1/Thumbs.db": b"junk"}
+)
+ALIGN_TAR = tar_of(
+    {f"align/{clip}.align": data for clip, data in ALIGNS.items()} | {"align/._bbaf2n.align": b"junk"}
+)
+HOME_PAGE = {VIDEO_URL: VIDEO_ZIP, ALIGN_URL: ALIGN_TAR}
+# As Zenodo's: one archive of alignments, in which a speaker may lie under another's name.
+ALL_ALIGNS = {f"alignments/s2/{clip}.align": data for clip, data in ALIGNS.items()}
+ZENODO = {
+    "/s1.zip": VIDEO_ZIP,
+    "/s3.zip": zip_of({"s3/pgbz4a.mpg": b"video"}),
+    "/alignments.zip": zip_of(ALL_ALIGNS | {"alignments/s3/pgbz4a.align": b"0 74500 sil\n"}),
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.reply(with_body=False)
+
+    def do_GET(self):
+        self.reply(with_body=True)
+
+    def reply(self, with_body):
+        server = self.server
+        path = self.path.partition("?")[0]
+        requested = self.headers.get("Range")
+        server.requests.append((self.command, path, requested))
+        body = server.files.get(path)
+        if body is None:
+            self.send_error(404)
+            return
+        start = 0
+        if requested and server.can_continue:
+            start = int(requested.removeprefix("bytes=").rstrip("-"))
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        if with_body:
+            self.wfile.write(body[start : server.breaks_off_at])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    """Start a server of ``files`` (path -> bytes); its ``requests`` are recorded."""
+    servers = []
+
+    def start(files):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.files, server.requests = dict(files), []
+        server.can_continue, server.breaks_off_at = True, None
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def closed_url():
+    """The address of a port at which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "with space" / "grid"
+
+
+def download(out, *arguments, home, zenodo, **variables):
+    environment = os.environ | {"GRID_MIRROR": home, "GRID_ZENODO": zenodo, "no_proxy": "127.0.0.1"}
+    return subprocess.run(
+        [shutil.which("bash"), SCRIPT, "--out", out, *arguments],
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+def files_in(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+S1_FILES = {f"s1/{clip}.mpg": data for clip, data in VIDEOS.items()} | {
+    f"align/s1/{clip}.align": data for clip, data in ALIGNS.items()
+}
+
+
+def test_leaves_the_layout_that_preprocess_reads_and_skips_it_the_next_time(serve, closed_url, out):
+    server = serve(HOME_PAGE)
+    done = download(out, "1", home=server.url, zenodo=closed_url)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "s1: 2 clips, 2 alignments\n", "")
+    assert files_in(out) == S1_FILES
+    assert sorted(p.name for p in out.iterdir()) == ["align", "s1"]
+
+    server.requests.clear()
+    again = download(out, "s1", home=server.url, zenodo=closed_url)
+    assert (again.returncode, again.stdout) == (0, "s1: already there\n")
+    assert server.requests == []
+
+
+def test_archives_are_kept_on_request(serve, closed_url, out):
+    download(out, "s1", home=serve(HOME_PAGE).url, zenodo=closed_url, KEEP_ARCHIVES="1")
+    kept = {"archives/home_page-s1.zip": VIDEO_ZIP, "archives/home_page-s1-align.tar": ALIGN_TAR}
+    assert files_in(out) == S1_FILES | kept
+
+
+@pytest.mark.parametrize("can_continue", [True, False])
+def test_a_download_that_broke_off_is_continued(serve, closed_url, out, can_continue):
+    server = serve(HOME_PAGE)
+    server.breaks_off_at = 4000
+    broken = download(out, "s1", home=server.url, zenodo=closed_url)
+    assert broken.returncode == 1
+    assert f"download broke off: {server.url}{VIDEO_URL}" in broken.stderr
+    assert files_in(out) == {"archives/home_page-s1.zip": VIDEO_ZIP[:4000]}
+
+    server.breaks_off_at, server.can_continue = None, can_continue
+    done = download(out, "s1", home=server.url, zenodo=closed_url)
+    assert done.returncode == 0
+    assert ("GET", VIDEO_URL, "bytes=4000-") in server.requests
+    assert files_in(out) == S1_FILES
+
+
+def test_only_what_is_missing_is_fetched(serve, closed_url, out):
+    server = serve({VIDEO_URL: VIDEO_ZIP})
+    partly = download(out, "s1", home=server.url, zenodo=closed_url)
+    assert partly.returncode == 1
+    assert f"refuses {server.url}{ALIGN_URL}" in partly.stderr
+
+    server.files[ALIGN_URL] = ALIGN_TAR
+    server.requests.clear()
+    assert download(out, "s1", home=server.url, zenodo=closed_url).returncode == 0
+    assert {path for _, path, _ in server.requests} == {ALIGN_URL}
+    assert files_in(out) == S1_FILES
+
+
+@pytest.mark.parametrize("archive", [VIDEO_ZIP[:4000], b"<html>moved</html>"])
+def test_a_damaged_archive_is_removed_and_reported(serve, out, archive):
+    server = serve({VIDEO_URL: archive})
+    failed = download(out, "s1", home=server.url, zenodo=server.url)
+    assert failed.returncode == 1
+    assert f"damaged archive, removed: {server.url}{VIDEO_URL}" in failed.stderr
+    assert "1 of 1 speakers are missing: s1" in failed.stderr
+    assert files_in(out) == {}
+
+
+def test_the_second_mirror_helps_where_the_first_is_down(serve, closed_url, out):
+    server = serve(ZENODO)
+    done = download(out, "s1", "s3", home=closed_url, zenodo=server.url)
+    assert done.returncode == 0
+    assert done.stderr.count("cannot reach") == 1  # it is not tried again for each file
+    assert files_in(out) == S1_FILES | {"s3/pgbz4a.mpg": b"video", "align/s3/pgbz4a.align": b"0 74500 sil\n"}
+    assert sum(path == "/alignments.zip" for method, path, _ in server.requests if method == "GET") == 1
+
+
+def test_other_speakers_go_on_where_one_fails(serve, closed_url, out):
+    server = serve(HOME_PAGE)
+    done = download(out, "s2", "s1", home=server.url, zenodo=server.url)
+    assert done.returncode == 1
+    assert "1 of 2 speakers are missing: s2" in done.stderr
+    assert files_in(out) == S1_FILES
+
+
+def test_no_server_can_be_reached(closed_url, out):
+    failed = download(out, home=closed_url, zenodo=closed_url)
+    assert failed.returncode == 1
+    assert f"cannot reach {closed_url}/s1" in failed.stderr
+    assert failed.stderr.splitlines()[-1].startswith("error: no server can be reached")
+    assert files_in(out) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["s21"], "s21 has no video"),
+        (["s1", "99"], "no speaker 99"),
+        (["s0"], "no speaker s0"),
+        (["../s1"], "no speaker"),
+        (["--speaker", "s1"], "unknown option --speaker"),
+        (["s1", "--out"], "--out needs a folder"),
+    ],
+)
+def test_bad_arguments(closed_url, out, arguments, message):
+    failed = download(out, *arguments, home=closed_url, zenodo=closed_url)
+    assert failed.returncode == 2
+    assert message in failed.stderr
+    assert len(failed.stderr.splitlines()) == 1
+    assert not out.exists()
+
+
+def test_names_the_tool_that_is_missing(closed_url, out, tmp_path):
+    failed = download(out, "s1", home=closed_url, zenodo=closed_url, PATH=str(tmp_path))
+    assert failed.returncode == 2
+    assert "curl is not installed" in failed.stderr

@@ -1,0 +1,177 @@
+"""The recipes in configs/: their sizes by hand, and that each trains and reads with the same scripts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tiny import make_clip, pack, run_script, write_list
+
+from lipnet.config import load_config
+from lipnet.models.flops import CLIP_FRAMES, operations, parameters
+from lipnet.models.lipnet import LipNet
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+FRAMES = 30  # of the clips that are trained on here: enough for a sentence's 20 or so symbols
+
+
+class Layer(NamedTuple):
+    """What a layer costs, worked out by hand."""
+
+    parameters: int
+    products: int  # multiplications with a weight for each frame
+
+
+def conv(inputs: int, outputs: int, kernel: int, height: int, width: int, normed: bool = False) -> Layer:
+    """A convolution that gives ``height`` x ``width`` places; the norm behind it has a gain and an offset."""
+    weights = inputs * outputs * kernel
+    return Layer(weights + outputs + (2 * outputs if normed else 0), weights * height * width)
+
+
+def recurrent(inputs: int, hidden: int, gates: int = 3, sides: int = 2, biases: int = 2) -> Layer:
+    """A recurrent layer, a GRU in both directions unless told otherwise."""
+    weights = sides * gates * hidden * (inputs + hidden)
+    return Layer(weights + sides * gates * hidden * biases, weights)
+
+
+def linear(inputs: int, outputs: int) -> Layer:
+    return Layer((inputs + 1) * outputs, inputs * outputs)
+
+
+def grey(height: int, width: int) -> Layer:
+    """Three colours into one."""
+    return Layer(0, 3 * height * width)
+
+
+def grus(features: int, biases: int = 2) -> list[Layer]:
+    """Two layers of 256, and 28 outputs."""
+    return [recurrent(features, 256, biases=biases), recurrent(512, 256, biases=biases), linear(512, 28)]
+
+
+# 100x50 halved by the first stride, then by each pool: 25x50, 12x25, 6x12 places.
+LIPNET = [conv(3, 32, 75, 25, 50), conv(32, 64, 75, 12, 25), conv(64, 96, 27, 6, 12)]
+LIPNET_NORMED = [
+    conv(3, 32, 75, 25, 50, normed=True),
+    conv(32, 64, 75, 12, 25, normed=True),
+    conv(64, 96, 27, 6, 12, normed=True),
+]
+# A stride in each convolution as well: 25x50, pool 12x25, 6x13, pool 3x6, 2x3, pool 1x1.
+KERAS = [
+    conv(3, 32, 75, 25, 50, normed=True),
+    conv(32, 64, 75, 6, 13, normed=True),
+    conv(64, 96, 27, 2, 3, normed=True),
+    *grus(96, biases=1),
+]
+# 140x46 at full size, pools 70x23, 35x11, 17x5.
+TUTORIAL = [
+    grey(46, 140),
+    conv(1, 128, 27, 46, 140),
+    conv(128, 256, 27, 23, 70),
+    conv(256, 75, 27, 11, 35),
+]
+
+BY_HAND: dict[str, list[Layer]] = {
+    "paper": [*LIPNET, *grus(96 * 3 * 6)],
+    "baseline_nolm": [*LIPNET, *grus(96 * 3 * 6)],
+    "baseline_2d": [
+        conv(3, 32, 25, 25, 50),
+        conv(32, 64, 25, 12, 25),
+        conv(64, 96, 9, 6, 12),
+        *grus(96 * 3 * 6),
+    ],
+    "baseline_lstm": [
+        grey(25, 50),
+        recurrent(25 * 50, 128, gates=4, sides=1),
+        recurrent(128, 128, gates=4, sides=1),
+        linear(128, 28),
+    ],
+    "cloud_lipreading": KERAS,
+    "keras_unseen": KERAS,
+    "end_to_end": [*TUTORIAL, recurrent(75 * 5 * 17, 128), recurrent(256, 128), linear(256, 40)],
+    "lip_read_ml": [
+        *TUTORIAL,
+        recurrent(75 * 5 * 17, 128, gates=4),
+        recurrent(256, 128, gates=4),
+        linear(256, 40),
+    ],
+    # The last kernel, of 3, is padded by 2 too: 8x14 places out of 6x12, pool 4x7.
+    "gluon": [
+        conv(3, 32, 75, 25, 50, normed=True),
+        conv(32, 64, 75, 12, 25, normed=True),
+        conv(64, 96, 27, 8, 14, normed=True),
+        *grus(96 * 4 * 7),
+    ],
+    # 128x64: 32x64, pool 16x32, 16x32, pool 8x16, 8x16, pool 4x8.
+    "vipl": [
+        conv(3, 32, 75, 32, 64),
+        conv(32, 64, 75, 16, 32),
+        conv(64, 96, 27, 8, 16),
+        *grus(96 * 4 * 8),
+    ],
+    # Two outputs a frame, and two heads of 51 words and silence.
+    "grid": [
+        *LIPNET_NORMED,
+        recurrent(96 * 3 * 6, 256),
+        recurrent(512, 256),
+        linear(512, 2 * 28),
+        *(linear(512, 52),) * 2,
+    ],
+    "grid_large": [
+        conv(3, 64, 75, 25, 50, normed=True),
+        conv(64, 128, 75, 12, 25, normed=True),
+        conv(128, 192, 27, 6, 12, normed=True),
+        recurrent(192 * 3 * 6, 512),
+        recurrent(1024, 512),
+        recurrent(1024, 512),
+        linear(1024, 2 * 28),
+        *(linear(1024, 52),) * 3,
+    ],
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_parameters_and_operations(name: str) -> None:
+    config = load_config(CONFIGS / f"{name}.yaml").model
+    assert parameters(LipNet(config)) == sum(layer.parameters for layer in BY_HAND[name])
+    assert operations(config) == 2 * CLIP_FRAMES * sum(layer.products for layer in BY_HAND[name])
+
+
+def test_the_table_has_these_numbers() -> None:
+    table = (CONFIGS / "README.md").read_text()
+    rows = {
+        row[0]: row[1:]
+        for row in re.findall(r"^\| `(\w+)\.yaml` \|.* \| ([\d.]+) \| ([\d.]+) \|", table, re.M)
+    }
+    assert set(rows) >= set(BY_HAND)
+    for name, layers in BY_HAND.items():
+        millions = sum(layer.parameters for layer in layers) / 1e6
+        billions = 2 * CLIP_FRAMES * sum(layer.products for layer in layers) / 1e9
+        assert rows[name] == (f"{millions:.2f}", f"{billions:.1f}"), name
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_one_step_and_one_evaluation(name: str, tmp_path: Path) -> None:
+    """With the folders alone, as on the whole corpus; less only in the number of clips."""
+    recipe = load_config(CONFIGS / f"{name}.yaml")
+    crops, run = tmp_path / "crops", tmp_path / "run"
+    clips = [make_clip("s1", "bbaf2n", FRAMES), make_clip("s2", "lgbm5p", FRAMES)]
+    pack(crops, clips, [FRAMES, FRAMES], recipe.crop)
+    write_list(crops / "splits" / f"{recipe.data.train_split}.txt", [clips[0].name])
+    for split in [*recipe.data.dev_splits, "unseen_test"]:
+        write_list(crops / "splits" / f"{split}.txt", [clips[1].name])
+
+    settings = [
+        f"data.root={crops}",
+        f"run.dir={run}",
+        "data.batch_size=1",
+        "train.epochs=1",
+        "run.device=cpu",
+    ]
+    trained = run_script("train", "--config", CONFIGS / f"{name}.yaml", *settings)
+    assert trained.code == 0, trained.err
+    weights = run / "best.safetensors"
+    read = run_script("evaluate", "--weights", weights, "--data", crops, "--split", "unseen_test")
+    assert read.code == 0, read.err
+    assert re.search(r"WER +\d+\.\d %", read.out)

@@ -1,0 +1,165 @@
+"""The whole chain as a user runs it: drawn videos, packed crops, a trained run, its error rates and texts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import CROP, OVERRIDES, SCRIPTS, contents, run_script, shell
+
+from lipnet.data.crop_store import PackedCorpus
+from lipnet.decoding.factory import DECODERS
+from lipnet.grid import sentence_of
+from lipnet.inference.reader import LipReader
+from lipnet.models.checkpoint import load_weights
+
+SIZE = (f"crop.width={CROP.width}", f"crop.height={CROP.height}")
+
+
+@pytest.fixture(scope="module")
+def packed(drawn_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The drawn corpus after preprocessing."""
+    out = tmp_path_factory.mktemp("packed_drawn")
+    result = shell("preprocess", drawn_corpus, "--out", out, "--workers", 2, *SIZE)
+    assert result.code == 1, result.err  # of many files, some are bad
+    assert "6 clips cropped, 0 were there already, 3 left out" in result.out
+    assert "left out 3 clips:" in result.err and "Traceback" not in result.err
+    for name in ("s1/bbaf2n", "s2/lgbm5p", "s3/holiday"):
+        assert f"\n  {name}: " in result.err
+    return out
+
+
+@pytest.fixture(scope="module")
+def trained(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "a"
+    config = run.parent / "tiny.yaml"
+    config.write_text("train:\n  epochs: 9\n")
+    settings = (f"data.root={packed}", f"run.dir={run}", "train.epochs=2")
+    splits = ("data.dev_splits=[dev_seen,dev_unseen]",)
+    result = shell("train", "--config", config, *OVERRIDES, *splits, *settings)
+    assert result.code == 0, result.err
+    assert len((run / "log.jsonl").read_text().splitlines()) == 2
+    return run / "best.safetensors"
+
+
+def test_a_second_preprocessing_does_nothing_and_says_so(drawn_corpus: Path, packed: Path) -> None:
+    before = contents(packed)
+    result = shell("preprocess", drawn_corpus, "--out", packed, "--workers", 1, *SIZE, "--speakers", "s3,s1")
+    assert "nothing to do, all 4 clips are there" in result.out
+    assert result.code == 1  # the bad files are still bad
+    assert contents(packed) == before
+
+
+def test_the_packed_corpus_is_the_drawn_one(drawn_corpus: Path, packed: Path) -> None:
+    corpus = PackedCorpus(packed)
+    assert len(corpus.clips) == 6
+    for clip in corpus.clips.values():
+        assert (drawn_corpus / f"{clip.name}.mp4").exists()
+        assert clip.frames == clip.faces == 75
+        assert clip.sentence == sentence_of(clip.id)
+        assert [word.text for word in clip.words] == clip.sentence.split()
+    assert {len(corpus.split(name)) for name in ("train", "dev_seen", "dev_unseen", "unseen_test")} == {2, 4}
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_evaluating_a_trained_run(decoder: str, packed: Path, trained: Path, tmp_path: Path) -> None:
+    split = packed / "splits" / "dev_unseen.txt"
+    start = shell if decoder == "greedy" else run_script
+    given = ("--weights", trained, "--data", packed, "--split", split, "--decoder", decoder)
+    result = start("evaluate", *given, "--out", tmp_path)
+    assert result.code == 0, result.err
+    pattern = rf"WER [\d.]+ % \((\d+)/12 words\) CER [\d.]+ % \((\d+)/\d+ characters\) 2 clips, {decoder}\n"
+    line = re.fullmatch(pattern, result.out)
+    assert line is not None
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert (metrics["decoder"], metrics["words"], metrics["sentences"]) == (decoder, 12, 2)
+    assert [metrics["word_errors"], metrics["character_errors"]] == [int(count) for count in line.groups()]
+    assert metrics["wer"] == metrics["word_errors"] / 12
+    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
+    assert [row["clip"] for row in rows] == split.read_text().split()
+    assert all(row["target"] == sentence_of(row["clip"].split("/")[1]) for row in rows)
+    assert all(float(row["score"]) <= 0 for row in rows)
+
+
+def test_weights_say_what_trained_them(trained: Path, packed: Path) -> None:
+    _, said = load_weights(trained)
+    assert said.info["recipe"]["data"]["root"] == str(packed)
+    assert set(said.info["dev"]) == {"dev_seen", "dev_unseen"}
+
+
+def test_predicting_from_the_shell(drawn_clip: Path, trained: Path) -> None:
+    result = shell("predict", drawn_clip, "--weights", trained, "--format", "json")
+    assert result.code == 0, result.err
+    said = json.loads(result.out)
+    keys = "video text confidence words sentences frames fps decoder calibrated warnings"
+    assert list(said) == keys.split()
+    assert (said["video"], said["frames"], said["fps"], said["decoder"]) == (
+        str(drawn_clip),
+        75,
+        25,
+        "greedy",
+    )
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_predicting_equals_evaluating(
+    decoder: str, drawn_corpus: Path, packed: Path, loud_weights: Path, tmp_path: Path
+) -> None:
+    given = ("--weights", loud_weights, "--decoder", decoder)
+    evaluated = run_script("evaluate", *given, "--data", packed, "--split", "all", "--out", tmp_path / "e")
+    assert evaluated.code == 0, evaluated.err
+    rows = {row["clip"]: row for row in csv.DictReader((tmp_path / "e" / "predictions.csv").open())}
+    folders = [drawn_corpus / "s1", drawn_corpus / "s2"]
+    out = tmp_path / "p"
+    result = run_script("predict", *folders, *given, "--format", "json", "--out", out)
+    assert result.code == 1  # two bad files among them
+    assert "2 of 6 videos could not be read" in result.err and "wall" not in result.err
+    assert sorted(path.stem for path in out.glob("*.json")) == sorted(
+        name.split("/")[1] for name in rows if name[:2] != "s3"
+    )
+    for path in out.glob("*.json"):
+        said = json.loads(path.read_text())
+        speaker = Path(said["video"]).parent.name
+        assert said["text"] == rows[f"{speaker}/{path.stem}"]["prediction"] != ""
+        assert [word["word"] for word in said["words"]] == said["text"].split()
+        times = [time for word in said["words"] for time in (word["start"], word["end"])]
+        assert times == sorted(times) and times[0] >= 0 and times[-1] <= 3.0
+        assert all(word["start"] < word["end"] and 0 <= word["confidence"] <= 1 for word in said["words"])
+        assert 0 <= said["confidence"] <= 1
+
+
+def test_a_reader_sees_the_crops_that_were_packed(
+    drawn_corpus: Path, packed: Path, loud_weights: Path
+) -> None:
+    corpus, reader = PackedCorpus(packed), LipReader.load(loud_weights)
+    clip = corpus.split("dev_unseen")[0]
+    crops = corpus.array(clip.speaker)[clip.start : clip.start + clip.frames]
+    said = reader.read(drawn_corpus / f"{clip.name}.mp4")
+    best = reader.hypotheses(reader.network([np.array(crops)])[0])[0]
+    assert said.text == best.text != ""
+
+
+def test_half_the_weights_read_the_same(packed: Path, loud_weights: Path, tmp_path: Path) -> None:
+    shrunk = tmp_path / "half.safetensors"
+    result = run_script("shrink", loud_weights, "--out", shrunk)
+    assert result.code == 0, result.err
+    whole, half = (path.stat().st_size for path in (loud_weights, shrunk))
+    header = 4096
+    assert abs(half - header - (whole - header) / 2) < header
+    lines = [
+        run_script("evaluate", "--weights", path, "--data", packed, "--split", "all").out
+        for path in (loud_weights, shrunk)
+    ]
+    assert lines[0] == lines[1] != ""
+    assert load_weights(shrunk)[0].output.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in SCRIPTS.glob("*.py")))
+def test_help_ends_with_two_worked_examples(script: str) -> None:
+    examples = run_script(script, "--help").out.partition("\nexamples:\n")[2]
+    assert examples.count(f"python scripts/{script}.py ") >= 2

@@ -1,0 +1,76 @@
+"""The alphabet and the clean-up of transcripts."""
+
+import pytest
+
+from lipnet.errors import LipnetError
+from lipnet.tokenizer import BLANK, LETTERS, Alphabet, TextError, normalize
+
+DIGITS = Alphabet("0123456789")
+
+
+def test_default_alphabet_is_the_papers():
+    assert BLANK == 0
+    assert LETTERS.size == 28
+    assert LETTERS.encode(" az") == [1, 2, 27]
+    assert LETTERS.decode([1, 2, 27]) == " az"
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "text"),
+    [
+        (LETTERS, "bin blue at f two now"),
+        (LETTERS, "aa  bb"),
+        (LETTERS, ""),
+        (DIGITS, "1202"),
+    ],
+)
+def test_encode_and_decode_are_inverse(alphabet, text):
+    indices = alphabet.encode(text)
+    assert len(indices) == len(text)
+    assert BLANK not in indices
+    assert alphabet.decode(indices) == text
+
+
+@pytest.mark.parametrize("index", [BLANK, -1, 28])
+def test_decode_refuses_what_is_no_character(index):
+    with pytest.raises(ValueError, match=str(index)):
+        LETTERS.decode([2, index])
+
+
+def test_encode_names_the_unknown_character():
+    with pytest.raises(TextError, match="'B' of 'aB'"):
+        LETTERS.encode("aB")
+
+
+@pytest.mark.parametrize("symbols", ["", "abca"])
+def test_unusable_alphabet(symbols):
+    with pytest.raises(TextError, match="alphabet"):
+        Alphabet(symbols)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Bin Blue", "bin blue"),
+        ("don't  stop", "dont stop"),
+        ("don\u2019t", "dont"),
+        ("\tlay, red. At\r\n", "lay red at"),
+        ("well-known fact,really", "well known fact really"),
+        ("... !", ""),
+        ("", ""),
+    ],
+)
+def test_normalize(text, expected):
+    assert normalize(text) == expected
+
+
+def test_normalize_keeps_what_the_alphabet_holds():
+    with_apostrophe = Alphabet(LETTERS.symbols + "'")
+    assert normalize("Don't!", with_apostrophe) == "don't"
+
+
+def test_normalize_names_the_character_and_the_cure():
+    with pytest.raises(LipnetError, match=r"'7' of 'at f 7 now'.*spell numbers out"):
+        normalize("at f 7 now")
+    with pytest.raises(TextError, match=r"'é'.*without it"):
+        normalize("café")

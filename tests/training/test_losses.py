@@ -1,0 +1,93 @@
+"""Losses against sums over all paths."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from lipnet.data.dataset import IGNORE, Batch
+from lipnet.models.lipnet import Output
+from lipnet.training.engine import ctc_loss, frame_weights, word_loss
+
+
+def random_log_probs(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).log_softmax(-1)
+
+
+def label_batch(targets: list[list[int]], lengths: list[int], words: list[list[int]] | None = None) -> Batch:
+    """A batch of which only the labels matter."""
+    return Batch(
+        torch.zeros(len(targets), max(lengths), 1, 1, 3, dtype=torch.uint8),
+        torch.tensor(lengths),
+        torch.tensor([symbol for target in targets for symbol in target]),
+        torch.tensor([len(target) for target in targets]),
+        torch.tensor(words or [[IGNORE] * max(lengths)] * len(targets)),
+        [f"s1/{i}" for i in range(len(targets))],
+        ["" for _ in targets],
+    )
+
+
+def path_sum(log_probs: Tensor, target: list[int]) -> float:
+    """Probability of a label: the sum over all V ** T paths that collapse to it."""
+    frames, symbols = log_probs.shape
+    total = 0.0
+    for path in itertools.product(range(symbols), repeat=frames):
+        if [symbol for symbol, _ in itertools.groupby(path) if symbol] == target:
+            total += math.exp(sum(float(log_probs[t, symbol]) for t, symbol in enumerate(path)))
+    return total
+
+
+def test_ctc_is_the_clips_mean_of_the_path_sum_a_symbol() -> None:
+    log_probs = random_log_probs(3, 5, 3)
+    targets, lengths = [[1, 2], [2], [1, 1, 2]], [5, 2, 4]
+    output, batch = Output(log_probs, torch.tensor(lengths), []), label_batch(targets, lengths)
+    ctc, words = ctc_loss(output, batch), word_loss(output, batch)
+    expected = [
+        -math.log(path_sum(log_probs[i, :length], target)) / len(target)
+        for i, (target, length) in enumerate(zip(targets, lengths, strict=True))
+    ]
+    assert ctc.item() == pytest.approx(sum(expected) / 3, rel=1e-5)
+    assert words.item() == 0
+
+
+def test_a_clip_shorter_than_its_text_teaches_nothing() -> None:
+    log_probs = random_log_probs(2, 4, 3).requires_grad_()
+    ctc = ctc_loss(Output(log_probs, torch.tensor([3, 4]), []), label_batch([[1, 1, 2], [1]], [3, 4]))
+    assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[1].detach(), [1])) / 2, rel=1e-5)
+    ctc.backward()
+    assert log_probs.grad is not None
+    assert not log_probs.grad[0].any() and log_probs.grad[1].any()
+
+
+def test_cross_entropy_ignores_frames_without_a_known_word() -> None:
+    heads = [torch.randn(2, 3, 5), torch.randn(2, 3, 5)]
+    words = [[1, IGNORE, 4], [0, IGNORE, IGNORE]]
+    batch = label_batch([[1], [1]], [3, 1], words)
+    loss = word_loss(Output(random_log_probs(2, 3, 3), torch.tensor([3, 1]), heads), batch)
+    known = [(0, 0, 1), (0, 2, 4), (1, 0, 0)]
+    expected = [-head.log_softmax(-1)[i, t, word].item() for head in heads for i, t, word in known]
+    assert loss.item() == pytest.approx(sum(expected) / 6, rel=1e-5)
+
+
+def test_a_word_counts_by_the_square_root_of_its_frames() -> None:
+    words = torch.tensor([[0, 7, 7, 7, 7, 3, 0, 0, 0], [IGNORE, 7, 7, 0, IGNORE, IGNORE, 3, 3, 3]])
+    third = 3**-0.5
+    expected = [[0.5] * 5 + [1] + [0.5] * 3, [0, 0.5**0.5, 0.5**0.5, 1, 0, 0, third, third, third]]
+    torch.testing.assert_close(frame_weights(words), torch.tensor(expected).flatten())
+
+
+def test_the_loss_reads_each_steps_clip_to_its_end() -> None:
+    """With two outputs a frame, a clip of two frames has four steps, enough for three characters."""
+    log_probs = random_log_probs(1, 6, 3)
+    batch = label_batch([[1, 2, 1]], [2])
+    ctc = ctc_loss(Output(log_probs, torch.tensor([4]), []), batch)
+    assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[0, :4], [1, 2, 1])) / 3, rel=1e-5)
+
+
+def test_without_any_alignment_the_word_loss_is_zero() -> None:
+    output = Output(random_log_probs(1, 3, 3), torch.tensor([3]), [torch.randn(1, 3, 5)])
+    assert word_loss(output, label_batch([[1]], [3])).item() == 0

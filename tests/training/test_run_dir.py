@@ -1,0 +1,235 @@
+"""Runs: what training leaves behind, and that a killed run continues bit for bit on the CPU."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import CROP, Train, contents, run_script
+
+from lipnet.config import ConfigError, load_config
+from lipnet.models.checkpoint import load_resume, load_weights
+from lipnet.training.run_dir import RunFolder
+
+
+class Killed(BaseException):
+    """As good as a SIGKILL: nothing in lipnet catches it."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, target: str, call: int) -> None:
+    """Let the given call of a function, counted from 1, be the run's last moment."""
+    module, _, name = target.rpartition(".")
+    original, calls = getattr(importlib.import_module(module), name), []
+
+    def dying(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == call:
+            raise Killed
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(target, dying)
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    """The log, less the times."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: line[key] for key in line if key not in ("seconds", "clips_per_second")} for line in lines]
+
+
+def assert_same_run(folder: Path, other: Path) -> None:
+    assert log_of(folder) == log_of(other)
+    for name in ("last", "best"):
+        (model, said), (other_model, other_said) = (
+            load_weights(f / f"{name}.safetensors") for f in (folder, other)
+        )
+        assert said.info["epoch"] == other_said.info["epoch"] and said.info["dev"] == other_said.info["dev"]
+        for key, value in model.state_dict().items():
+            assert torch.equal(value, other_model.state_dict()[key]), (name, key)
+
+
+def test_what_a_run_leaves_behind(straight: Path, packed_corpus: Path) -> None:
+    names = {path.name for path in straight.iterdir() if "tfevents" not in path.name}
+    assert names == {"config.yaml", "log.jsonl", "best.safetensors", "last.safetensors", "resume.pt"}
+    assert load_config(straight / "config.yaml").data.root == str(packed_corpus)
+    log = log_of(straight)
+    assert [(line["epoch"], line["step"]) for line in log] == [(1, 3), (2, 6), (3, 9)]
+    assert all(line["loss"] == pytest.approx(line["ctc"] + line["words"], abs=2e-5) for line in log)
+    assert log[2]["loss"] < log[0]["loss"]
+    assert {"loss", "cer", "wer", "ser", "words", "characters"} <= log[0]["dev"]["dev"].keys()
+    _, said = load_weights(straight / "last.safetensors")
+    assert said.crop == CROP
+    assert said.info["train_clips"] == 7 and said.info["train_speakers"] == ["s1", "s2"]
+    assert said.info["epoch"] == 3 and said.info["train_split"] == "train"
+    assert said.info["dev"] == log[2]["dev"] and said.grid
+
+
+def test_the_same_command_gives_the_same_run(straight: Path, train: Train, tmp_path: Path) -> None:
+    train(tmp_path / "again")
+    assert_same_run(tmp_path / "again", straight)
+    train(tmp_path / "other", "run.seed=1")
+    assert log_of(tmp_path / "other") != log_of(straight)
+
+
+# An epoch computes four losses: three steps, one batch of the dev split.
+@pytest.mark.parametrize(
+    ("target", "call", "epochs", "workers"),
+    [
+        ("lipnet.training.engine.word_loss", 1, 0, 0),  # before the first step
+        ("lipnet.training.run_dir.save_resume", 1, 0, 0),  # the first epoch is half saved
+        ("lipnet.training.engine.word_loss", 6, 1, 0),  # within the second epoch
+        ("lipnet.training.engine.evaluate", 2, 1, 1),  # with a loader process
+        ("lipnet.training.run_dir.save_weights", 3, 1, 0),  # nothing of the second epoch is saved
+        ("lipnet.training.run_dir.save_resume", 2, 1, 0),  # all but the last of its files are
+    ],
+)
+def test_a_killed_run_continues_bit_for_bit(
+    target: str,
+    call: int,
+    epochs: int,
+    workers: int,
+    straight: Path,
+    train: Train,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        kill_at(patch, target, call)
+        with pytest.raises(Killed):
+            train(tmp_path / "run", f"data.workers={workers}")
+    assert (tmp_path / "run" / "resume.pt").exists() == (epochs > 0)
+    if epochs:
+        assert load_resume(tmp_path / "run" / "resume.pt")["epoch"] == epochs
+    result = run_script("train", "--resume", tmp_path / "run")
+    assert result.code == 0, result.err
+    assert f"{epochs} epochs done" in result.out
+    assert_same_run(tmp_path / "run", straight)
+
+
+def test_a_finished_run_has_nothing_to_resume(train: Train, tmp_path: Path) -> None:
+    train(tmp_path / "run", "train.epochs=1")
+    before = contents(tmp_path / "run")
+    assert run_script("train", "--resume", tmp_path / "run").code == 0
+    after = contents(tmp_path / "run")
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_resumed_run_may_be_moved_and_prolonged(train: Train, tmp_path: Path) -> None:
+    train(tmp_path / "run", "train.epochs=1")
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    config = (moved / "config.yaml").read_text()
+    (moved / "config.yaml").write_text(config.replace("epochs: 1", "epochs: 2"))
+    assert run_script("train", "--resume", moved).code == 0
+    assert len(log_of(moved)) == 2 and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("hidden: 8", "hidden: 9"),
+        ("alphabet: '", "alphabet: '_"),
+        ("layers: 2", "layers: 3"),
+        ("optimizer: adamw", "optimizer: amsgrad"),
+    ],
+)
+def test_a_config_that_no_longer_fits_the_weights_is_named(
+    change: tuple[str, str], straight: Path, train: Train, tmp_path: Path
+) -> None:
+    train(tmp_path / "run", "train.epochs=1")
+    config = (tmp_path / "run" / "config.yaml").read_text()
+    assert change[0] in config
+    (tmp_path / "run" / "config.yaml").write_text(config.replace(*change))
+    result = run_script("train", "--resume", tmp_path / "run")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert f"{tmp_path / 'run'}/config.yaml: the saved state does not fit" in result.err
+
+
+def test_a_corpus_is_mixed_in(train: Train, packed_corpus: Path, tmp_path: Path) -> None:
+    result = train(tmp_path / "run", f"data.mix_root={packed_corpus}", "data.mix=0.5", "train.epochs=1")
+    assert result.code == 0, result.err
+    assert "7 training clips, 10 to mix in" in result.out
+    (line,) = log_of(tmp_path / "run")
+    assert line["step"] == 4  # 7 and 3 or 4 clips, three a batch
+    info = load_weights(tmp_path / "run" / "last.safetensors")[1].info
+    assert (info["train_clips"], info["mixed_in_clips"]) == (7, 10)
+
+
+def test_a_run_that_is_there_is_left_alone(straight: Path, train: Train) -> None:
+    before = contents(straight)
+    result = train(straight)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == (
+        f"error: {straight} holds a run: continue it with --resume {straight}, or name another run.dir\n"
+    )
+    assert contents(straight) == before
+
+
+def test_an_empty_folder_may_become_a_run(train: Train, tmp_path: Path) -> None:
+    assert train(tmp_path, "train.epochs=1").code == 0
+
+
+def test_runs_without_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"run\.dir is not set"):
+        RunFolder.create(load_config())
+    with pytest.raises(ConfigError, match="no run to resume; start one with --config"):
+        RunFolder.resume(tmp_path)
+
+
+def test_a_run_cannot_be_written_into_a_file(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        result = train(folder)
+        assert (result.code, result.err.count("\n")) == (2, 1)
+        assert f"error: {folder}: no folder can be made" in result.err
+
+
+def epoch_of(path: Path) -> int:
+    return int(load_weights(path)[1].info["epoch"])
+
+
+def test_best_has_the_lowest_error_rate(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = iter([0.5, 0.3, 0.3])
+    monkeypatch.setattr("lipnet.training.run_dir.mean_wer", lambda _: next(rates))
+    train(tmp_path / "run")
+    assert epoch_of(tmp_path / "run" / "best.safetensors") == 2
+    assert epoch_of(tmp_path / "run" / "last.safetensors") == 3
+
+
+def test_without_dev_splits_the_newest_is_the_best(train: Train, tmp_path: Path) -> None:
+    assert train(tmp_path / "run", "data.dev_splits=[]").code == 0
+    assert epoch_of(tmp_path / "run" / "best.safetensors") == 3
+
+
+def test_epochs_that_are_not_evaluated(train: Train, tmp_path: Path) -> None:
+    train(tmp_path / "run", "train.eval_every=2")
+    assert [bool(line["dev"]) for line in log_of(tmp_path / "run")] == [False, True, True]
+
+
+def test_what_tensorboard_shows(straight: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(straight))
+    events.Reload()
+    tags = events.Tags()
+    curves = {"loss", "ctc", "words", "learning_rate", "gradient_norm", "clips_per_second"}
+    assert {f"train/{name}" for name in curves} | {"dev/cer", "dev/wer", "dev/loss"} == set(tags["scalars"])
+    assert [event.step for event in events.Scalars("train/loss")] == list(range(1, 10))
+    wers = [(event.step, round(event.value, 4)) for event in events.Scalars("dev/wer")]
+    assert wers == [(line["step"], round(line["dev"]["dev"]["wer"], 4)) for line in log_of(straight)]
+    table = events.Tensors("dev/predictions/text_summary")[-1].tensor_proto.string_val[0].decode()
+    assert "| s2/bbwg6s | bin blue with g six soon |" in table
+    image = events.Images("crops")[0]
+    assert image.height == CROP.height
+    assert image.width in (14 * CROP.width, 15 * CROP.width, 16 * CROP.width)  # every fifth of about 75
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_clips(train: Train, tmp_path: Path) -> None:
+    result = train(tmp_path / "run", "train.lr=1e30", "train.warmup=0")
+    assert result.code == 2
+    assert "error: loss" in result.err and "lower train.lr" in result.err and "s1/" in result.err
+    assert "Traceback" not in result.err

@@ -1,0 +1,59 @@
+"""Items made ahead by a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lipnet.utils.prefetch import ahead, one_at_a_time
+
+
+def test_items_come_in_order_and_so_many_ahead() -> None:
+    made = []
+
+    def items() -> Iterator[int]:
+        for i in range(20):
+            made.append(i)
+            yield i
+
+    result = ahead(items(), 3)
+    assert next(result) == 0
+    time.sleep(0.3)
+    assert len(made) <= 1 + 3 + 1  # what was taken, what waits, and what waits to wait
+    assert list(result) == list(range(1, 20))
+    assert list(ahead(iter(()), 2)) == []
+
+
+def test_errors_come_after_what_was_made_before_them() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("two")
+
+    result = ahead(items(), 5)
+    assert next(result) == 1
+    with pytest.raises(ValueError, match="two"):
+        next(result)
+
+
+def test_the_thread_ends_with_the_generator() -> None:
+    before = threading.active_count()
+    result = ahead(iter(range(10**9)), 4)
+    next(result)
+    assert threading.active_count() == before + 1
+    result.close()
+    assert threading.active_count() == before
+
+
+def test_one_at_a_time() -> None:
+    lock, inside = threading.Lock(), []
+
+    def items() -> Iterator[int]:
+        for i in range(3):
+            inside.append(lock.locked())
+            yield i
+
+    assert list(one_at_a_time(items(), lock)) == [0, 1, 2] and inside == [True] * 3
+    assert not lock.locked()

@@ -1,0 +1,126 @@
+"""The sound of a captioned video: it stays, and stays with the pictures."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from captioned import CLIP, burnt_in, sentence, shown, sound_codec, transcript
+from video_files import damage, write_video
+
+import lipnet.video.audio
+
+
+def clip_with_sound(
+    path: Path, codec: str, rate: int = 44100, layout: str = "stereo", delay: float = 0.0
+) -> Path:
+    """A second of pictures, and a click every quarter of a second, first at ``delay``."""
+    pictures_codec = {".webm": "libvpx-vp9", ".mpg": "mpeg1video"}.get(path.suffix, "libx264")
+    silent = write_video(path.with_stem("silent"), CLIP, codec=pictures_codec)
+    with av.open(str(silent)) as source, av.open(str(path), "w") as target:
+        pictures = target.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.dts is not None]
+        for packet in packets:
+            packet.stream = pictures
+        sound = target.add_stream(codec, rate=rate, layout=layout, options={"strict": "experimental"})
+        samples = np.zeros((1, rate), np.float32)
+        for click in range(4):
+            samples[0, click * rate // 4 :][: rate // 100] = 0.8
+        frame = av.AudioFrame.from_ndarray(samples, format="flt", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, round(delay * rate), Fraction(1, rate)
+        packets += [*sound.encode(frame), *sound.encode()]
+        target.mux(sorted(packets, key=lambda packet: packet.dts * packet.time_base))
+    return path
+
+
+def clicks(path: Path) -> np.ndarray:
+    """When the sound's clicks begin, in seconds after the first picture; empty without a sound."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(audio=0)) if container.streams.audio else []
+    loud = [np.empty(0)]
+    for frame in frames:
+        samples = av.AudioResampler("fltp", "mono").resample(frame)[0].to_ndarray()[0]
+        loud.append(frame.time + np.flatnonzero(np.abs(samples) > 0.3) / frame.sample_rate)
+    times = np.concatenate(loud)
+    return times[np.diff(times, prepend=-9.0) > 0.1] - shown(path).times[0]
+
+
+def assert_silent(path: Path) -> None:
+    """All pictures are there, and no sound."""
+    assert len(clicks(path)) == 0
+    assert len(shown(path).times) == len(CLIP)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "becomes"),
+    [
+        ("a.mp4", "aac", "aac"),
+        ("a.ts", "aac", "aac"),
+        ("a.mp4", "mp3", "mp3"),
+        ("a.mp4", "ac3", "ac3"),
+        ("a.webm", "libopus", "opus"),
+        ("a.mkv", "eac3", "eac3"),
+        ("a.mov", "alac", "alac"),
+        ("a.mkv", "pcm_s16le", "aac"),
+        ("a.avi", "pcm_s16le", "aac"),
+        ("a.webm", "vorbis", "aac"),
+        ("a.mkv", "flac", "aac"),
+        ("a.mpg", "mp2", "aac"),
+    ],
+)
+def test_the_sound_stays_with_the_pictures(tmp_path: Path, name: str, codec: str, becomes: str) -> None:
+    source = clip_with_sound(tmp_path / name, codec, 48000 if codec == "libopus" else 44100)
+    target = burnt_in(source, transcript(sentence("bin blue")))
+    assert sound_codec(target) == becomes
+    np.testing.assert_allclose(clicks(target), clicks(source), atol=0.003)
+    assert len(clicks(source)) == 4
+    before, after = shown(source), shown(target)
+    assert len(after.times) == len(before.times)
+    np.testing.assert_allclose(np.diff(after.times), np.diff(before.times), atol=1e-4)
+
+
+def test_sound_that_mp4_holds_is_not_touched(tmp_path: Path) -> None:
+    source = clip_with_sound(tmp_path / "a.mp4", "aac")
+    packets = []
+    for path in (source, burnt_in(source)):
+        with av.open(str(path)) as container:
+            packets.append([(bytes(packet), packet.pts) for packet in container.demux(audio=0)])
+    assert packets[0] == packets[1]
+
+
+def test_damaged_sound_keeps_its_other_parts(tmp_path: Path) -> None:
+    source = clip_with_sound(tmp_path / "a.mpg", "mp2")
+    first = clicks(source)[0]
+    damage(source, 20, 1 / 3)
+    target = burnt_in(source)
+    assert len(shown(target).times) >= 20
+    assert clicks(target)[0] == pytest.approx(first, abs=0.003)
+
+
+@pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
+def test_sound_that_starts_later_still_does(tmp_path: Path, codec: str) -> None:
+    source = clip_with_sound(tmp_path / "a.mkv", codec, delay=0.3)
+    assert clicks(burnt_in(source))[0] == pytest.approx(0.3, abs=0.005)
+
+
+def test_sound_at_a_rate_that_aac_has_not_got_is_resampled(tmp_path: Path) -> None:
+    source = clip_with_sound(tmp_path / "a.mkv", "pcm_s16le", 18900, "mono")
+    np.testing.assert_allclose(clicks(burnt_in(source)), [0, 0.25, 0.5, 0.75], atol=0.003)
+
+
+def test_sound_that_cannot_be_kept_does_not_lose_the_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = clip_with_sound(tmp_path / "a.mkv", "mp3", 11025, "mono")
+    assert sound_codec(burnt_in(source)) == "aac"  # so few samples a second are not for mp3 in an MP4
+    monkeypatch.setattr(lipnet.video.audio, "AAC_BITS", -5)
+    assert_silent(burnt_in(source))
+
+
+def test_sound_of_an_unknown_kind_is_left_out(tmp_path: Path) -> None:
+    source = clip_with_sound(tmp_path / "a.mkv", "pcm_s16le")
+    source.write_bytes(source.read_bytes().replace(b"A_PCM/INT/LIT", b"A_XYZ/INT/LIT"))
+    assert_silent(burnt_in(source))

@@ -1,0 +1,261 @@
+"""video.py: what was written is read back, at 25 frames a second, from every kind of file."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from video_files import damage, numbered, numbers_of, write_sound, write_video
+
+from lipnet.video.decode import VideoError, iter_frames, read_video, timed
+
+CLIP = [numbered(index) for index in range(75)]
+
+
+def nearest(times: list[float], end: float, fps: float = 25.0) -> list[int]:
+    """For each tick until ``end`` seconds, which of the time stamps is nearest."""
+    return [int(np.argmin(np.abs(np.array(times) - tick / fps))) for tick in range(round(end * fps))]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [
+        ("a.mp4", "libx264", "yuv420p"),
+        ("a.mov", "libx264", "yuv444p"),
+        ("a.mpg", "mpeg1video", "yuv420p"),
+        ("a.avi", "mpeg4", "yuv420p"),
+        ("a.avi", "mjpeg", "yuvj420p"),
+        ("a.webm", "libvpx-vp9", "yuv420p"),
+        ("a.mkv", "ffv1", "yuv422p10le"),
+        ("a.mkv", "ffv1", "gray"),
+        ("a b: é.mp4", "libx264", "yuv420p"),
+        ("a.h264", "libx264", "yuv420p"),  # no container: no time stamps worth the name
+        ("a.m1v", "mpeg1video", "yuv420p"),
+    ],
+)
+def test_25_fps_passes_frame_for_frame(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+    frames = read_video(write_video(tmp_path / name, CLIP, codec=codec, pix_fmt=pix_fmt))
+    assert frames.shape == (75, 64, 128, 3)
+    assert frames.dtype == np.uint8
+    assert numbers_of(frames) == list(range(75))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])  # mkv rounds its stamps to 1 ms
+@pytest.mark.parametrize(
+    "rate", [Fraction(30), Fraction(50), Fraction(24), Fraction(30000, 1001), Fraction(10)]
+)
+def test_other_rates_are_resampled_by_time(tmp_path: Path, name: str, rate: Fraction) -> None:
+    count = round(3 * rate)
+    pictures = [numbered(index) for index in range(count)]
+    numbers = numbers_of(read_video(write_video(tmp_path / name, pictures, rate=rate)))
+    expected = nearest([index / float(rate) for index in range(count)], 3.0)
+    assert len(numbers) == 75
+    assert max(abs(a - b) for a, b in zip(numbers, expected, strict=True)) <= 1  # ties fall either way
+    assert numbers == sorted(numbers)
+
+
+def test_variable_rate_keeps_each_picture_at_its_time(tmp_path: Path) -> None:
+    times = np.cumsum([1000, 40, 40, 21, 33, 95, 40, 310, 17, 17, 40, 47, 80, 40]).tolist()
+    pictures = [numbered(index) for index in range(len(times))]
+    numbers = numbers_of(read_video(write_video(tmp_path / "a.mkv", pictures, times_ms=times)))
+    seconds = [(time - times[0]) / 1000 for time in times]
+    assert numbers == nearest(seconds, seconds[-1] + 0.04)
+
+
+def test_another_frame_rate_can_be_asked_for(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", CLIP)
+    assert numbers_of(read_video(path, fps=12.5)) == list(range(0, 75, 2))
+
+
+def test_a_broken_time_stamp_does_not_hold_a_picture_for_hours(tmp_path: Path) -> None:
+    times = [0, 40, 80, 36_000_000, 36_000_040]
+    pictures = [numbered(index) for index in range(5)]
+    assert numbers_of(read_video(write_video(tmp_path / "a.mkv", pictures, times_ms=times))) == [
+        0,
+        1,
+        2,
+        3,
+        4,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "times", "moments"),
+    [
+        ([5.0, 5.1, 5.5], [5.0, 5.1, 5.5], [0.0, 0.1, 0.5]),
+        ([None, None, None], [0.0, 0.04, 0.08], [0.0, 0.04, 0.08]),
+        ([1.0, None, 1.08], [1.0, 1.04, 1.08], [0.0, 0.04, 0.08]),
+        ([1.0, 0.5, 0.6], [1.0, 1.04, 1.14], [0.0, 0.04, 0.14]),  # backward
+        ([1.0, 1.0, 1.04], [1.0, 1.04, 1.08], [0.0, 0.04, 0.08]),  # twice
+        ([1.0, 11.0, 11.1], [1.0, 1.04, 1.14], [0.0, 0.04, 0.14]),  # too long
+        ([1.0, "1.4 damaged", 1.5], [1.0, 1.4, 1.5], [0.0, 0.04, 0.14]),
+        ([1.0, "1.02 damaged", 1.04], [1.0, 1.02, 1.04], [0.0, 0.02, 0.04]),
+    ],
+)
+def test_time_grows_whatever_the_stamps(
+    stamps: list[float | str | None], times: list[float], moments: list[float]
+) -> None:
+    pictures = [
+        (CLIP[0], float(stamp.split()[0]) if isinstance(stamp, str) else stamp, isinstance(stamp, str))
+        for stamp in stamps
+    ]
+    result = list(timed(pictures, 25.0))
+    np.testing.assert_allclose([picture.time for picture in result], times)
+    np.testing.assert_allclose([picture.moment for picture in result], moments, atol=1e-9)
+
+
+EVEN, ODD = (64, 96), (63, 95)  # height, width
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "colours", "size"),
+    [
+        ("libx264", "yuv420p", (2, 0), EVEN),
+        ("libx264", "yuv420p", (5, 1), EVEN),
+        ("libx264", "yuv420p", (1, 1), EVEN),  # BT.709
+        ("libx264", "yuv420p", (5, 2), EVEN),  # full range
+        ("mjpeg", "yuvj420p", (2, 0), EVEN),
+        ("mjpeg", "yuvj420p", (2, 0), ODD),
+        ("mjpeg", "yuvj422p", (2, 0), ODD),
+        ("ffv1", "yuv420p", (2, 0), ODD),
+        ("ffv1", "yuv420p10le", (2, 0), EVEN),
+        ("ffv1", "yuv444p", (2, 0), ODD),
+        ("ffv1", "bgr0", (2, 0), ODD),
+    ],
+)
+def test_colours_come_back(
+    tmp_path: Path, codec: str, pix_fmt: str, colours: tuple[int, int], size: tuple[int, int]
+) -> None:
+    height, width = size
+    picture = np.zeros((height, width, 3), np.uint8)
+    patches = [(200, 40, 40), (40, 180, 60), (30, 60, 190), (128, 128, 128), (230, 190, 160), (10, 10, 10)]
+    for index, colour in enumerate(patches):
+        picture[:, index * 16 : (index + 1) * 16] = colour
+    path = write_video(tmp_path / "a.mkv", [picture] * 3, codec=codec, pix_fmt=pix_fmt, colours=colours)
+    frame = read_video(path)[1]
+    assert frame.shape == picture.shape
+    for index, colour in enumerate(patches):
+        seen = frame[8:-8, index * 16 + 6 : index * 16 + 10].reshape(-1, 3).mean(axis=0)
+        assert np.abs(seen - colour).max() < 6, (colour, seen)
+
+
+def test_grey_video_is_grey_rgb(tmp_path: Path) -> None:
+    frames = read_video(write_video(tmp_path / "a.mkv", CLIP[:3], codec="ffv1", pix_fmt="gray"))
+    assert np.ptp(frames.astype(int), axis=-1).max() <= 1
+
+
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_rotation_in_the_metadata_is_honoured(tmp_path: Path, rotation: int) -> None:
+    upright = np.full((64, 128, 3), 40, np.uint8)
+    upright[:24, :48] = (220, 60, 60)  # red in the left upper corner
+    stored = np.rot90(upright, -rotation // 90)  # turned the other way; FFmpeg counts counter-clockwise
+    frame = read_video(write_video(tmp_path / "a.mp4", [stored] * 3, rotation=rotation))[0]
+    assert frame.shape == upright.shape
+    assert np.abs(frame.astype(int) - upright).mean() < 8
+
+
+def test_a_picture_size_that_changes_midway_is_evened_out(tmp_path: Path) -> None:
+    small = write_video(tmp_path / "small.mpg", CLIP[:10], codec="mpeg1video")
+    large = [numbered(index, 256, 128) for index in range(10, 20)]
+    both = tmp_path / "both.mpg"
+    both.write_bytes(
+        small.read_bytes() + write_video(tmp_path / "l.mpg", large, codec="mpeg1video").read_bytes()
+    )
+    frames = read_video(both)
+    assert frames.shape[1:] == (64, 128, 3)
+    assert numbers_of(frames) == [*range(9), *range(10, 20)]  # the decoder still held 9 when the size changed
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mpg", "mpeg1video"), ("a.mkv", "libx264"), ("a.avi", "mpeg4")]
+)
+def test_a_truncated_file_gives_the_frames_there_are(tmp_path: Path, name: str, codec: str) -> None:
+    path = write_video(tmp_path / name, CLIP, codec=codec)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    numbers = numbers_of(read_video(path))
+    assert 15 <= len(numbers) <= 60
+    assert numbers[:15] == list(range(15))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mpg", "mpeg1video"), ("a.mp4", "libx264"), ("a.webm", "libvpx-vp9"), ("a.avi", "mpeg4")],
+)
+def test_flipped_bytes_cost_only_what_they_hit(
+    tmp_path: Path, name: str, codec: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 60, (75, 64, 128, 3), dtype=np.uint8)
+    path = write_video(tmp_path / name, [a // 2 + b for a, b in zip(CLIP, noise, strict=True)], codec=codec)
+    whole = path.read_bytes()
+    for seed in range(8):
+        path.write_bytes(whole)
+        damage(path, 12, 0.25, 0.75, seed)
+        assert 30 <= len(read_video(path)) <= 80
+    assert capfd.readouterr().err == ""  # FFmpeg keeps its remarks to itself
+
+
+def test_a_still_picture_is_a_video_of_one_frame(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), CLIP[5])
+    assert numbers_of(read_video(tmp_path / "a.png")) == [5]
+
+
+def bad_files(folder: Path) -> dict[str, Path]:
+    """One file of each kind that holds no frames."""
+    (folder / "text.mp4").write_text("bin blue at f two now\n" * 100)
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "noise.avi").write_bytes(np.random.default_rng(0).bytes(20_000))
+    cut = write_video(folder / "cut.mp4", CLIP)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])  # without its index, at the end
+    return {
+        "missing": folder / "missing.mp4",
+        "folder": folder,
+        "text": folder / "text.mp4",
+        "empty": folder / "empty.mp4",
+        "noise": folder / "noise.avi",
+        "cut": cut,
+        "sound": write_sound(folder / "sound.m4a"),
+    }
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "text", "empty", "noise", "cut", "sound"])
+def test_no_frames_is_one_line_that_names_the_file(
+    tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = bad_files(tmp_path)[kind]
+    capfd.readouterr()
+    with pytest.raises(VideoError) as raised:
+        read_video(path)
+    message = str(raised.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    assert capfd.readouterr().err == ""
+
+
+def test_errors_come_before_the_first_frame(tmp_path: Path) -> None:
+    with pytest.raises(VideoError):
+        next(iter_frames(tmp_path / "missing.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("clip", "count"),
+    [
+        ("s1/bbaf2n", 75),
+        ("s1/lrae3s", 74),
+        ("s1/sbbbzp", 74),
+        ("s1/srwi5a", 74),
+        ("s1/sgib8n", 75),
+        ("s4/bbaf2a", 71),
+    ],
+)
+def test_original_clips_give_the_frames_they_hold(grid_root: Path, clip: str, count: int) -> None:
+    assert len(read_video(grid_root / f"original/{clip}.mpg")) == count
+
+
+def test_a_reencoded_clip_shows_what_the_original_shows(grid_root: Path) -> None:
+    original = read_video(grid_root / "original/s1/lrae3s.mpg").astype(int)
+    copy = read_video(grid_root / "s1/lrae3s.mp4").astype(int)
+    assert original.shape == copy.shape
+    assert np.abs(original - copy).mean(axis=(1, 2, 3)).max() < 6
