@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from lipnet.errors import LipnetError
+from lipnet.errors import ConfigError
 from lipnet.utils.files import write_atomically
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 CROP_METHODS = ("dlib", "mtcnn", "fixed")
 # Keys whose value is 1 or more; every other number may be 0.
 COUNTS = {"width", "height", "eye_distance", "detect_every", "batch_size", "epochs", "eval_every"}
-
-
-class ConfigError(LipnetError):
-    """A config file or override that cannot be used."""
 
 
 @dataclass
@@ -241,3 +237,6 @@ def _keys(section: Any, prefix: str = "") -> list[str]:
         name = f"{prefix}{entry.name}"
         names += _keys(kind, f"{name}.") if dataclasses.is_dataclass(kind) else [name]
     return names
+
+
+LUMA = (0.299, 0.587, 0.114)  # RGB -> grey, ITU-R BT.601

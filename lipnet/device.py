@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lipnet.config import ConfigError
+from lipnet.errors import ConfigError
 
 
 @dataclass(frozen=True)

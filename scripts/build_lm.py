@@ -10,8 +10,8 @@ from pathlib import Path
 from lipnet.data.crop_store import PackedCorpus
 from lipnet.decoding.arpa import save_arpa
 from lipnet.decoding.ngram import estimate, perplexity
-from lipnet.errors import one_line_errors
 from lipnet.tokenizer import LETTERS, Alphabet
+from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """examples:
   of the sentences that a network was trained on:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from lipnet.data.crop_store import PackedCorpus
 from lipnet.decoding.base import Floats
 from lipnet.decoding.factory import DECODERS
-from lipnet.errors import LipnetError, one_line_errors
+from lipnet.errors import LipnetError
 from lipnet.inference.confidence import FOLDS, calibration_error, cross_validated, fit, word_features
 from lipnet.inference.emissions import Evidence
 from lipnet.inference.reader import LipReader
@@ -21,6 +21,7 @@ from lipnet.inference.timestamps import word_times
 from lipnet.inference.torch_backend import TorchNetwork
 from lipnet.metrics import words_right
 from lipnet.models.checkpoint import rewrite_header
+from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """examples:
   python scripts/calibrate.py runs/a/best.safetensors --data data/grid --split dev_seen dev_unseen

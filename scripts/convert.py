@@ -9,10 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from lipnet.errors import one_line_errors
 from lipnet.models.checkpoint import save_weights
 from lipnet.models.convert import KNOWN, read_public_weights
 from lipnet.models.flops import parameters
+from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """examples:
   python scripts/convert.py unseen-weights178.h5 --out rizkiarm.safetensors

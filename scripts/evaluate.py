@@ -14,15 +14,17 @@ from typing import Any
 from tqdm import tqdm
 
 from lipnet.data.crop_store import PackedCorpus
-from lipnet.data.dataset import ClipDataset, eval_loader
+from lipnet.data.dataset import ClipDataset
+from lipnet.data.loaders import eval_loader
 from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder
 from lipnet.device import choose_hardware
-from lipnet.errors import LipnetError, one_line_errors
+from lipnet.errors import LipnetError
 from lipnet.grid import GRAMMAR, is_grid_sentence
 from lipnet.metrics import WordErrors
 from lipnet.models.checkpoint import load_weights
 from lipnet.tokenizer import Alphabet
 from lipnet.training.engine import Evaluation, evaluate
+from lipnet.utils.cli import one_line_errors
 from lipnet.utils.files import write_atomically
 from lipnet.weights import WEIGHTS
 

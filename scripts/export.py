@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from lipnet.device import choose_hardware
-from lipnet.errors import LipnetError, one_line_errors
+from lipnet.errors import LipnetError
 from lipnet.inference.emissions import Network
 from lipnet.inference.onnx_backend import OnnxNetwork
 from lipnet.inference.torch_backend import TorchNetwork
 from lipnet.models.checkpoint import load_weights
+from lipnet.utils.cli import one_line_errors
 from lipnet.utils.files import write_atomically
 from lipnet.weights import WEIGHTS
 

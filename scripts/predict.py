@@ -13,9 +13,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from lipnet.data.alignments import read_alignment
+from lipnet.data.corpus import VIDEO_SUFFIXES
 from lipnet.decoding.factory import add_decoder_arguments, decoder_options
-from lipnet.errors import LipnetError, one_line_errors
-from lipnet.grid import VIDEO_SUFFIXES, CorpusError, read_alignment
+from lipnet.errors import CorpusError, LipnetError
+from lipnet.inference.live import listen
 from lipnet.inference.quality import LEAST_CONFIDENCE
 from lipnet.inference.reader import N_BEST, LipReader
 from lipnet.inference.transcript import Sentence, Transcript
@@ -23,8 +25,9 @@ from lipnet.metrics import ErrorCounts
 from lipnet.output.captioned_video import burn_in, check_target
 from lipnet.output.formats import FORMATS, summary_table
 from lipnet.tokenizer import Alphabet
+from lipnet.utils.cli import one_line_errors
 from lipnet.utils.files import write_atomically
-from lipnet.video.camera import camera_frames, listen
+from lipnet.video.camera import camera_frames
 from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:

@@ -18,12 +18,13 @@ from tqdm import tqdm
 
 from lipnet.config import CropConfig, load_config
 from lipnet.cropping.factory import make_cropper
-from lipnet.data.corpus import select_clips
-from lipnet.data.crop_store import PackedCorpus, SpeakerWriter, write_splits
+from lipnet.data.corpus import Clip, Corpus, find_clips, select_clips
+from lipnet.data.crop_store import PackedCorpus, SpeakerWriter
 from lipnet.data.external_crops import KINDS, find_crops, load_crops, save_crops
-from lipnet.errors import LipnetError, one_line_errors
-from lipnet.grid import Clip, Corpus, find_clips, read_split
+from lipnet.data.splits import read_split, write_splits
+from lipnet.errors import LipnetError
 from lipnet.tokenizer import Alphabet
+from lipnet.utils.cli import one_line_errors
 from lipnet.utils.workers import check_workers, start_worker
 from lipnet.video.decode import iter_frames
 
@@ -93,7 +94,7 @@ def main() -> int:
         raise LipnetError(f"{args.corpus}: not one clip could be cropped; the list above says why")
     faces = not args.imported and crop.method != "fixed"
     print(f"{args.out}: {summary(counts, len(corpus.problems), faces)}")
-    write_splits(args.out, args.corpus, overlapped, args.seed)
+    write_splits(args.out, PackedCorpus(args.out).clips, args.corpus, overlapped, args.seed)
     if args.export:
         folder = args.out.resolve()
         export(corpus, args.out, folder.with_name(f"{folder.name}_{args.export}"), args.export)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from lipnet.config import CropConfig, ModelConfig
-from lipnet.errors import LipnetError, one_line_errors
+from lipnet.errors import LipnetError
 from lipnet.models.checkpoint import load_weights, save_weights
 from lipnet.models.metadata import Checkpoint
+from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """examples:
   python scripts/shrink.py runs/a/best.safetensors --out a.safetensors

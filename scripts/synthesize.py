@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from lipnet.errors import one_line_errors
 from lipnet.synthetic.articulation import FRAMES
 from lipnet.synthetic.corpus import plan_corpus, write_corpus
+from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """\
 examples:

@@ -14,22 +14,24 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from lipnet.config import Config, ConfigError, load_config
+from lipnet.config import Config, load_config
 from lipnet.data.crop_store import PackedClip, PackedCorpus
-from lipnet.data.dataset import ClipDataset, Sample, SampleKey, collate, eval_loader
-from lipnet.data.loaders import EpochSampler, train_loader
+from lipnet.data.dataset import ClipDataset, Sample, SampleKey
+from lipnet.data.loaders import EpochSampler, collate, eval_loader, train_loader
 from lipnet.data.transforms import augment_pixels
-from lipnet.decoding.base import GreedyDecoder
+from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.device import Hardware, choose_hardware, keep_freed_memory
-from lipnet.errors import one_line_errors
+from lipnet.errors import ConfigError
 from lipnet.grid import natural_key
 from lipnet.models.checkpoint import begin_with, load_weights
 from lipnet.models.flops import operations, parameters
 from lipnet.models.lipnet import LipNet
 from lipnet.tokenizer import Alphabet
-from lipnet.training.engine import Learner, Step, evaluate, train_one_epoch
+from lipnet.training.engine import Step, evaluate, train_one_epoch
+from lipnet.training.optim import Learner
 from lipnet.training.run_dir import RunFolder
 from lipnet.training.tensorboard import Board
+from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """examples:
   Train the paper's LipNet on its overlapped split; if it is killed, continue it:

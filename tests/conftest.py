@@ -53,7 +53,8 @@ def two_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two clips of ten frames in which no word is the same."""
     from tiny import pack
 
-    from lipnet.grid import Clip, Word
+    from lipnet.data.alignments import Word
+    from lipnet.data.corpus import Clip
 
     table = (
         ("bbaf2n", "bin blue at f two now", (1, 2, 4, 5, 7, 8), (2, 4, 5, 7, 8, 9)),

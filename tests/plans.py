@@ -10,7 +10,8 @@ from tiny import dataset
 
 from lipnet.config import AugmentConfig
 from lipnet.data.crop_store import PackedClip, PackedCorpus
-from lipnet.data.dataset import IGNORE, Sample, SampleKey
+from lipnet.data.dataset import Sample, SampleKey
+from lipnet.data.transforms import IGNORE
 from lipnet.grid import WORD_CLASS
 
 CLASS_WORD = {index: word for word, index in WORD_CLASS.items()}

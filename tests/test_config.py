@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lipnet.config import Config, ConfigError, load_config, save_config
+from lipnet.config import Config, load_config, save_config
+from lipnet.errors import ConfigError
 from lipnet.utils.files import write_atomically
 
 RECIPES = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))

@@ -6,8 +6,8 @@ import pytest
 import torch
 from tiny import tiny_model
 
-from lipnet.config import ConfigError
 from lipnet.device import Hardware, choose_hardware
+from lipnet.errors import ConfigError
 from lipnet.models.lipnet import LipNet
 
 

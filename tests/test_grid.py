@@ -8,21 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lipnet.grid import (
-    GRAMMAR,
-    WORDS,
-    Corpus,
-    CorpusError,
-    Word,
-    find_clips,
-    is_grid_sentence,
-    natural_key,
-    read_alignment,
-    read_split,
-    sentence_of,
-    split_overlapped,
-    split_unseen,
-)
+from lipnet.data.alignments import Word, read_alignment
+from lipnet.data.corpus import Corpus, find_clips
+from lipnet.data.splits import read_split, split_overlapped, split_unseen
+from lipnet.errors import CorpusError
+from lipnet.grid import GRAMMAR, WORDS, is_grid_sentence, natural_key, sentence_of
 
 ALIGNMENT = """0 23750 sil
 23750 29500 bin

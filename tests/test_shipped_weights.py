@@ -11,14 +11,15 @@ import torch
 from posteriors import ctc_log_probabilities
 from tiny import draw_clips
 
+from lipnet.data.splits import read_split
 from lipnet.decoding.arpa import load_arpa
-from lipnet.decoding.base import GreedyDecoder
 from lipnet.decoding.beam_search import BeamDecoder
 from lipnet.decoding.factory import make_decoder
 from lipnet.decoding.grammar import GRID_SLOTS, SlotDecoder
+from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.decoding.lm_scorers import CharacterModel
 from lipnet.decoding.ngram import estimate
-from lipnet.grid import read_split, sentence_of
+from lipnet.grid import sentence_of
 from lipnet.inference.reader import LipReader
 from lipnet.metrics import ErrorCounts
 from lipnet.models.checkpoint import load_weights

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from lipnet.config import AugmentConfig, CropConfig, ModelConfig
+from lipnet.data.alignments import Word
+from lipnet.data.corpus import Clip
 from lipnet.data.crop_store import PackedCorpus, SpeakerWriter
 from lipnet.data.dataset import ClipDataset
-from lipnet.grid import Clip, Word, sentence_of
+from lipnet.grid import sentence_of
 from lipnet.synthetic.corpus import plan_corpus, write_corpus
 from lipnet.tokenizer import LETTERS
 

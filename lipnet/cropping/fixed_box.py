@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import cv2
 import numpy as np
 
-from lipnet.config import ConfigError
 from lipnet.cropping.cropper import Cropper, FaceTrack
 from lipnet.cropping.geometry import transform
+from lipnet.errors import ConfigError
 
 MOST_STRETCH = 1.02  # of a frame's shape against that of ``crop.frame``
 

@@ -1,10 +1,17 @@
-"""A part of a corpus: the clips that match a pattern, and some of each speaker."""
+"""Corpus discovery: the clips below a folder, their transcripts, and the part of them that is asked for."""
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePath
 
-from lipnet.grid import Corpus, CorpusError
+from lipnet.data.alignments import Word, read_alignment
+from lipnet.errors import CorpusError
+from lipnet.grid import natural_key, sentence_of
+from lipnet.tokenizer import LETTERS, Alphabet
 
 
 def select_clips(corpus: Corpus, pattern: str = "", first: int = 1, last: int | None = None) -> Corpus:
@@ -53,3 +60,134 @@ def _of_each_speaker(names: list[str], first: int, last: int | None) -> set[str]
     for name in sorted(names):
         by_speaker.setdefault(name.rpartition("/")[0], []).append(name)
     return {name for own in by_speaker.values() for name in own[first - 1 : last]}
+
+
+VIDEO_SUFFIXES = frozenset({".mpg", ".mp4", ".avi", ".mov", ".mkv", ".webm"})
+
+
+VIDEOS = f"videos ({', '.join(sorted(VIDEO_SUFFIXES))})"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video whose sentence is known; ``words`` is empty where there are no timings."""
+
+    speaker: str
+    id: str
+    video: Path
+    sentence: str
+    words: tuple[Word, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.speaker}/{self.id}"
+
+
+@dataclass
+class Corpus:
+    """The clips found below ``root``, and those left out: name -> reason."""
+
+    root: Path
+    clips: list[Clip] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def list_videos(folder: Path) -> list[Path]:
+    """The videos directly in a folder."""
+    return [path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
+
+
+def find_clips(
+    root: Path,
+    aligns: Path | None = None,
+    speakers: Iterable[str] | None = None,
+    alphabet: Alphabet = LETTERS,
+    list_clips: Callable[[Path], list[Path]] = list_videos,
+    kind: str = VIDEOS,
+) -> Corpus:
+    """Find every clip below ``root`` and check its alignment against the sentence that its id spells.
+
+    Args:
+        root: the corpus; each folder below it that holds videos is a speaker.
+        aligns: a folder of alignments (flat, or a folder a speaker), looked in first.
+        speakers: only these.
+        alphabet: what transcripts are written in.
+        list_clips: what counts as a clip of those directly in a folder; its name begins with the id.
+        kind: what such clips are, for an error.
+
+    Raises:
+        CorpusError: no such folder, no clip in it, or an unknown speaker.
+    """
+    for folder in (root, aligns):
+        if folder is not None and not folder.is_dir():
+            raise CorpusError(f"{folder}: no such folder; give the folder that holds s1, s2, ...")
+    _transcripts_in.cache_clear()
+    corpus = Corpus(root)
+    folders = dict(_speaker_folders(root, list_clips))
+    if not folders:
+        raise CorpusError(f"{root}: no {kind} in it or below it")
+    wanted = folders.keys() if speakers is None else list(speakers)
+    for speaker in wanted:
+        if speaker not in folders:
+            raise CorpusError(f"{root}: no speaker {speaker!r}; there are {', '.join(folders)}")
+        transcripts = _transcripts(root, speaker, folders[speaker][0].parent, aligns)
+        ids: set[str] = set()
+        for video in folders[speaker]:
+            if video.stem in ids:
+                corpus.problems[f"{speaker}/{video.name}"] = "another video there has the same id"
+                continue
+            ids.add(video.stem)
+            try:
+                corpus.clips.append(_clip(speaker, video, transcripts.get(video.stem), alphabet))
+            except CorpusError as error:
+                corpus.problems[f"{speaker}/{video.stem}"] = str(error)
+    return corpus
+
+
+def _speaker_folders(
+    root: Path, list_clips: Callable[[Path], list[Path]]
+) -> Iterator[tuple[str, list[Path]]]:
+    """Each folder that directly holds clips, as (speaker, clips), in natural order (s2 before s10)."""
+    found = []
+    for folder, subfolders, _ in os.walk(root, followlinks=True):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        clips = sorted(list_clips(Path(folder)))
+        if clips:
+            speaker = Path(folder).relative_to(root).as_posix()
+            found.append((root.resolve().name if speaker == "." else speaker, clips))
+    yield from sorted(found, key=lambda item: natural_key(item[0]))
+
+
+def _transcripts(root: Path, speaker: str, folder: Path, aligns: Path | None) -> dict[str, Path]:
+    """Id -> alignment or transcript file, for the videos in ``folder``; the more particular place wins."""
+    name = Path(speaker).name
+    places = [folder, root / "align", root / "alignments"]
+    for base in dict.fromkeys((root, folder.parent)):
+        places += [base / "align" / name, base / "alignments" / name]
+    places += [folder / "align", root / "alignments" / speaker, root / "align" / speaker]
+    if aligns is not None:
+        places += [aligns, aligns / name, aligns / speaker]
+    found: dict[str, Path] = {}
+    for place in dict.fromkeys(places):
+        found.update(_transcripts_in(place))
+    return found
+
+
+@lru_cache(maxsize=16)  # the places that speakers share, such as a flat folder of all alignments
+def _transcripts_in(place: Path) -> dict[str, Path]:
+    """Id -> file in one folder; an .align goes before a .txt."""
+    return {path.stem: path for suffix in (".txt", ".align") for path in place.glob(f"*{suffix}")}
+
+
+def _clip(speaker: str, video: Path, transcript: Path | None, alphabet: Alphabet) -> Clip:
+    spelt = sentence_of(video.stem)
+    if transcript is None:
+        if spelt is None:
+            raise CorpusError(f"no {video.stem}.align or .txt, and the id spells no GRID sentence")
+        return Clip(speaker, video.stem, video, spelt, ())
+    sentence, words = read_alignment(transcript, alphabet)
+    if spelt is not None and sentence != spelt:
+        raise CorpusError(f"{transcript} says {sentence!r}, the id spells {spelt!r}")
+    if not sentence:
+        raise CorpusError(f"{transcript} is empty")
+    return Clip(speaker, video.stem, video, sentence, words)

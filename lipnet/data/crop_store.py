@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,11 @@ from typing import Any
 import numpy as np
 
 from lipnet.config import CropConfig
+from lipnet.data.alignments import Word
+from lipnet.data.corpus import Clip
+from lipnet.data.splits import read_split
 from lipnet.errors import LipnetError
-from lipnet.grid import Clip, Word, natural_key, read_split, split_dev, split_overlapped, split_unseen
+from lipnet.grid import natural_key
 from lipnet.utils.files import write_atomically
 
 FORMAT = 1
@@ -190,44 +193,6 @@ class PackedCorpus:
                 "preprocess them, or take them off the list"
             )
         return [self.clips[clip] for clip in names]
-
-
-def write_splits(
-    root: Path, corpus_root: Path, overlapped: Sequence[str] | None = None, seed: int = 0
-) -> list[str]:
-    """Write lists into ROOT/splits: those of the corpus itself, and the paper's two splits of the clips.
-
-    Of the paper's training lists, ``unseen_dev`` and ``overlapped_dev`` are a few clips a speaker to choose
-    by, and ``unseen_fit`` and ``overlapped_fit`` the others to train on.
-
-    Args:
-        overlapped: the overlapped split's test clips; None: 255 a speaker drawn by ``seed``.
-
-    Returns:
-        The names of the lists. One that would be empty is not written.
-    """
-    names = _distinct(PackedCorpus(root).clips)
-    lists = {path.stem: read_split(path) for path in sorted((corpus_root / "splits").glob("*.txt"))}
-    for split, (train, test) in {
-        "unseen": split_unseen(names),
-        "overlapped": split_overlapped(names, overlapped, seed),
-    }.items():
-        lists[f"{split}_train"], lists[f"{split}_test"] = train, test
-        lists[f"{split}_fit"], lists[f"{split}_dev"] = split_dev(train, seed)
-    lists = {name: clips for name, clips in lists.items() if clips}
-    folder = root / "splits"
-    folder.mkdir(exist_ok=True)
-    for name, clips in lists.items():
-        write_atomically(folder / f"{name}.txt", "".join(f"{clip}\n" for clip in clips).encode())
-    return list(lists)
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    """One name for each speaker and id: a second copy, such as original/s1/ID beside s1/ID, is left out."""
-    shortest: dict[tuple[str, ...], str] = {}
-    for name in sorted(names, key=lambda name: name.count("/")):
-        shortest.setdefault(Path(name).parts[-2:], name)
-    return sorted(shortest.values(), key=natural_key)
 
 
 def _paths(root: Path, speaker: str) -> tuple[Path, Path]:

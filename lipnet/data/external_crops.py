@@ -11,8 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lipnet.data.corpus import Corpus, find_clips
 from lipnet.errors import LipnetError
-from lipnet.grid import Corpus, find_clips, natural_key
+from lipnet.grid import natural_key
 from lipnet.tokenizer import LETTERS, Alphabet
 from lipnet.utils.files import write_atomically
 

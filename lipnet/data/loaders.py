@@ -1,16 +1,17 @@
-"""Which clips make up a training batch, and in which order."""
+"""Data loaders: which clips make up a batch, in which order, and how a batch is put together."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from lipnet.data.dataset import ClipDataset, Sample, SampleKey, collate
+from lipnet.data.dataset import Batch, ClipDataset, Sample, SampleKey
+from lipnet.data.transforms import IGNORE
 
 POOL_BATCHES = 16  # clips of so many batches are sorted by length together, to save padding
 
@@ -108,4 +109,38 @@ def train_loader(sampler: EpochSampler, workers: int = 0, pin: bool = False) -> 
         pin_memory=pin,
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # its own: what the loader draws must not shift the training's numbers
+    )
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Gather the frames of a batch out of the memory maps, padded at the end with zeros."""
+    lengths = [len(sample.indices) for sample in samples]
+    frames = np.zeros((len(samples), max(lengths), *samples[0].array.shape[1:]), np.uint8)
+    words = np.full(frames.shape[:2], IGNORE, np.int64)
+    for i, sample in enumerate(samples):
+        np.take(sample.array, sample.indices, axis=0, out=frames[i, : lengths[i]], mode="clip")
+        words[i, : lengths[i]] = sample.words
+    return Batch(
+        torch.from_numpy(frames),
+        torch.tensor(lengths),
+        torch.tensor([symbol for sample in samples for symbol in sample.targets], dtype=torch.int64),
+        torch.tensor([len(sample.targets) for sample in samples]),
+        torch.from_numpy(words),
+        [sample.name for sample in samples],
+        [sample.sentence for sample in samples],
+    )
+
+
+def eval_loader(
+    dataset: ClipDataset, batch_size: int, workers: int = 0, pin: bool = False
+) -> DataLoader[Sample]:
+    """Unchanged clips in the dataset's order."""
+    keys = [SampleKey(index) for index in range(len(dataset))]
+    return DataLoader(
+        dataset,
+        sampler=keys,
+        batch_size=batch_size,
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=pin,
     )

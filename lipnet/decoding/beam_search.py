@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lipnet.decoding.base import Floats, Hypothesis, Integers, align, real_steps
+from lipnet.decoding.base import Floats, Hypothesis, Integers, real_steps
+from lipnet.decoding.forced_alignment import align
 from lipnet.tokenizer import BLANK, Alphabet
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipnet.decoding.arpa import load_arpa
-from lipnet.decoding.base import DecodeError, Decoder, GreedyDecoder
+from lipnet.decoding.base import DecodeError, Decoder
 from lipnet.decoding.beam_search import BeamDecoder
 from lipnet.decoding.grammar import GRID_SLOTS, SlotDecoder, read_grammar
+from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.decoding.lexicon import DictionaryDecoder, read_dictionary
 from lipnet.decoding.lm_scorers import WordList, language_of
 from lipnet.tokenizer import Alphabet

@@ -17,7 +17,8 @@ import numpy as np
 import yaml
 from numpy.typing import ArrayLike
 
-from lipnet.decoding.base import DecodeError, Floats, Hypothesis, align, real_steps
+from lipnet.decoding.base import DecodeError, Floats, Hypothesis, real_steps
+from lipnet.decoding.forced_alignment import align
 from lipnet.grid import GRAMMAR, WORD_CLASS
 from lipnet.tokenizer import BLANK, Alphabet, TextError, normalize
 

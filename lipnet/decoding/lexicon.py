@@ -12,7 +12,9 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 from rapidfuzz.distance import Levenshtein
 
-from lipnet.decoding.base import DecodeError, Floats, GreedyDecoder, Hypothesis, align, real_steps
+from lipnet.decoding.base import DecodeError, Floats, Hypothesis, real_steps
+from lipnet.decoding.forced_alignment import align
+from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.grid import WORDS
 from lipnet.tokenizer import Alphabet, TextError, normalize
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from lipnet.cropping.cropper import FaceTrack
 from lipnet.cropping.geometry import SCHEMES, fit_pose, transform
-from lipnet.decoding.base import Floats, Hypothesis, path_score, word_spans
+from lipnet.decoding.base import Floats, Hypothesis, word_spans
+from lipnet.decoding.forced_alignment import path_score
 from lipnet.grid import WORD_CLASS
 from lipnet.inference.emissions import Evidence
 from lipnet.inference.timestamps import Span

@@ -197,8 +197,6 @@ def load_network(weights: str | Path, device: str = "auto") -> Network:
         if device not in ("auto", "cpu"):
             raise LipnetError(f"device {device!r}: an .onnx file is computed on the CPU; leave --device out")
         return OnnxNetwork.load(weights)
-    from lipnet.inference.torch_backend import (
-        TorchNetwork,  # here: PyTorch takes seconds to import, and ONNX needs none
-    )
+    from lipnet.inference.torch_backend import TorchNetwork
 
     return TorchNetwork.load(weights, device)

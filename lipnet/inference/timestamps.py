@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lipnet.decoding.base import DecodeError, Floats, Hypothesis, align_spans, word_spans
+from lipnet.decoding.base import DecodeError, Floats, Hypothesis, word_spans
+from lipnet.decoding.forced_alignment import align_spans
 from lipnet.grid import WORD_CLASS
 from lipnet.inference.emissions import Evidence
 

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
-from lipnet.config import ConfigError
+from lipnet.errors import ConfigError
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import KEY, Checkpoint, CheckpointError, read_header, write_header
 from lipnet.utils.files import write_atomically

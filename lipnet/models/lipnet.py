@@ -13,7 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lipnet.config import ConfigError, ModelConfig
+from lipnet.config import LUMA, ModelConfig
+from lipnet.errors import ConfigError
 from lipnet.grid import WORDS
 from lipnet.models.conv import NORMS, ConvBlock, clip_moments, feature_size, paddings
 from lipnet.models.init import RECIPES, initialize
@@ -22,7 +23,6 @@ from lipnet.models.rnn import ACTIVATIONS, CANDIDATES, CELLS, read_clips, recurr
 # Of the training set's mouth crops, RGB in [0, 1], from the paper authors' released code.
 RGB_MEAN = (0.7136, 0.4906, 0.3283)
 RGB_STD = (0.1139, 0.1078, 0.0917)
-LUMA = (0.299, 0.587, 0.114)  # RGB -> grey, ITU-R BT.601
 CHOICES = {
     "pixels": ("dataset", "clip", "unit"),
     "norm": tuple(NORMS),

@@ -15,8 +15,9 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from torch import Tensor, nn
 
 from lipnet import __version__
+from lipnet.config import LUMA
 from lipnet.models.conv import EPSILON, ConvBlock, RealFrameInstanceNorm, RealFrameNorm
-from lipnet.models.lipnet import LEAST_DEVIATION, LUMA, LipNet
+from lipnet.models.lipnet import LEAST_DEVIATION, LipNet
 from lipnet.models.metadata import KEY, Checkpoint, write_header
 from lipnet.models.rnn import KerasGru, Recurrent, directions
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lipnet.grid import FRAME_RATE, Word
+from lipnet.data.alignments import Word
+from lipnet.grid import FRAME_RATE
 from lipnet.synthetic.face import Mouth
 
 FRAMES = 75  # a GRID clip's

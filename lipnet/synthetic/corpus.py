@@ -11,26 +11,24 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
-import av
-import cv2
 import numpy as np
 from tqdm import tqdm
 
+from lipnet.data.alignments import Word
 from lipnet.errors import LipnetError
-from lipnet.grid import FRAME_RATE, GRAMMAR, Word, natural_key, sentence_of
+from lipnet.grid import FRAME_RATE, GRAMMAR, natural_key, sentence_of
 from lipnet.synthetic.appearance import random_look
 from lipnet.synthetic.articulation import FRAME_MS, FRAMES, coarticulate, time_sentence
 from lipnet.synthetic.face import NOISE_MARGIN, DrawnFace, Mouth, Pose
 from lipnet.synthetic.head import HEIGHT, WIDTH
 from lipnet.utils.files import write_atomically
 from lipnet.utils.workers import check_workers, start_worker
+from lipnet.video.encode import write_video
 
-QUALITY = 20  # x264's constant rate factor
 LOOKS, TEXTURES, TAKES, SENTENCES = range(4)  # streams of random numbers, each its own
 
 
@@ -122,23 +120,8 @@ class ClipJob:
         take = rehearse(self.seed, self.speaker, self.clip_id)
         write_atomically(self.align, alignment(take.words).encode())
         unfinished = self.video.with_suffix(".part")
-        write_video(unfinished, film(self.seed, self.speaker, self.clip_id))
+        write_video(unfinished, film(self.seed, self.speaker, self.clip_id), WIDTH, HEIGHT)
         os.replace(unfinished, self.video)
-
-
-def write_video(path: Path, frames: Iterator[np.ndarray]) -> None:
-    """Encode (288, 360, 3) uint8 RGB frames as H.264 in MP4: on one machine, to the same bytes every time."""
-    with av.open(str(path), "w", format="mp4") as container:
-        # x264's lookahead, in its AVX-512 code, gives the same pictures other bytes from run to run.
-        x264 = "subme=1:rc-lookahead=0"
-        options = {"crf": str(QUALITY), "preset": "veryfast", "threads": "1", "x264-params": x264}
-        stream = container.add_stream("libx264", rate=Fraction(FRAME_RATE), options=options)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for image in frames:
-            # BT.601 in limited range, as players assume
-            planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
-        container.mux(stream.encode())
 
 
 def plan_corpus(

@@ -13,11 +13,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lipnet.config import Config, ConfigError, load_config, save_config
+from lipnet.config import Config, load_config, save_config
 from lipnet.data.dataset import ClipDataset
+from lipnet.errors import ConfigError
 from lipnet.grid import is_grid_sentence, natural_key
 from lipnet.models.checkpoint import Checkpoint, load_resume, save_resume, save_weights, source_revision
-from lipnet.training.engine import Evaluation, Learner, Step
+from lipnet.training.engine import Evaluation, Step
+from lipnet.training.optim import Learner
 from lipnet.utils.files import write_atomically
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from lipnet.config import CropConfig
-from lipnet.cropping.cropper import MouthCropper, NoFaceError, crop_transforms, fill_gaps, smooth
+from lipnet.cropping.cropper import MouthCropper, NoFaceError, crop_transforms
 from lipnet.cropping.dlib_tracker import DlibFinder
 from lipnet.cropping.geometry import FIVE, MOUTH, STABLE, STABLE_FACE, fit_pose, overlap, transform, warp
+from lipnet.cropping.smoothing import fill_gaps, smooth
 from lipnet.errors import LipnetError
 from lipnet.synthetic.corpus import film
 from lipnet.video.decode import read_video

@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from lipnet.config import CROP_METHODS, ConfigError, CropConfig, load_config
+from lipnet.config import CROP_METHODS, CropConfig, load_config
 from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError, crop_reach, outline
 from lipnet.cropping.factory import CROPPERS, make_cropper
 from lipnet.cropping.geometry import transform
 from lipnet.cropping.mtcnn_tracker import SIDE, MtcnnFinder, _load_model
-from lipnet.errors import LipnetError
+from lipnet.errors import ConfigError, LipnetError
 from lipnet.inference.quality import doubts
 from lipnet.inference.streaming import Reading
 from lipnet.synthetic.corpus import film

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from tiny import CROP, contents, make_clip, pack, random_crops, write_list
 
-from lipnet.data.crop_store import PackedCorpus, PackedError, SpeakerWriter, write_splits
+from lipnet.data.crop_store import PackedCorpus, PackedError, SpeakerWriter
+from lipnet.data.splits import write_splits
 
 CLIPS = [
     make_clip("s1", "bbaf2n", 7),
@@ -161,7 +162,7 @@ def test_written_splits(tmp_path: Path) -> None:
     ids = ("bbaf2n", "lgbm5p", "prwazs", "swiq9a")
     pack(tmp_path / "out", [make_clip(speaker, id_, 2) for speaker in ("s1", "s3") for id_ in ids], [2] * 8)
     write_list(tmp_path / "corpus" / "splits" / "mine.txt", ["s1/bbaf2n"])
-    lists = write_splits(tmp_path / "out", tmp_path / "corpus")
+    lists = write_splits(tmp_path / "out", PackedCorpus(tmp_path / "out").clips, tmp_path / "corpus")
     corpus = PackedCorpus(tmp_path / "out")
     sizes = {name: len(corpus.split(name)) for name in lists}
     assert sizes == {
@@ -175,7 +176,7 @@ def test_written_splits(tmp_path: Path) -> None:
         "overlapped_fit": 4,
         "overlapped_dev": 2,
     }
-    write_splits(tmp_path / "out", tmp_path / "corpus", ["s3/swiq9a"])
+    write_splits(tmp_path / "out", PackedCorpus(tmp_path / "out").clips, tmp_path / "corpus", ["s3/swiq9a"])
     assert [clip.name for clip in corpus.split("overlapped_test")] == ["s3/swiq9a"]
 
 
@@ -183,7 +184,7 @@ def test_a_second_copy_of_a_clip_is_in_no_split(tmp_path: Path) -> None:
     ids = ("bbaf2n", "lgbm5p", "prwazs", "swiq9a")
     clips = [make_clip(speaker, id_, 2) for speaker in ("original/s1", "original/s3", "s3") for id_ in ids]
     pack(tmp_path / "out", clips, [2] * len(clips))
-    write_splits(tmp_path / "out", tmp_path / "corpus")
+    write_splits(tmp_path / "out", PackedCorpus(tmp_path / "out").clips, tmp_path / "corpus")
     corpus = PackedCorpus(tmp_path / "out")
     assert {clip.speaker for clip in corpus.split("unseen_train")} == {"s3"}
     assert {clip.speaker for clip in corpus.split("unseen_test")} == {"original/s1"}

@@ -13,8 +13,11 @@ from plans import CLASS_WORD, samples, sources
 from tiny import OFF, dataset, make_clip, pack
 
 from lipnet.config import AugmentConfig
-from lipnet.data.dataset import IGNORE, SampleKey
-from lipnet.grid import WORD_CLASS, Clip, Word
+from lipnet.data.alignments import Word
+from lipnet.data.corpus import Clip
+from lipnet.data.dataset import SampleKey
+from lipnet.data.transforms import IGNORE
+from lipnet.grid import WORD_CLASS
 from lipnet.tokenizer import LETTERS, TextError
 
 FIRST = ["bin", "blue", "at", "f", "two", "now"]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from tiny import CROP, random_crops, run_script
 
-from lipnet.data.corpus import select_clips
+from lipnet.data.corpus import Clip, Corpus, select_clips
 from lipnet.data.crop_store import PackedCorpus
 from lipnet.data.external_crops import KINDS, PeerError, find_crops, load_crops, save_crops
-from lipnet.grid import Clip, Corpus, CorpusError
-from lipnet.synthetic.corpus import write_video
+from lipnet.errors import CorpusError
+from lipnet.video.encode import write_video
 
 SIZE = (CROP.width, CROP.height)
 ALIGN = "0 10000 sil\n10000 20000 bin\n20000 74500 sil\n"

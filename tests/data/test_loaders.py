@@ -15,20 +15,15 @@ from torch import Tensor
 
 from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data.crop_store import PackedCorpus
-from lipnet.data.dataset import (
-    IGNORE,
-    Batch,
-    ClipDataset,
-    SampleKey,
-    collate,
-    eval_loader,
-)
-from lipnet.data.loaders import EpochSampler, train_loader
-from lipnet.decoding.base import GreedyDecoder
+from lipnet.data.dataset import Batch, ClipDataset, SampleKey
+from lipnet.data.loaders import EpochSampler, collate, eval_loader, train_loader
+from lipnet.data.transforms import IGNORE
+from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.device import choose_hardware
 from lipnet.models.lipnet import LipNet
 from lipnet.tokenizer import LETTERS
-from lipnet.training.engine import Learner, evaluate, train_one_epoch
+from lipnet.training.engine import evaluate, train_one_epoch
+from lipnet.training.optim import Learner
 
 
 def epoch_of(sampler: EpochSampler, epoch: int) -> list[list[SampleKey]]:

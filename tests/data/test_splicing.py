@@ -12,9 +12,12 @@ import pytest
 from plans import CLASS_WORD, samples, sources, spoken
 from tiny import OFF, dataset, make_clip, pack
 
+from lipnet.data.alignments import Word
+from lipnet.data.corpus import Clip
 from lipnet.data.crop_store import PackedClip, PackedCorpus
-from lipnet.data.dataset import IGNORE, SPLICE_LEAD, Sample
-from lipnet.grid import GRAMMAR, WORD_CLASS, Clip, Word, is_grid_sentence
+from lipnet.data.dataset import Sample
+from lipnet.data.transforms import IGNORE, SPLICE_LEAD
+from lipnet.grid import GRAMMAR, WORD_CLASS, is_grid_sentence
 from lipnet.tokenizer import LETTERS
 
 

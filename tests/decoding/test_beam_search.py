@@ -7,8 +7,8 @@ import pytest
 import torch
 from posteriors import all_steps, brute_force, collapse, on_path, random_log_probs
 
-from lipnet.decoding.base import GreedyDecoder
 from lipnet.decoding.beam_search import BeamDecoder
+from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.decoding.lm_scorers import CharacterModel, WordList, WordModel, language_of
 from lipnet.decoding.ngram import estimate
 from lipnet.errors import LipnetError

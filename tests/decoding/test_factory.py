@@ -9,8 +9,9 @@ import torch
 from posteriors import all_steps, random_log_probs
 
 from lipnet.decoding.arpa import save_arpa
-from lipnet.decoding.base import DecodeError, Decoder, GreedyDecoder
+from lipnet.decoding.base import DecodeError, Decoder
 from lipnet.decoding.factory import DECODERS, DecoderOptions, make_decoder
+from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.decoding.lexicon import DictionaryDecoder
 from lipnet.decoding.ngram import estimate
 from lipnet.errors import LipnetError

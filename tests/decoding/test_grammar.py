@@ -12,8 +12,9 @@ import torch
 from posteriors import all_steps, ctc_log_probabilities, on_path, random_log_probs
 from torch import Tensor
 
-from lipnet.decoding.base import DecodeError, align
+from lipnet.decoding.base import DecodeError
 from lipnet.decoding.factory import DecoderOptions, make_decoder
+from lipnet.decoding.forced_alignment import align
 from lipnet.decoding.grammar import GRID_SLOTS, HEADS_WEIGHT, SlotDecoder, Slots, read_grammar
 from lipnet.grid import WORDS
 from lipnet.tokenizer import LETTERS, Alphabet

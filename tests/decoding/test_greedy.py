@@ -5,7 +5,9 @@ import math
 import pytest
 from posteriors import all_steps, on_path, random_log_probs
 
-from lipnet.decoding.base import DecodeError, GreedyDecoder, Hypothesis, align, word_spans
+from lipnet.decoding.base import DecodeError, Hypothesis, word_spans
+from lipnet.decoding.forced_alignment import align
+from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.tokenizer import Alphabet
 
 AB = Alphabet("ab")

@@ -15,11 +15,12 @@ from lipnet.config import ModelConfig
 from lipnet.cropping.cropper import NoFaceError
 from lipnet.grid import WORDS
 from lipnet.inference.emissions import Evidence
+from lipnet.inference.live import Heard, listen
 from lipnet.inference.reader import LipReader
 from lipnet.models.metadata import Checkpoint
 from lipnet.tokenizer import BLANK, LETTERS
 from lipnet.video import camera
-from lipnet.video.camera import Heard, camera_frames, listen
+from lipnet.video.camera import camera_frames
 from lipnet.video.decode import Picture, VideoError
 
 

@@ -14,8 +14,8 @@ import pytest
 from tiny import SCRIPTS
 from video_files import words_that_differ, write_sound, write_video
 
+from lipnet.data.splits import read_split
 from lipnet.errors import LipnetError
-from lipnet.grid import read_split
 from lipnet.inference.reader import LipReader
 from lipnet.inference.transcript import Transcript
 from lipnet.video.decode import iter_frames

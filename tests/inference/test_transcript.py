@@ -12,7 +12,8 @@ import pytest
 
 from lipnet.cropping.cropper import FaceTrack
 from lipnet.cropping.geometry import STABLE, STABLE_FACE
-from lipnet.decoding.base import Hypothesis, align_spans
+from lipnet.decoding.base import Hypothesis
+from lipnet.decoding.forced_alignment import align_spans
 from lipnet.grid import WORD_CLASS
 from lipnet.inference.confidence import (
     LEAST,

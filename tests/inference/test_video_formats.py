@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from video_files import words_that_differ, write_video
 
-from lipnet.grid import read_split
+from lipnet.data.splits import read_split
 from lipnet.inference.reader import LipReader
 from lipnet.video.decode import iter_frames
 

@@ -10,10 +10,11 @@ import torch
 from tiny import CROP, random_frames, tiny_model
 from torch import Tensor, nn
 
-from lipnet.config import ConfigError, ModelConfig
+from lipnet.config import LUMA, ModelConfig
+from lipnet.errors import ConfigError
 from lipnet.grid import WORDS
 from lipnet.models.flops import parameters
-from lipnet.models.lipnet import LUMA, RGB_MEAN, RGB_STD, LipNet
+from lipnet.models.lipnet import RGB_MEAN, RGB_STD, LipNet
 from lipnet.models.metadata import Checkpoint, read_header, write_header
 
 

@@ -14,9 +14,10 @@ import pytest
 import torch
 from tiny import CROP, assert_one_line, make_clip, pack, run_script, tiny_model, write_list
 
+from lipnet.data.corpus import Clip
 from lipnet.data.crop_store import SpeakerWriter
 from lipnet.decoding.factory import DECODERS, DecoderOptions
-from lipnet.grid import WORD_CLASS, Clip
+from lipnet.grid import WORD_CLASS
 from lipnet.inference.emissions import Evidence
 from lipnet.inference.reader import LipReader
 from lipnet.inference.streaming import Utterance

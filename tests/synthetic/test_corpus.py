@@ -14,8 +14,9 @@ import dlib
 import numpy as np
 import pytest
 
+from lipnet.data.alignments import read_alignment
 from lipnet.errors import LipnetError
-from lipnet.grid import WORDS, read_alignment, sentence_of
+from lipnet.grid import WORDS, sentence_of
 from lipnet.synthetic.articulation import (
     FRAME_MS,
     FRAMES,

@@ -12,23 +12,18 @@ import torch
 from tiny import tiny_model
 from torch.optim import Adam, AdamW
 
-from lipnet.config import AugmentConfig, ConfigError, TrainConfig
+from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data.crop_store import PackedCorpus
-from lipnet.data.dataset import Batch, ClipDataset, collate, eval_loader
+from lipnet.data.dataset import Batch, ClipDataset
 from lipnet.data.dataset import SampleKey as Key
-from lipnet.decoding.base import GreedyDecoder
+from lipnet.data.loaders import collate, eval_loader
+from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.device import Hardware
-from lipnet.errors import TrainingError
+from lipnet.errors import ConfigError, TrainingError
 from lipnet.models.lipnet import LipNet
 from lipnet.tokenizer import LETTERS
-from lipnet.training.engine import (
-    Learner,
-    Step,
-    evaluate,
-    learning_rate_factor,
-    make_optimizer,
-    train_one_epoch,
-)
+from lipnet.training.engine import Step, evaluate, train_one_epoch
+from lipnet.training.optim import Learner, learning_rate_factor, make_optimizer
 
 CPU = Hardware(torch.device("cpu"), bfloat16=False)
 OFF = AugmentConfig(resample=0.0, flip=0.0)

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from lipnet.data.dataset import IGNORE, Batch
+from lipnet.data.dataset import Batch
+from lipnet.data.transforms import IGNORE
 from lipnet.models.lipnet import Output
-from lipnet.training.engine import ctc_loss, frame_weights, word_loss
+from lipnet.training.losses import ctc_loss, frame_weights, word_loss
 
 
 def random_log_probs(*shape: int, seed: int = 0) -> Tensor:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from tiny import CROP, Train, contents, run_script
 
-from lipnet.config import ConfigError, load_config
+from lipnet.config import load_config
+from lipnet.errors import ConfigError
 from lipnet.models.checkpoint import load_resume, load_weights
 from lipnet.training.run_dir import RunFolder
 
