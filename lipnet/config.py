@@ -1,29 +1,21 @@
-"""Typed configuration: dataclass defaults <- YAML file <- ``key=value`` overrides.
+"""The configuration as a tree of dataclasses, with every default (``settings.py`` reads files into it).
 
-Every constructor downstream gets only its own section, or plain numbers. An unknown key is an error
-that names the nearest known one.
+Every constructor downstream gets only its own section, or plain numbers.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING
 
 from lipnet.errors import ConfigError
-from lipnet.utils.files import write_atomically
 
 if TYPE_CHECKING:
-    from omegaconf.errors import OmegaConfBaseException
+    pass
 
 
 CROP_METHODS = ("dlib", "mtcnn", "fixed")
-# Keys whose value is 1 or more; every other number may be 0.
-COUNTS = {"width", "height", "eye_distance", "detect_every", "batch_size", "epochs", "eval_every"}
+LUMA = (0.299, 0.587, 0.114)  # RGB -> grey, ITU-R BT.601
 
 
 @dataclass
@@ -34,6 +26,7 @@ class CropConfig:
     width: int = 100  # px of the crop
     height: int = 50  # px of the crop
     eye_distance: float = 72.0  # px between the eyes' centres in the crop: sets the crop's scale
+    center_offset: float = 0.0  # eye distances by which the crop's centre lies below (-: above) the mouth's
     box: list[int] = field(default_factory=list)  # of fixed: top, bottom, left, right edge, px of the frame
     frame: list[int] = field(default_factory=list)  # of fixed: width, height of the frames that the box is of
     detect_every: int = 8  # frames from one face detection to the next; landmarks are on every frame
@@ -61,7 +54,9 @@ class ModelConfig:
     in_channels: int = 3  # 3 = RGB, 1 = grey
     height: int = 50  # px of the input
     width: int = 100  # px of the input
-    pixels: str = "dataset"  # brought to mean 0, deviation 1 of the dataset or the clip; or unit: to 0 ... 1
+    normalization: str = (
+        "dataset"  # brought to mean 0, deviation 1 of the dataset or the clip; or unit: to 0 ... 1
+    )
     channels: list[int] = field(default_factory=lambda: [32, 64, 96])  # of each convolution, if there are any
     kernels: list[list[int]] = field(default_factory=lambda: [[3, 5, 5], [3, 5, 5], [3, 3, 3]])  # T, H, W
     strides: list[list[int]] = field(default_factory=lambda: [[1, 2, 2], [1, 1, 1], [1, 1, 1]])  # T, H, W
@@ -75,7 +70,7 @@ class ModelConfig:
     activation: str = "none"  # after each recurrent layer: none or relu
     dropout: float = 0.5  # after each block and each recurrent layer
     block_dropout: float | None = None  # after each block, where it is another
-    initial: str = "paper"  # weights, before any training: paper, keras, glorot or uniform (`initial.py`)
+    init: str = "paper"  # weights, before any training: paper, keras, glorot or uniform (`models/init.py`)
     alphabet: str = " abcdefghijklmnopqrstuvwxyz"  # the outputs, less the blank
     word_heads: bool = False  # a linear head on each recurrent layer names the word of each frame
     outputs_per_frame: int = 1  # characters' distributions a video frame: fast speech needs more than one
@@ -127,7 +122,7 @@ class TrainConfig:
     warmup: float = 1.0  # epochs of linear warm-up to the peak
     weight_decay: float = 1e-2
     clip_norm: float = 5.0  # of the whole gradient, L2; 0 = no clipping
-    frozen: list[str] = field(default_factory=list)  # parts that stay as init has them: blocks.0, recurrent
+    freeze: list[str] = field(default_factory=list)  # parts that stay as init has them: blocks.0, recurrent
     ema: float = 0.995  # decay a step of the averaged weights that are evaluated and kept; 0 = none
     word_loss: float = 1.0  # weight of the word heads' cross-entropy beside the CTC loss
     eval_every: int = 1  # epochs
@@ -153,90 +148,4 @@ class Config:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     run: RunConfig = field(default_factory=RunConfig)
-    init: str = ""  # weights to begin with
-
-
-def load_config(
-    path: str | Path | None = None, overrides: Sequence[str] = (), model: ModelConfig | None = None
-) -> Config:
-    """Merge defaults, the YAML file at ``path`` and ``section.key=value`` overrides, the last winning.
-
-    ``model``: sizes that stand in place of the default ones, such as those of the weights to begin with.
-
-    Raises ConfigError on a missing file, broken YAML, an unknown key, or a value of the wrong type or range.
-    """
-    from omegaconf import OmegaConf  # here, so that reading weights need not wait for it
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    config = OmegaConf.structured(Config() if model is None else Config(model=model))
-    source = str(path)
-    try:
-        if path is not None:
-            config = OmegaConf.merge(config, OmegaConf.load(_existing(path)))
-        for override in overrides:
-            source = f"override {override!r}"
-            if "=" not in override:
-                raise ConfigError(f"{source}: expected section.key=value, such as train.epochs=20")
-            config = OmegaConf.merge(config, OmegaConf.from_dotlist([override]))
-        loaded = OmegaConf.to_object(config)
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{source}: {_explain(error)}") from error
-    except (YAMLError, UnicodeDecodeError, ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{source}: cannot be read as settings ({' '.join(str(error).split())})") from error
-    assert isinstance(loaded, Config)
-    _check_numbers(loaded)
-    return loaded
-
-
-def save_config(config: Config, path: Path) -> None:
-    """Write the whole tree as YAML, atomically."""
-    from omegaconf import OmegaConf
-
-    write_atomically(path, OmegaConf.to_yaml(OmegaConf.structured(config)).encode())
-
-
-def _existing(path: str | Path) -> Path:
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such config file; the recipes are in configs/")
-    return path
-
-
-def _check_numbers(config: Config) -> None:
-    """No number is negative, COUNTS are 1 or more, parts 1 at most. The model's sizes are model.py's."""
-    for section in ("crop", "data", "augment", "train", "run"):
-        for key, value in vars(getattr(config, section)).items():
-            if isinstance(value, (int, float)):
-                is_part = key in ("ema", "balance") or (section == "augment" and isinstance(value, float))
-                low, high = int(key in COUNTS), 1 if is_part else math.inf
-                if not low <= value <= high:
-                    bounds = "0 to 1" if is_part else f"{low} or more"
-                    raise ConfigError(f"{section}.{key} {value:g}: give {bounds}")
-
-
-def _explain(error: OmegaConfBaseException) -> str:
-    """One line for OmegaConf's several; an unknown key comes with the nearest known one."""
-    key = str(getattr(error, "full_key", "") or "").partition("[")[0]  # less a place in a list
-    known = _keys(Config)
-    sections = [entry.name for entry in dataclasses.fields(Config)]
-    if key and key not in known + sections:
-        namesakes = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
-        nearest = difflib.get_close_matches(key, namesakes or known + sections, n=1, cutoff=0.0)[0]
-        return f"unknown key {key!r}; did you mean {nearest!r}?"
-    reason = str(error.msg or error).splitlines()[0]
-    return f"{key}: {reason}" if key else reason
-
-
-def _keys(section: Any, prefix: str = "") -> list[str]:
-    """Dotted names of every leaf below a dataclass."""
-    hints = get_type_hints(section)
-    names = []
-    for entry in dataclasses.fields(section):
-        kind = hints[entry.name]
-        name = f"{prefix}{entry.name}"
-        names += _keys(kind, f"{name}.") if dataclasses.is_dataclass(kind) else [name]
-    return names
-
-
-LUMA = (0.299, 0.587, 0.114)  # RGB -> grey, ITU-R BT.601
+    pretrained: str = ""  # weights file to start from; empty: random initialisation

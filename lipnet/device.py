@@ -12,23 +12,23 @@ from lipnet.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Hardware:
+class Device:
     """A device, and whether to compute in bfloat16 there."""
 
-    device: torch.device
+    torch_device: torch.device
     bfloat16: bool
 
     def __str__(self) -> str:
-        return f"{self.device} in {'bfloat16' if self.bfloat16 else 'float32'}"
+        return f"{self.torch_device} in {'bfloat16' if self.bfloat16 else 'float32'}"
 
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
+        return torch.autocast(self.torch_device.type, torch.bfloat16, enabled=self.bfloat16)
 
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # options of glibc's mallopt
 
 
-def choose_hardware(device: str = "auto", precision: str = "auto") -> Hardware:
+def choose_device(device: str = "auto", precision: str = "auto") -> Device:
     """Resolve ``auto``: CUDA where there is one; bfloat16 where the device computes it in hardware.
 
     Raises ConfigError on a device that is not there or an unknown precision.
@@ -41,7 +41,7 @@ def choose_hardware(device: str = "auto", precision: str = "auto") -> Hardware:
         raise ConfigError(f"device {device!r} is not available here; use cpu or auto") from error
     if precision not in ("auto", "float32", "bfloat16"):
         raise ConfigError(f"precision {precision!r}: choose auto, float32 or bfloat16")
-    return Hardware(chosen, _has_bfloat16(chosen) if precision == "auto" else precision == "bfloat16")
+    return Device(chosen, _has_bfloat16(chosen) if precision == "auto" else precision == "bfloat16")
 
 
 def keep_freed_memory() -> None:

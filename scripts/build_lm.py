@@ -7,10 +7,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from lipnet.data.crop_store import PackedCorpus
+from lipnet.data.crop_store import CropStore
 from lipnet.decoding.arpa import save_arpa
 from lipnet.decoding.ngram import estimate, perplexity
-from lipnet.tokenizer import LETTERS, Alphabet
+from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
 from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """examples:
@@ -33,7 +33,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--split", required=True, help="list file, name of a list in DATA/splits, or all")
     parser.add_argument("--order", type=int, default=5, help="characters of an n-gram (default: %(default)s)")
     parser.add_argument(
-        "--alphabet", default=LETTERS.symbols, help="characters of the network (default: space and a to z)"
+        "--alphabet",
+        default=DEFAULT_TOKENIZER.alphabet,
+        help="characters of the network (default: space and a to z)",
     )
     parser.add_argument("--out", type=Path, required=True, help="ARPA file, gzipped where it ends in .gz")
     return parser.parse_args()
@@ -42,11 +44,11 @@ def parse_arguments() -> argparse.Namespace:
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
-    alphabet = Alphabet(args.alphabet)
-    sentences = [clip.sentence for clip in PackedCorpus(args.data).split(args.split)]
+    tokenizer = Tokenizer(args.alphabet)
+    sentences = [clip.sentence for clip in CropStore(args.data).split(args.split)]
     for sentence in sentences:
-        alphabet.encode(sentence)  # a character that the network cannot write is reported here
-    model = estimate(sentences, args.order, alphabet.symbols)
+        tokenizer.encode(sentence)  # a character that the network cannot write is reported here
+    model = estimate(sentences, args.order, tokenizer.alphabet)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_arpa(model, args.out)
     sizes = Counter(map(len, model.probabilities))

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from lipnet.models.checkpoint import save_weights
-from lipnet.models.convert import KNOWN, read_public_weights
+from lipnet.models.convert import KNOWN, load_published_weights
 from lipnet.models.flops import parameters
 from lipnet.utils.cli import one_line_errors
 
@@ -34,12 +34,12 @@ def parse_arguments() -> argparse.Namespace:
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
-    model, checkpoint = read_public_weights(args.weights)
+    model, metadata = load_published_weights(args.weights)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(args.out, model.state_dict(), checkpoint)
-    crop = checkpoint.crop
+    save_weights(args.out, model.state_dict(), metadata)
+    crop = metadata.crop
     print(
-        f"{args.out}: {checkpoint.info['source']}, {parameters(model):,} parameters, "
+        f"{args.out}: {metadata.info['source']}, {parameters(model):,} parameters, "
         f"reads crops of {crop.width}x{crop.height} px with the eyes {crop.eye_distance:g} px apart"
     )
     return 0

@@ -13,16 +13,16 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lipnet.data.crop_store import PackedCorpus
+from lipnet.data.crop_store import CropStore
 from lipnet.data.dataset import ClipDataset
 from lipnet.data.loaders import eval_loader
 from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder
-from lipnet.device import choose_hardware
+from lipnet.device import choose_device
 from lipnet.errors import LipnetError
 from lipnet.grid import GRAMMAR, is_grid_sentence
 from lipnet.metrics import WordErrors
 from lipnet.models.checkpoint import load_weights
-from lipnet.tokenizer import Alphabet
+from lipnet.tokenizer import Tokenizer
 from lipnet.training.engine import Evaluation, evaluate
 from lipnet.utils.cli import one_line_errors
 from lipnet.utils.files import write_atomically
@@ -55,20 +55,20 @@ def main() -> int:
     args = parse_arguments()
     if args.batch_size < 1:
         raise LipnetError(f"--batch-size {args.batch_size}: give 1 or more")
-    hardware = choose_hardware(args.device)
-    model, checkpoint = load_weights(args.weights, hardware.device)
-    corpus = PackedCorpus(args.data)
-    corpus.check_crop(checkpoint.crop, "the weights need")
-    alphabet = Alphabet(checkpoint.model.alphabet)
+    device = choose_device(args.device)
+    model, metadata = load_weights(args.weights, device.torch_device)
+    corpus = CropStore(args.data)
+    corpus.check_crop(metadata.crop, "the weights need")
+    tokenizer = Tokenizer(metadata.model.alphabet)
     options = decoder_options(args)
-    decoder = make_decoder(args.decoder, alphabet, options)
-    dataset = ClipDataset(corpus, corpus.split(args.split), alphabet)
+    decoder = make_decoder(args.decoder, tokenizer, options)
+    dataset = ClipDataset(corpus, corpus.split(args.split), tokenizer)
     batches = tqdm(eval_loader(dataset, args.batch_size), unit="batch", leave=False)
-    evaluation = evaluate(model, batches, decoder, hardware)
+    evaluation = evaluate(model, batches, decoder, device)
     name = f"{args.decoder} {options.file}" if options.file else args.decoder
     print(evaluation.counts.summary(name))
     if args.out is not None:
-        write_results(args.out, evaluation, checkpoint.info, args)
+        write_results(args.out, evaluation, metadata.info, args)
     return 0
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lipnet.device import choose_hardware
+from lipnet.device import choose_device
 from lipnet.errors import LipnetError
-from lipnet.inference.emissions import Network
-from lipnet.inference.onnx_backend import OnnxNetwork
-from lipnet.inference.torch_backend import TorchNetwork
+from lipnet.inference.emissions import Backend
+from lipnet.inference.onnx_backend import OnnxBackend
+from lipnet.inference.torch_backend import TorchBackend
 from lipnet.models.checkpoint import load_weights
 from lipnet.utils.cli import one_line_errors
 from lipnet.utils.files import write_atomically
@@ -44,10 +44,10 @@ def main() -> int:
         from lipnet.models.onnx_export import onnx_model  # here, so that its absence is one line
     except ModuleNotFoundError as error:
         raise LipnetError(f"{error.name} is not installed: pip install -e '.[export]'") from error
-    model, checkpoint = load_weights(args.weights)
-    content = onnx_model(model, checkpoint).SerializeToString()
-    original = TorchNetwork(model, checkpoint, choose_hardware("cpu", "float32"))
-    difference = largest_difference(original, OnnxNetwork(content))
+    model, metadata = load_weights(args.weights)
+    content = onnx_model(model, metadata).SerializeToString()
+    original = TorchBackend(model, metadata, choose_device("cpu", "float32"))
+    difference = largest_difference(original, OnnxBackend(content))
     if not difference <= TOLERANCE:  # so that NaN is caught
         raise LipnetError(
             f"{args.onnx}: not written, its log-probabilities differ from PyTorch's by {difference:.1g}, "
@@ -62,9 +62,9 @@ def main() -> int:
     return 0
 
 
-def largest_difference(first: Network, second: Network) -> float:
+def largest_difference(first: Backend, second: Backend) -> float:
     """Between two networks' log-probabilities of characters and words, on one batch of random crops."""
-    size = first.checkpoint.model
+    size = first.metadata.model
     random = np.random.default_rng(0)
     clips = [
         random.integers(0, 256, (frames, size.height, size.width, 3), np.uint8) for frames in CHECKED_LENGTHS

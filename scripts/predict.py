@@ -18,13 +18,13 @@ from lipnet.data.corpus import VIDEO_SUFFIXES
 from lipnet.decoding.factory import add_decoder_arguments, decoder_options
 from lipnet.errors import CorpusError, LipnetError
 from lipnet.inference.live import listen
-from lipnet.inference.quality import LEAST_CONFIDENCE
+from lipnet.inference.quality import MIN_CONFIDENCE
 from lipnet.inference.reader import N_BEST, LipReader
 from lipnet.inference.transcript import Sentence, Transcript
 from lipnet.metrics import ErrorCounts
 from lipnet.output.captioned_video import burn_in, check_target
 from lipnet.output.formats import FORMATS, summary_table
-from lipnet.tokenizer import Alphabet
+from lipnet.tokenizer import Tokenizer
 from lipnet.utils.cli import one_line_errors
 from lipnet.utils.files import write_atomically
 from lipnet.video.camera import camera_frames
@@ -89,7 +89,7 @@ def main() -> int:
     for video, name in videos.items() if args.save else ():
         check_target(video, save_path(args.save, name, alone=len(videos) == 1))
     reader = LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
-    references = find_references(args.references, videos, reader.alphabet)
+    references = find_references(args.references, videos, reader.tokenizer)
     if args.camera:
         watch(reader, args.camera)
         return 0
@@ -198,7 +198,7 @@ def expand(pattern: str) -> list[Path]:
     return list(map(Path, found))
 
 
-def find_references(folder: Path | None, videos: dict[Path, Path], alphabet: Alphabet) -> dict[Path, str]:
+def find_references(folder: Path | None, videos: dict[Path, Path], tokenizer: Tokenizer) -> dict[Path, str]:
     """What is said in each video of which the folder has an alignment or transcript.
 
     That is the file of the same name, in the same subfolder or, where there is one alone, anywhere below.
@@ -222,7 +222,7 @@ def find_references(folder: Path | None, videos: dict[Path, Path], alphabet: Alp
             these = ", ".join(str(exact[one]) for one in sorted(candidates))
             raise CorpusError(f"{video}: which is its reference, {these}? give one folder of them")
         for one in candidates:
-            found[video] = read_alignment(exact[one], alphabet)[0]
+            found[video] = read_alignment(exact[one], tokenizer)[0]
     return found
 
 
@@ -250,7 +250,7 @@ def show(line: str, end: str) -> None:
 
 
 def final_line(sentence: Sentence) -> str:
-    unsure = ", low confidence" * (sentence.confidence < LEAST_CONFIDENCE)
+    unsure = ", low confidence" * (sentence.confidence < MIN_CONFIDENCE)
     times = f"{sentence.start:6.2f} - {sentence.end:5.2f} s"
     return f"{times}  {sentence.text}  ({sentence.confidence:.2f}{unsure})"
 

@@ -16,14 +16,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lipnet.config import CropConfig, load_config
+from lipnet.config import CropConfig
 from lipnet.cropping.factory import make_cropper
 from lipnet.data.corpus import Clip, Corpus, find_clips, select_clips
-from lipnet.data.crop_store import PackedCorpus, SpeakerWriter
+from lipnet.data.crop_store import CropStore, CropStoreWriter
 from lipnet.data.external_crops import KINDS, find_crops, load_crops, save_crops
 from lipnet.data.splits import read_split, write_splits
 from lipnet.errors import LipnetError
-from lipnet.tokenizer import Alphabet
+from lipnet.settings import load_config
+from lipnet.tokenizer import Tokenizer
 from lipnet.utils.cli import one_line_errors
 from lipnet.utils.workers import check_workers, start_worker
 from lipnet.video.decode import iter_frames
@@ -77,7 +78,7 @@ def main() -> int:
             raise LipnetError(f"{override}: preprocessing knows {' and '.join(SETTINGS)} alone; leave it out")
     check_workers(args.workers)
     crop = config.crop
-    corpus = find_corpus(args, Alphabet(config.model.alphabet))
+    corpus = find_corpus(args, Tokenizer(config.model.alphabet))
     overlapped = None if args.overlapped is None else read_split(args.overlapped)
     try:
         cut = import_clip if args.imported else crop_clip
@@ -94,20 +95,20 @@ def main() -> int:
         raise LipnetError(f"{args.corpus}: not one clip could be cropped; the list above says why")
     faces = not args.imported and crop.method != "fixed"
     print(f"{args.out}: {summary(counts, len(corpus.problems), faces)}")
-    write_splits(args.out, PackedCorpus(args.out).clips, args.corpus, overlapped, args.seed)
+    write_splits(args.out, CropStore(args.out).clips, args.corpus, overlapped, args.seed)
     if args.export:
         folder = args.out.resolve()
         export(corpus, args.out, folder.with_name(f"{folder.name}_{args.export}"), args.export)
     return 1 if corpus.problems else 0
 
 
-def find_corpus(args: argparse.Namespace, alphabet: Alphabet) -> Corpus:
+def find_corpus(args: argparse.Namespace, tokenizer: Tokenizer) -> Corpus:
     """The clips that are asked for."""
     speakers = args.speakers.split(",") if args.speakers else None
     if args.imported:
-        corpus = find_crops(args.corpus, args.imported, args.aligns, speakers, alphabet)
+        corpus = find_crops(args.corpus, args.imported, args.aligns, speakers, tokenizer)
     else:
-        corpus = find_clips(args.corpus, args.aligns, speakers, alphabet)
+        corpus = find_clips(args.corpus, args.aligns, speakers, tokenizer)
     return select_clips(corpus, args.pattern, args.first, args.last)
 
 
@@ -133,7 +134,7 @@ def preprocess(
         tqdm(total=len(corpus.clips), unit="clip", smoothing=0.02) as bar,
     ):
         for speaker, clips in groupby(corpus.clips, lambda clip: clip.speaker):
-            with SpeakerWriter(out, speaker, crop) as writer:
+            with CropStoreWriter(out, speaker, crop) as writer:
                 todo = []
                 for clip in clips:
                     if clip.id in writer.clips:
@@ -155,10 +156,10 @@ def preprocess(
 
 def export(corpus: Corpus, out: Path, folder: Path, kind: str) -> None:
     """Write the crops of a corpus' clips, packed in ``out``, into a folder of the kind."""
-    packed = PackedCorpus(out)
-    clips = [packed.clips[clip.name] for clip in corpus.clips if clip.name in packed.clips]
+    store = CropStore(out)
+    clips = [store.clips[clip.name] for clip in corpus.clips if clip.name in store.clips]
     for clip in tqdm(clips, unit="clip", desc=kind):
-        crops = packed.array(clip.speaker)[clip.start : clip.start + clip.frames]
+        crops = store.array(clip.speaker)[clip.start : clip.start + clip.frames]
         save_crops(folder, clip.name, crops, kind)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from lipnet.config import CropConfig, ModelConfig
 from lipnet.errors import LipnetError
 from lipnet.models.checkpoint import load_weights, save_weights
-from lipnet.models.metadata import Checkpoint
+from lipnet.models.metadata import Metadata
 from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """examples:
@@ -37,27 +37,27 @@ def main() -> int:
     args = parse_arguments()
     loaded = [load_weights(path) for path in args.weights]
     states = [model.state_dict() for model, _ in loaded]
-    model, checkpoint = loaded[-1]
+    model, metadata = loaded[-1]
     if len(loaded) > 1:
-        checkpoint = described([one for _, one in loaded])
-    if any(kind(one) != kind(checkpoint) for _, one in loaded):
+        metadata = described([one for _, one in loaded])
+    if any(kind(one) != kind(metadata) for _, one in loaded):
         raise LipnetError(
             f"{' '.join(map(str, args.weights))}: not of one kind; average runs of one model and one cropping"
         )
     halves = {name: mean([state[name] for state in states]) for name in model.state_dict()}
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(args.out, halves, checkpoint)
+    save_weights(args.out, halves, metadata)
     after, before = (path.stat().st_size / 1e6 for path in (args.out, args.weights[-1]))
     print(f"{args.out}: {after:.1f} MB, {before:.1f} before")
     return 0
 
 
-def kind(checkpoint: Checkpoint) -> tuple[ModelConfig, CropConfig]:
+def kind(metadata: Metadata) -> tuple[ModelConfig, CropConfig]:
     """What weights must share to have a mean: all but dropout, which leaves no trace in them."""
-    return replace(checkpoint.model, dropout=0.0, block_dropout=None), checkpoint.crop
+    return replace(metadata.model, dropout=0.0, block_dropout=None), metadata.crop
 
 
-def described(checkpoints: list[Checkpoint]) -> Checkpoint:
+def described(checkpoints: list[Metadata]) -> Metadata:
     """Of a mean: the last one's description, less what was measured of it, and whose mean it is."""
     last = checkpoints[-1]
     info = {key: value for key, value in last.info.items() if key not in MEASURED}

@@ -25,7 +25,7 @@ def grid_root() -> Path:
 
 
 @pytest.fixture(scope="session")
-def packed_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def crop_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random crops of two speakers, five clips each: of 75, 74, 75, 40 and 300 frames, the last untimed.
 
     Its lists are train (seven shorter clips of both) and dev (two of s2). Tests only read it.
@@ -70,12 +70,12 @@ def two_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def train(packed_corpus: Path) -> Train:
+def train(crop_store: Path) -> Train:
     """Train the tiny model for three epochs of three steps, in this process."""
     from tiny import OVERRIDES, run_script
 
     def run(folder: Path, *changes: str) -> Result:
-        settings = (f"data.root={packed_corpus}", f"run.dir={folder}", "train.epochs=3", "train.lr=0.01")
+        settings = (f"data.root={crop_store}", f"run.dir={folder}", "train.epochs=3", "train.lr=0.01")
         return run_script("train", *OVERRIDES, *settings, *changes)
 
     return run
@@ -99,7 +99,7 @@ def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wall(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def grey_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video of a grey wall, without a face."""
     from video_files import write_video
 
@@ -108,22 +108,22 @@ def wall(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def drawn_corpus(text_file: Path, wall: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def synthetic_corpus(text_file: Path, grey_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn speakers s1, s2 and s3 who say two sentences each, and a bad file beside each one's."""
-    from tiny import draw_clips
+    from tiny import render_clips
 
     folder = tmp_path_factory.mktemp("drawn")
-    draw_clips(folder, 3, 2, 0)
-    bad = {"s1/bbaf2n.mp4": text_file, "s2/lgbm5p.mp4": wall, "s3/holiday.avi": text_file}
+    render_clips(folder, 3, 2, 0)
+    bad = {"s1/bbaf2n.mp4": text_file, "s2/lgbm5p.mp4": grey_video, "s3/holiday.avi": text_file}
     for name, source in bad.items():
         (folder / name).write_bytes(source.read_bytes())
     return folder
 
 
 @pytest.fixture(scope="session")
-def drawn_clip(drawn_corpus: Path) -> Path:
+def synthetic_clip(synthetic_corpus: Path) -> Path:
     """A good video of s3."""
-    return min(drawn_corpus.glob("s3/*.mp4"))
+    return min(synthetic_corpus.glob("s3/*.mp4"))
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +132,7 @@ def loud_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from tiny import CROP, tiny_model
 
-    from lipnet.models.checkpoint import Checkpoint, save_weights
+    from lipnet.models.checkpoint import Metadata, save_weights
     from lipnet.models.lipnet import LipNet
 
     torch.manual_seed(0)
@@ -140,5 +140,5 @@ def loud_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         model.output.weight *= 30
     path = tmp_path_factory.mktemp("weights") / "loud.safetensors"
-    save_weights(path, model.state_dict(), Checkpoint(model.config, CROP))
+    save_weights(path, model.state_dict(), Metadata(model.config, CROP))
     return path

@@ -12,7 +12,7 @@ import numpy as np
 STRIDES = {"plain": (2, 1, 1), "normed": (2, 1, 1), "osalinasv": (2, 2, 2)}
 
 Layers = list[tuple[str, dict[str, np.ndarray]]]  # each with its weights by name, as Keras orders them
-Network = Callable[[np.ndarray], np.ndarray]  # (T, H, W, 3) uint8 RGB -> (T, symbols) log-probabilities
+Backend = Callable[[np.ndarray], np.ndarray]  # (T, H, W, 3) uint8 RGB -> (T, symbols) log-probabilities
 
 
 def convolve(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, stride: int) -> np.ndarray:
@@ -66,11 +66,11 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
     return scores - np.log(np.exp(scores).sum(-1, keepdims=True))
 
 
-def both_ways(x: np.ndarray, forwards: Network, backwards: Network) -> np.ndarray:
+def both_ways(x: np.ndarray, forwards: Backend, backwards: Backend) -> np.ndarray:
     return np.hstack([forwards(x), backwards(x[::-1])[::-1]])
 
 
-def keras_network(kind: str, layers: Layers) -> Network:
+def keras_network(kind: str, layers: Layers) -> Backend:
     weights = dict(layers)
     osalinasv = kind == "osalinasv"
 
@@ -96,7 +96,7 @@ def keras_network(kind: str, layers: Layers) -> Network:
     return read
 
 
-def vipl_network(state: dict[str, np.ndarray]) -> Network:
+def vipl_network(state: dict[str, np.ndarray]) -> Backend:
     def part(name: str) -> dict[str, np.ndarray]:
         return {key.partition(".")[2]: array for key, array in state.items() if key.startswith(f"{name}.")}
 

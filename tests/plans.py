@@ -9,14 +9,14 @@ from pathlib import Path
 from tiny import dataset
 
 from lipnet.config import AugmentConfig
-from lipnet.data.crop_store import PackedClip, PackedCorpus
+from lipnet.data.crop_store import CropStore, StoredClip
 from lipnet.data.dataset import Sample, SampleKey
 from lipnet.data.transforms import IGNORE
 from lipnet.grid import WORD_CLASS
 
 CLASS_WORD = {index: word for word, index in WORD_CLASS.items()}
 # Where each frame comes from: (speaker, place in its array) -> (clip, word class), told from the alignments.
-Sources = dict[tuple[str, int], tuple[PackedClip, int]]
+Sources = dict[tuple[str, int], tuple[StoredClip, int]]
 
 
 def samples(root: Path, augment: AugmentConfig, epochs: int = 20, trim: float = 0.0) -> Iterator[Sample]:
@@ -27,7 +27,7 @@ def samples(root: Path, augment: AugmentConfig, epochs: int = 20, trim: float = 
 
 def sources(root: Path) -> Sources:
     found: Sources = {}
-    for clip in PackedCorpus(root).clips.values():
+    for clip in CropStore(root).clips.values():
         for frame in range(clip.frames):
             spoken = [word.text for word in clip.words if round(word.start) <= frame < round(word.end)]
             known = WORD_CLASS[spoken[0]] if spoken else 0

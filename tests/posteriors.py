@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from lipnet.tokenizer import Alphabet
+from lipnet.tokenizer import Tokenizer
 
 
 def random_log_probs(seed: int, *shape: int, sharpness: float = 2.0) -> Tensor:
@@ -19,10 +19,10 @@ def random_log_probs(seed: int, *shape: int, sharpness: float = 2.0) -> Tensor:
     return (sharpness * torch.randn(shape, generator=generator)).log_softmax(-1)
 
 
-def on_path(path: str, alphabet: Alphabet, probability: float = 0.9) -> Tensor:
+def on_path(path: str, tokenizer: Tokenizer, probability: float = 0.9) -> Tensor:
     """Log-probabilities (1, S, V) that put ``probability`` on each symbol of ``path`` ("-": blank)."""
-    indices = [0 if symbol == "-" else alphabet.encode(symbol)[0] for symbol in path]
-    probs = torch.full((1, len(path), alphabet.size), (1 - probability) / (alphabet.size - 1))
+    indices = [0 if symbol == "-" else tokenizer.encode(symbol)[0] for symbol in path]
+    probs = torch.full((1, len(path), tokenizer.size), (1 - probability) / (tokenizer.size - 1))
     probs[0, range(len(path)), indices] = probability
     return probs.log()
 
@@ -52,11 +52,11 @@ def brute_force(
     return totals, {labels: path for labels, (_, path) in best.items()}
 
 
-def ctc_log_probabilities(log_probs: Tensor, texts: Sequence[str], alphabet: Alphabet) -> np.ndarray:
+def ctc_log_probabilities(log_probs: Tensor, texts: Sequence[str], tokenizer: Tokenizer) -> np.ndarray:
     """(len(texts),) float64: log-probability of each text given (S, V), by PyTorch's CTC."""
     scores = []
     for start in range(0, len(texts), 2000):
-        part = [alphabet.encode(text) for text in texts[start : start + 2000]]
+        part = [tokenizer.encode(text) for text in texts[start : start + 2000]]
         scores.append(
             -F.ctc_loss(
                 log_probs.double()[:, None].expand(-1, len(part), -1),

@@ -8,7 +8,7 @@ import numpy as np
 
 from lipnet.config import CropConfig
 from lipnet.grid import WORDS
-from lipnet.inference.emissions import Evidence
+from lipnet.inference.emissions import Emissions
 
 CROP = CropConfig(width=24, height=16)
 SIZE = 60  # px of the square frames
@@ -26,17 +26,17 @@ class Script:
         for number in range(len(self.classes)):
             yield np.full((SIZE, SIZE, 3), (number % 256, number // 256, self.faces[number]), np.uint8)
 
-    def network(self, crops: np.ndarray) -> Evidence:
+    def network(self, crops: np.ndarray) -> Emissions:
         numbers = crops[:, 0, 0, :2].astype(int) @ (1, 256)
         self.asked.append(numbers)
         words = np.full((len(crops), len(WORDS) + 1), 1e-6)
         words[np.arange(len(crops)), [self.classes[number] for number in numbers]] = 1
         log_probs = np.zeros((len(crops), 28), np.float32)
-        log_probs[:, 0] = numbers  # so that evidence tells its frames
-        return Evidence(log_probs, np.log(words / words.sum(1, keepdims=True)).astype(np.float32), 1)
+        log_probs[:, 0] = numbers  # so that emissions tells its frames
+        return Emissions(log_probs, np.log(words / words.sum(1, keepdims=True)).astype(np.float32), 1)
 
 
-class FakeFinder:
+class FakeTracker:
     """A face whose landmarks never move, where the frame says so."""
 
     def follow(self, frames: Iterator[np.ndarray], detect_every: int) -> Iterator[np.ndarray | None]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lipnet.config import Config, load_config, save_config
+from lipnet.config import Config
 from lipnet.errors import ConfigError
+from lipnet.settings import load_config, save_config
 from lipnet.utils.files import write_atomically
 
 RECIPES = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))

@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 import torch
 from posteriors import ctc_log_probabilities
-from tiny import draw_clips
+from tiny import render_clips
 
 from lipnet.data.splits import read_split
 from lipnet.decoding.arpa import load_arpa
-from lipnet.decoding.beam_search import BeamDecoder
+from lipnet.decoding.beam_search import BeamSearchDecoder
 from lipnet.decoding.factory import make_decoder
-from lipnet.decoding.grammar import GRID_SLOTS, SlotDecoder
+from lipnet.decoding.grammar import GRID_SLOTS, GrammarDecoder
 from lipnet.decoding.greedy import GreedyDecoder
-from lipnet.decoding.lm_scorers import CharacterModel
+from lipnet.decoding.lm_scorers import CharacterLMScorer
 from lipnet.decoding.ngram import estimate
 from lipnet.grid import sentence_of
 from lipnet.inference.reader import LipReader
 from lipnet.metrics import ErrorCounts
 from lipnet.models.checkpoint import load_weights
 from lipnet.models.lipnet import Output
-from lipnet.tokenizer import LETTERS
+from lipnet.tokenizer import DEFAULT_TOKENIZER
 from lipnet.video.decode import iter_frames
 from lipnet.weights import FOLDER, LANGUAGE_MODEL, WEIGHTS
 
@@ -35,7 +35,7 @@ SEED = 7001  # of speakers whom the weights have not seen
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two sentences each of two drawn speakers."""
-    return draw_clips(tmp_path_factory.mktemp("drawn"), 2, 2, SEED)
+    return render_clips(tmp_path_factory.mktemp("drawn"), 2, 2, SEED)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,9 @@ def output(reader: LipReader, drawn: list[Path]) -> Output:
 def test_the_files() -> None:
     assert WEIGHTS.stat().st_size <= 10e6
     assert (FOLDER / "MODEL_CARD.md").is_file()
-    _, checkpoint = load_weights(WEIGHTS)
-    assert checkpoint.info["train_speakers"] == ["s1", "s3", "s4", "s30", "s32", "s33"]
-    assert set(checkpoint.info["dev"]) == {"dev_seen", "dev_unseen"}
+    _, metadata = load_weights(WEIGHTS)
+    assert metadata.info["train_speakers"] == ["s1", "s3", "s4", "s30", "s32", "s33"]
+    assert set(metadata.info["dev"]) == {"dev_seen", "dev_unseen"}
 
 
 def test_drawn_speakers_never_seen_are_read(reader: LipReader, drawn: list[Path]) -> None:
@@ -76,8 +76,8 @@ def test_drawn_speakers_never_seen_are_read(reader: LipReader, drawn: list[Path]
 
 def test_grammar_against_all_sentences(output: Output) -> None:
     log_probs = output.log_probs[0]
-    decoder = SlotDecoder(LETTERS, n_best=5)
-    expected = ctc_log_probabilities(log_probs, SENTENCES, LETTERS)
+    decoder = GrammarDecoder(DEFAULT_TOKENIZER, n_best=5)
+    expected = ctc_log_probabilities(log_probs, SENTENCES, DEFAULT_TOKENIZER)
     assert decoder.scores(log_probs.double().numpy()).ravel() == pytest.approx(expected, rel=1e-6)
     [hypotheses] = decoder(output.log_probs, output.lengths)
     assert [h.text for h in hypotheses] == [SENTENCES[i] for i in np.argsort(-expected)[:5]]
@@ -85,29 +85,29 @@ def test_grammar_against_all_sentences(output: Output) -> None:
 
 def test_beam_against_all_sentences(output: Output) -> None:
     """No sentence, nor the greedy text, is more probable than what the beam finds; its scores are right."""
-    [hypotheses] = BeamDecoder(LETTERS, n_best=5)(output.log_probs, output.lengths)
-    [[greedy]] = GreedyDecoder(LETTERS)(output.log_probs, output.lengths)
+    [hypotheses] = BeamSearchDecoder(DEFAULT_TOKENIZER, n_best=5)(output.log_probs, output.lengths)
+    [[greedy]] = GreedyDecoder(DEFAULT_TOKENIZER)(output.log_probs, output.lengths)
     texts = [h.text for h in hypotheses]
-    exact = ctc_log_probabilities(output.log_probs[0], [*texts, greedy.text], LETTERS)
+    exact = ctc_log_probabilities(output.log_probs[0], [*texts, greedy.text], DEFAULT_TOKENIZER)
     assert [h.score for h in hypotheses] == pytest.approx(exact[:-1], abs=0.05)
-    best = ctc_log_probabilities(output.log_probs[0], SENTENCES, LETTERS).max()
+    best = ctc_log_probabilities(output.log_probs[0], SENTENCES, DEFAULT_TOKENIZER).max()
     assert hypotheses[0].score >= max(best, exact[-1]) - 0.05
 
 
 def test_lm_against_all_sentences(output: Output) -> None:
-    language = CharacterModel(LETTERS, load_arpa(LANGUAGE_MODEL))
+    language = CharacterLMScorer(DEFAULT_TOKENIZER, load_arpa(LANGUAGE_MODEL))
 
     def weight(text: str) -> float:
         state, total = np.zeros(1, dtype=np.int64), 0.0
-        for label in LETTERS.encode(text):
+        for label in DEFAULT_TOKENIZER.encode(text):
             total += language.appending(state)[0, label]
             state = language.following(state, np.array([label]))
         return total + float(language.ending(state)[0])
 
-    [hypotheses] = make_decoder("lm", LETTERS)(output.log_probs, output.lengths)
-    exact = ctc_log_probabilities(output.log_probs[0], [hypotheses[0].text], LETTERS)[0]
+    [hypotheses] = make_decoder("lm", DEFAULT_TOKENIZER)(output.log_probs, output.lengths)
+    exact = ctc_log_probabilities(output.log_probs[0], [hypotheses[0].text], DEFAULT_TOKENIZER)[0]
     assert hypotheses[0].score == pytest.approx(exact + weight(hypotheses[0].text), abs=0.05)
-    scores = ctc_log_probabilities(output.log_probs[0], SENTENCES, LETTERS)
+    scores = ctc_log_probabilities(output.log_probs[0], SENTENCES, DEFAULT_TOKENIZER)
     likely = np.argsort(-scores)[:500]
     assert hypotheses[0].score >= max(scores[i] + weight(SENTENCES[i]) for i in likely) - 0.05
 
@@ -126,7 +126,10 @@ def test_real_clips_are_read(grid_root: Path, reader: LipReader) -> None:
 
 def test_the_language_model_is_of_the_training_sentences(grid_root: Path) -> None:
     sentences = [sentence_of(name.split("/")[1]) for name in read_split(grid_root / "splits" / "train.txt")]
-    expected, shipped = estimate([s or "" for s in sentences], 5, LETTERS.symbols), load_arpa(LANGUAGE_MODEL)
+    expected, shipped = (
+        estimate([s or "" for s in sentences], 5, DEFAULT_TOKENIZER.alphabet),
+        load_arpa(LANGUAGE_MODEL),
+    )
     assert set(shipped.probabilities) == set(expected.probabilities)
     for text in ("bin blue at f two now", "white with"):
         for end in range(1, len(text)):

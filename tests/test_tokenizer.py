@@ -3,49 +3,49 @@
 import pytest
 
 from lipnet.errors import LipnetError
-from lipnet.tokenizer import BLANK, LETTERS, Alphabet, TextError, normalize
+from lipnet.tokenizer import BLANK, DEFAULT_TOKENIZER, Tokenizer, TokenizerError, normalize
 
-DIGITS = Alphabet("0123456789")
+DIGITS = Tokenizer("0123456789")
 
 
 def test_default_alphabet_is_the_papers():
     assert BLANK == 0
-    assert LETTERS.size == 28
-    assert LETTERS.encode(" az") == [1, 2, 27]
-    assert LETTERS.decode([1, 2, 27]) == " az"
+    assert DEFAULT_TOKENIZER.size == 28
+    assert DEFAULT_TOKENIZER.encode(" az") == [1, 2, 27]
+    assert DEFAULT_TOKENIZER.decode([1, 2, 27]) == " az"
 
 
 @pytest.mark.parametrize(
     ("alphabet", "text"),
     [
-        (LETTERS, "bin blue at f two now"),
-        (LETTERS, "aa  bb"),
-        (LETTERS, ""),
+        (DEFAULT_TOKENIZER, "bin blue at f two now"),
+        (DEFAULT_TOKENIZER, "aa  bb"),
+        (DEFAULT_TOKENIZER, ""),
         (DIGITS, "1202"),
     ],
 )
-def test_encode_and_decode_are_inverse(alphabet, text):
-    indices = alphabet.encode(text)
+def test_encode_and_decode_are_inverse(tokenizer, text):
+    indices = tokenizer.encode(text)
     assert len(indices) == len(text)
     assert BLANK not in indices
-    assert alphabet.decode(indices) == text
+    assert tokenizer.decode(indices) == text
 
 
 @pytest.mark.parametrize("index", [BLANK, -1, 28])
 def test_decode_refuses_what_is_no_character(index):
     with pytest.raises(ValueError, match=str(index)):
-        LETTERS.decode([2, index])
+        DEFAULT_TOKENIZER.decode([2, index])
 
 
 def test_encode_names_the_unknown_character():
-    with pytest.raises(TextError, match="'B' of 'aB'"):
-        LETTERS.encode("aB")
+    with pytest.raises(TokenizerError, match="'B' of 'aB'"):
+        DEFAULT_TOKENIZER.encode("aB")
 
 
 @pytest.mark.parametrize("symbols", ["", "abca"])
 def test_unusable_alphabet(symbols):
-    with pytest.raises(TextError, match="alphabet"):
-        Alphabet(symbols)
+    with pytest.raises(TokenizerError, match="alphabet"):
+        Tokenizer(symbols)
 
 
 @pytest.mark.parametrize(
@@ -65,12 +65,12 @@ def test_normalize(text, expected):
 
 
 def test_normalize_keeps_what_the_alphabet_holds():
-    with_apostrophe = Alphabet(LETTERS.symbols + "'")
+    with_apostrophe = Tokenizer(DEFAULT_TOKENIZER.alphabet + "'")
     assert normalize("Don't!", with_apostrophe) == "don't"
 
 
 def test_normalize_names_the_character_and_the_cure():
     with pytest.raises(LipnetError, match=r"'7' of 'at f 7 now'.*spell numbers out"):
         normalize("at f 7 now")
-    with pytest.raises(TextError, match=r"'é'.*without it"):
+    with pytest.raises(TokenizerError, match=r"'é'.*without it"):
         normalize("café")

@@ -19,11 +19,11 @@ from torch import Tensor
 from lipnet.config import AugmentConfig, CropConfig, ModelConfig
 from lipnet.data.alignments import Word
 from lipnet.data.corpus import Clip
-from lipnet.data.crop_store import PackedCorpus, SpeakerWriter
+from lipnet.data.crop_store import CropStore, CropStoreWriter
 from lipnet.data.dataset import ClipDataset
 from lipnet.grid import sentence_of
 from lipnet.synthetic.corpus import plan_corpus, write_corpus
-from lipnet.tokenizer import LETTERS
+from lipnet.tokenizer import DEFAULT_TOKENIZER
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 OFF = AugmentConfig(resample=0.0, flip=0.0)
@@ -73,13 +73,13 @@ def random_frames(*shape: int, seed: int = 0) -> Tensor:
 def pack(root: Path, clips: Sequence[Clip], lengths: Sequence[int], crop: CropConfig = CROP) -> None:
     """Write clips with random crops, as preprocess.py does."""
     for speaker in dict.fromkeys(clip.speaker for clip in clips):
-        with SpeakerWriter(root, speaker, crop) as writer:
+        with CropStoreWriter(root, speaker, crop) as writer:
             for seed, (clip, frames) in enumerate(zip(clips, lengths, strict=True)):
                 if clip.speaker == speaker:
                     writer.add(clip, random_crops(frames, crop, seed), frames)
 
 
-def draw_clips(root: Path, speakers: int, sentences: int, seed: int) -> list[Path]:
+def render_clips(root: Path, speakers: int, sentences: int, seed: int) -> list[Path]:
     """Videos of drawn speakers, with their alignments beside them."""
     write_corpus(plan_corpus(root, speakers, sentences, seed, 1), workers=1)
     return sorted(root.glob("s*/*.mp4"))
@@ -91,7 +91,7 @@ def write_list(path: Path, names: Iterable[str]) -> Path:
     return path
 
 
-@dataclass(frozen=True)
+@dataclass(freeze=True)
 class Result:
     """What a script did: its exit code, and what it printed."""
 
@@ -142,5 +142,5 @@ def contents(folder: Path) -> dict[str, bytes]:
 def dataset(
     root: Path, split: str = "all", augment: AugmentConfig | None = OFF, seed: int = 0
 ) -> ClipDataset:
-    corpus = PackedCorpus(root)
-    return ClipDataset(corpus, corpus.split(split), LETTERS, augment, seed)
+    corpus = CropStore(root)
+    return ClipDataset(corpus, corpus.split(split), DEFAULT_TOKENIZER, augment, seed)

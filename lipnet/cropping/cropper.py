@@ -12,10 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from lipnet.config import CropConfig
-from lipnet.cropping.dlib_tracker import DlibFinder
-from lipnet.cropping.geometry import LANDMARKS, SCHEMES, face_box, fit_pose, scale_of, transform, warp
+from lipnet.cropping.dlib_tracker import DlibTracker
+from lipnet.cropping.geometry import (
+    LANDMARK_LAYOUTS,
+    LANDMARKS,
+    face_box,
+    fit_pose,
+    scale_of,
+    transform,
+    warp,
+)
 from lipnet.cropping.smoothing import fill_gaps, smooth
-from lipnet.cropping.tracker import FaceFinder
+from lipnet.cropping.tracker import FaceTracker
 from lipnet.errors import LipnetError
 
 REACH = 1.5  # face units on each side of the mouth; a crop reaches 0.8, and smoothing moves it little
@@ -27,7 +35,7 @@ class NoFaceError(LipnetError):
     """A video in no frame of which a face was found."""
 
 
-def no_face(frames: int, name: str) -> NoFaceError:
+def no_face_error(frames: int, name: str) -> NoFaceError:
     return NoFaceError(f"{name}: no face in its {frames} frames; give a video of one seen from the front")
 
 
@@ -35,8 +43,8 @@ def no_face(frames: int, name: str) -> NoFaceError:
 class FaceTrack:
     """Where one face and its mouth were in each of T frames.
 
-    The number of landmarks tells what they are: 68 or 5 of a face (`face.SCHEMES`), or the 4 corners of a
-    box that holds the mouth.
+    The number of landmarks tells what they are: 68 or 5 of a face (`LANDMARK_LAYOUTS`), or the 4 corners
+    of a box that holds the mouth.
     """
 
     landmarks: np.ndarray  # (T, N, 2) float32, frame px, gaps filled, smoothed over time
@@ -128,23 +136,27 @@ class Cropper(ABC):
 class MouthCropper(Cropper):
     """Follows the largest face. The models behind it are loaded once a process."""
 
-    def __init__(self, config: CropConfig, finder: FaceFinder | None = None) -> None:
+    def __init__(self, config: CropConfig, tracker: FaceTracker | None = None) -> None:
         """``finder``: dlib's, unless another is given."""
         super().__init__(config)
-        self.finder = finder or DlibFinder(config.predictor)
-        self.landmarks = self.finder.landmarks
+        self.tracker = tracker or DlibTracker(config.predictor)
+        self.landmarks = self.tracker.landmarks
 
     def follow(self, frames: Iterable[np.ndarray], name: str = "video") -> Iterator[np.ndarray | None]:
-        return self.finder.follow(frames, self.config.detect_every)
+        return self.tracker.follow(frames, self.config.detect_every)
 
     def complete(self, measured: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
         """Fill the gaps in T frames' landmarks and smooth them."""
         found = np.array([points is not None for points in measured], dtype=bool)
         if not found.any():
-            raise no_face(len(found), name)
+            raise no_face_error(len(found), name)
         points = np.stack([points for points in measured if points is not None])
         landmarks = smooth(fill_gaps(points, found), HEAD_BAND).astype(np.float32)
-        return FaceTrack(landmarks, found, crop_transforms(landmarks, self.size, self.config.eye_distance))
+        return FaceTrack(
+            landmarks,
+            found,
+            crop_transforms(landmarks, self.size, self.config.eye_distance, self.config.center_offset),
+        )
 
     def crop(self, images: Iterable[np.ndarray], to_crop: np.ndarray) -> np.ndarray:
         return np.stack(
@@ -154,7 +166,7 @@ class MouthCropper(Cropper):
 
 def crop_reach(points: np.ndarray) -> np.ndarray:
     """Corners (4, 2), frame px, of what the crops of a frame with landmarks (N, 2) may need of it."""
-    if len(points) not in SCHEMES:
+    if len(points) not in LANDMARK_LAYOUTS:
         return points  # a box's
     pose = fit_pose(points)
     reach = REACH * np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)])
@@ -163,24 +175,28 @@ def crop_reach(points: np.ndarray) -> np.ndarray:
 
 def face_unit(points: np.ndarray) -> float:
     """px between the eyes of a face with landmarks (N, 2); 0 of a box, in which none is known."""
-    return 1 / scale_of(fit_pose(points)) if len(points) in SCHEMES else 0.0
+    return 1 / scale_of(fit_pose(points)) if len(points) in LANDMARK_LAYOUTS else 0.0
 
 
 def outline(points: np.ndarray) -> np.ndarray:
     """The box (4,), left top right bottom in frame px, of a face with landmarks (N, 2), or the fixed one."""
-    if len(points) not in SCHEMES:
+    if len(points) not in LANDMARK_LAYOUTS:
         return np.concatenate([points.min(axis=0), points.max(axis=0)])
     return face_box(fit_pose(points))
 
 
 def mouth_centre(poses: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Where the mouths of faces at poses (..., 3, 3) with landmarks (..., N, 2) are: (..., 2) face units."""
-    scheme = SCHEMES[landmarks.shape[-2]]
+    scheme = LANDMARK_LAYOUTS[landmarks.shape[-2]]
     return transform(poses, landmarks[..., scheme.mouth, :]).mean(axis=-2) + scheme.mouth_shift
 
 
-def crop_transforms(landmarks: np.ndarray, size: tuple[int, int], eye_distance: float) -> np.ndarray:
-    """The similarities (T, 3, 3) from frame px to the px of mouth-centred crops of ``size`` (width, height).
+def crop_transforms(
+    landmarks: np.ndarray, size: tuple[int, int], eye_distance: float, center_offset: float = 0.0
+) -> np.ndarray:
+    """The similarities (T, 3, 3) from frame px to the px of crops of ``size`` (width, height).
+
+    Crops are centred ``center_offset`` face units below the mouth.
 
     Each frame's eyes and nose set place, scale (``eye_distance`` px a face unit) and roll. The mouth's
     place on the face changes only with pose and identity, slowly, so it is smoothed hard: speech opens
@@ -189,5 +205,5 @@ def crop_transforms(landmarks: np.ndarray, size: tuple[int, int], eye_distance: 
     poses = fit_pose(landmarks)
     mouth = smooth(mouth_centre(poses, landmarks), MOUTH_BAND)  # (T, 2) face units
     from_face = np.tile(np.diag([eye_distance, eye_distance, 1.0]), (len(poses), 1, 1))
-    from_face[:, :2, 2] = (np.array(size) - 1) / 2 - eye_distance * mouth
+    from_face[:, :2, 2] = (np.array(size) - 1) / 2 - eye_distance * (mouth + np.array([0.0, center_offset]))
     return from_face @ poses

@@ -12,11 +12,11 @@ import dlib
 import numpy as np
 
 from lipnet.cropping.geometry import LANDMARKS, overlap
-from lipnet.cropping.tracker import PATCH_BOX, FaceFinder
+from lipnet.cropping.tracker import PATCH_BOX, FaceTracker
 from lipnet.errors import LipnetError
 
 
-class DlibFinder(FaceFinder):
+class DlibTracker(FaceTracker):
     """dlib's frontal face detector and 68-point predictor, on grey pictures."""
 
     landmarks = LANDMARKS

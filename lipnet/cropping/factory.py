@@ -7,11 +7,11 @@ from collections.abc import Callable
 from lipnet.config import CropConfig
 from lipnet.cropping.cropper import Cropper, MouthCropper
 from lipnet.cropping.fixed_box import FixedCropper
-from lipnet.cropping.mtcnn_tracker import MtcnnFinder
+from lipnet.cropping.mtcnn_tracker import MtcnnTracker
 
 CROPPERS: dict[str, Callable[[CropConfig], Cropper]] = {
     "dlib": MouthCropper,
-    "mtcnn": lambda config: MouthCropper(config, MtcnnFinder()),
+    "mtcnn": lambda config: MouthCropper(config, MtcnnTracker()),
     "fixed": FixedCropper,
 }
 

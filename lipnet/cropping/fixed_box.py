@@ -11,7 +11,7 @@ from lipnet.cropping.cropper import Cropper, FaceTrack
 from lipnet.cropping.geometry import transform
 from lipnet.errors import ConfigError
 
-MOST_STRETCH = 1.02  # of a frame's shape against that of ``crop.frame``
+MAX_STRETCH = 1.02  # of a frame's shape against that of ``crop.frame``
 
 
 class FixedCropper(Cropper):
@@ -44,7 +44,7 @@ class FixedCropper(Cropper):
         if not self.config.frame:
             return 1.0
         across, down = width / self.config.frame[0], height / self.config.frame[1]
-        if max(across / down, down / across) > MOST_STRETCH:
+        if max(across / down, down / across) > MAX_STRETCH:
             raise ConfigError(
                 f"{name}: frames of {width}x{height} px are not of the shape of crop.frame "
                 f"{list(self.config.frame)}; give crop.box and crop.frame for these"

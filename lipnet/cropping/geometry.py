@@ -27,7 +27,7 @@ STABLE_FACE = np.concatenate([_BRIDGE, _LEFT_EYE, _RIGHT_EYE])
 BOX_DOWN, BOX_SIDE = 0.544, 2.52
 
 
-class Scheme(NamedTuple):
+class LandmarkLayout(NamedTuple):
     """Which of a finder's landmarks are what, by their place in its list; points are in face units."""
 
     stable: np.ndarray  # (S,) those that speech hardly moves
@@ -38,11 +38,11 @@ class Scheme(NamedTuple):
     lips: tuple[int, int] | None  # the outer middle of the upper and the lower one, where there are such
 
 
-IBUG = Scheme(STABLE, STABLE_FACE, MOUTH, (0.0, 0.0), 30, (51, 57))
+IBUG_68 = LandmarkLayout(STABLE, STABLE_FACE, MOUTH, (0.0, 0.0), 30, (51, 57))
 # MTCNN's five: the eyes, the nose's tip, the mouth's corners; where it sees them on those faces.
 _FIVE_STABLE = np.array([(-0.518, -0.014), (0.518, -0.014), (0.0, 0.607)])
-FIVE = Scheme(np.arange(3), _FIVE_STABLE, slice(3, 5), (0.0, 0.04), 2, None)
-SCHEMES = {LANDMARKS: IBUG, 5: FIVE}  # by the number of landmarks
+MTCNN_5 = LandmarkLayout(np.arange(3), _FIVE_STABLE, slice(3, 5), (0.0, 0.04), 2, None)
+LANDMARK_LAYOUTS = {LANDMARKS: IBUG_68, 5: MTCNN_5}  # by the number of landmarks
 
 
 def fit_pose(landmarks: np.ndarray) -> np.ndarray:
@@ -50,7 +50,7 @@ def fit_pose(landmarks: np.ndarray) -> np.ndarray:
 
     Their number N, 68 or 5, tells their scheme.
     """
-    scheme = SCHEMES[landmarks.shape[-2]]
+    scheme = LANDMARK_LAYOUTS[landmarks.shape[-2]]
     points = landmarks[..., scheme.stable, :].astype(np.float64)
     centre, face_centre = points.mean(axis=-2), scheme.stable_face.mean(axis=0)
     x, y = np.moveaxis(points - centre[..., None, :], -1, 0)

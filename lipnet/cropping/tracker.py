@@ -31,7 +31,7 @@ PATCH_BOX = PATCH_SIDE / 2 + BOX_SIDE * PATCH_UNIT / 2 * np.array([-1, -1, 1, 1]
 # The whole frame is searched at these sizes of its longer side, but at most at twice its own. A finder's
 # smallest face is 80 px wide: 22 % of the frame at the first size, 6 % at the last.
 SEARCH_SIDES = (360, 720, 1440)  # px
-SMALLEST_FACE = 80  # px
+MIN_FACE_SIZE = 80  # px
 
 SAME_FACE = 0.7  # correlation of its patch with the one before: 0.98 in the median clip, lower after a cut
 JUMP = 0.5  # face units: landmarks that move, or a scale whose logarithm changes, by more were misread
@@ -45,10 +45,10 @@ class Face(NamedTuple):
     patch: np.ndarray  # (PATCH_SIDE, PATCH_SIDE) uint8, grey, or with 3 channels: what it was read in
 
 
-class FaceFinder(ABC):
+class FaceTracker(ABC):
     """Follows a face. What a face is, and where its landmarks lie, is a subclass' to say."""
 
-    landmarks: int  # N, of a face: it tells the scheme (`face.SCHEMES`)
+    landmarks: int  # N, of a face: it tells the scheme (`face.LANDMARK_LAYOUTS`)
 
     @abstractmethod
     def picture(self, frame: np.ndarray) -> np.ndarray:

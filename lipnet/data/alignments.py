@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipnet.errors import CorpusError
-from lipnet.tokenizer import LETTERS, Alphabet, TextError, normalize
+from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer, TokenizerError, normalize
 
 SILENCES = frozenset({"sil", "sp"})
 
@@ -20,7 +20,7 @@ class Word:
     end: float
 
 
-def read_alignment(path: Path, alphabet: Alphabet = LETTERS) -> tuple[str, tuple[Word, ...]]:
+def read_alignment(path: Path, tokenizer: Tokenizer = DEFAULT_TOKENIZER) -> tuple[str, tuple[Word, ...]]:
     """Read ``start end word`` lines (times in 1/1000 of a frame) or a plain transcript, LF or CRLF.
 
     Returns the sentence and its timed words, in ``alphabet``; no words where the file has no timings.
@@ -31,7 +31,7 @@ def read_alignment(path: Path, alphabet: Alphabet = LETTERS) -> tuple[str, tuple
         timed = [row for row in rows if len(row) == 3 and row[0].isdecimal() and row[1].isdecimal()]
         if rows and len(timed) == len(rows):
             spoken = [
-                Word(normalize(text, alphabet), int(start) / 1000, int(end) / 1000)
+                Word(normalize(text, tokenizer), int(start) / 1000, int(end) / 1000)
                 for start, end, text in rows
                 if text.lower() not in SILENCES
             ]
@@ -41,6 +41,6 @@ def read_alignment(path: Path, alphabet: Alphabet = LETTERS) -> tuple[str, tuple
             raise CorpusError(
                 f"{path}: some lines are not 'start end word'; give every line its times or none"
             )
-        return normalize(" ".join(" ".join(row) for row in rows), alphabet), ()
-    except (OSError, UnicodeDecodeError, TextError) as error:
+        return normalize(" ".join(" ".join(row) for row in rows), tokenizer), ()
+    except (OSError, UnicodeDecodeError, TokenizerError) as error:
         raise CorpusError(f"{path}: cannot be read as an alignment ({error}); mend or remove it") from error

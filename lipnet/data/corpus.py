@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from lipnet.data.alignments import Word, read_alignment
 from lipnet.errors import CorpusError
 from lipnet.grid import natural_key, sentence_of
-from lipnet.tokenizer import LETTERS, Alphabet
+from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
 
 
 def select_clips(corpus: Corpus, pattern: str = "", first: int = 1, last: int | None = None) -> Corpus:
@@ -101,7 +101,7 @@ def find_clips(
     root: Path,
     aligns: Path | None = None,
     speakers: Iterable[str] | None = None,
-    alphabet: Alphabet = LETTERS,
+    tokenizer: Tokenizer = DEFAULT_TOKENIZER,
     list_clips: Callable[[Path], list[Path]] = list_videos,
     kind: str = VIDEOS,
 ) -> Corpus:
@@ -138,7 +138,7 @@ def find_clips(
                 continue
             ids.add(video.stem)
             try:
-                corpus.clips.append(_clip(speaker, video, transcripts.get(video.stem), alphabet))
+                corpus.clips.append(_clip(speaker, video, transcripts.get(video.stem), tokenizer))
             except CorpusError as error:
                 corpus.problems[f"{speaker}/{video.stem}"] = str(error)
     return corpus
@@ -179,13 +179,13 @@ def _transcripts_in(place: Path) -> dict[str, Path]:
     return {path.stem: path for suffix in (".txt", ".align") for path in place.glob(f"*{suffix}")}
 
 
-def _clip(speaker: str, video: Path, transcript: Path | None, alphabet: Alphabet) -> Clip:
+def _clip(speaker: str, video: Path, transcript: Path | None, tokenizer: Tokenizer) -> Clip:
     spelt = sentence_of(video.stem)
     if transcript is None:
         if spelt is None:
             raise CorpusError(f"no {video.stem}.align or .txt, and the id spells no GRID sentence")
         return Clip(speaker, video.stem, video, spelt, ())
-    sentence, words = read_alignment(transcript, alphabet)
+    sentence, words = read_alignment(transcript, tokenizer)
     if spelt is not None and sentence != spelt:
         raise CorpusError(f"{transcript} says {sentence!r}, the id spells {spelt!r}")
     if not sentence:

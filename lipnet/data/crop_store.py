@@ -29,12 +29,12 @@ FORMAT = 1
 SAVE_SECONDS = 5.0  # a killed run loses at most this much work
 
 
-class PackedError(LipnetError):
+class CropStoreError(LipnetError):
     """Packed crops that cannot be read or written."""
 
 
 @dataclass(frozen=True)
-class PackedClip:
+class StoredClip:
     """One clip of a packed corpus: frames ``start`` ... ``start + frames`` of its speaker's array."""
 
     speaker: str
@@ -50,19 +50,19 @@ class PackedClip:
         return f"{self.speaker}/{self.id}"
 
 
-class SpeakerWriter:
+class CropStoreWriter:
     """Appends clips to one speaker's array. Use as a context manager; leaving it saves the index."""
 
     def __init__(self, root: Path, speaker: str, crop: CropConfig) -> None:
-        """Raises PackedError where crops of another geometry are there already."""
+        """Raises CropStoreError where crops of another geometry are there already."""
         self.array_path, self.index_path = _paths(root, speaker)
         self.crop = crop
         self.speaker = speaker
-        self.clips: dict[str, PackedClip] = {}
+        self.clips: dict[str, StoredClip] = {}
         if self.index_path.exists():
             index = _read_index(self.index_path)
             if index["crop"] != crop:
-                raise PackedError(
+                raise CropStoreError(
                     f"{self.index_path}: cropped with other settings ({_differences(index['crop'], crop)}); "
                     "give another --out, or delete this one"
                 )
@@ -71,7 +71,7 @@ class SpeakerWriter:
             self.clips = {clip.id: clip for clip in _clips(index) if clip.start + clip.frames <= held}
         self.frames = max((clip.start + clip.frames for clip in self.clips.values()), default=0)
 
-    def __enter__(self) -> SpeakerWriter:
+    def __enter__(self) -> CropStoreWriter:
         self.array_path.parent.mkdir(parents=True, exist_ok=True)
         self._array = self.array_path.open("r+b" if self.array_path.exists() else "w+b")
         self._array.seek(self.frames * _frame_bytes(self.crop))
@@ -91,7 +91,7 @@ class SpeakerWriter:
         assert crops.dtype == np.uint8 and crops.shape[1:] == (self.crop.height, self.crop.width, 3)
         self._array.write(np.ascontiguousarray(crops).data)
         frames = len(crops)
-        self.clips[clip.id] = PackedClip(
+        self.clips[clip.id] = StoredClip(
             self.speaker, clip.id, self.frames, frames, faces, clip.sentence, clip.words
         )
         self.frames += frames
@@ -121,33 +121,39 @@ class SpeakerWriter:
         self._saved = time.monotonic()
 
 
-class PackedCorpus:
+class CropStore:
     """Everything that ``preprocess.py`` wrote below ``root``. Arrays are memory-mapped when first used."""
 
     def __init__(self, root: str | Path) -> None:
-        """Raises PackedError where there are no packed crops, or of several geometries."""
+        """Raises CropStoreError where there are no packed crops, or of several geometries."""
         self.root = Path(root)
         indices = [_read_index(path) for path in sorted(self.root.rglob("*.index.json"))]
         if not indices:
-            raise PackedError(f"{self.root}: no packed crops here; make them with scripts/preprocess.py")
+            raise CropStoreError(f"{self.root}: no packed crops here; make them with scripts/preprocess.py")
         self.crop: CropConfig = indices[0]["crop"]
         if any(index["crop"] != self.crop for index in indices):
-            raise PackedError(f"{self.root}: crops of several geometries; preprocess them into folders apart")
+            raise CropStoreError(
+                f"{self.root}: crops of several geometries; preprocess them into folders apart"
+            )
         indices.sort(key=lambda index: natural_key(index["speaker"]))
         self.clips = {clip.name: clip for index in indices for clip in _clips(index)}
         self._arrays: dict[str, np.ndarray] = {}
 
     def check_crop(self, crop: CropConfig, needs: str) -> None:
-        """Raises PackedError where crops of the given geometry look otherwise than these.
+        """Raises CropStoreError where crops of the given geometry look otherwise than these.
 
         ``needs``: who wants that geometry, with the verb, such as "the weights need".
         """
         fixed = "fixed" in (crop.method, self.crop.method)  # a box; what the other methods cut looks alike
-        for key in ("width", "height", *(("method", "box", "frame") if fixed else ("eye_distance",))):
-            wanted, packed = getattr(crop, key), getattr(self.crop, key)
-            if wanted != packed:
-                raise PackedError(
-                    f"{self.root} was cropped with crop.{key}={_shown(packed)}, {needs} {_shown(wanted)}: "
+        for key in (
+            "width",
+            "height",
+            *(("method", "box", "frame") if fixed else ("eye_distance", "center_offset")),
+        ):
+            wanted, store = getattr(crop, key), getattr(self.crop, key)
+            if wanted != store:
+                raise CropStoreError(
+                    f"{self.root} was cropped with crop.{key}={_shown(store)}, {needs} {_shown(wanted)}: "
                     "preprocess into another folder"
                 )
 
@@ -156,11 +162,11 @@ class PackedCorpus:
         if speaker not in self._arrays:
             path = _paths(self.root, speaker)[0]
             if not path.exists():
-                raise PackedError(f"{path}: missing; run scripts/preprocess.py again")
+                raise CropStoreError(f"{path}: missing; run scripts/preprocess.py again")
             count = path.stat().st_size // _frame_bytes(self.crop)
             needed = max(c.start + c.frames for c in self.clips.values() if c.speaker == speaker)
             if count < needed:
-                raise PackedError(
+                raise CropStoreError(
                     f"{path}: holds {count} of {needed} frames; run scripts/preprocess.py again"
                 )
             shape = (count, self.crop.height, self.crop.width, 3)
@@ -170,10 +176,10 @@ class PackedCorpus:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_arrays": {}}  # a loader process maps the files itself
 
-    def split(self, name: str) -> list[PackedClip]:
+    def split(self, name: str) -> list[StoredClip]:
         """The clips of a split: ``all``, the name of a list in ROOT/splits, or a list file's path.
 
-        Raises PackedError where there is no such list, or where it names clips that are not packed.
+        Raises CropStoreError where there is no such list, or where it names clips that are not packed.
         """
         if name == "all":
             return list(self.clips.values())
@@ -182,13 +188,13 @@ class PackedCorpus:
             path = Path(name)
         if not path.is_file():
             known = ", ".join(sorted(file.stem for file in (self.root / "splits").glob("*.txt")))
-            raise PackedError(f"no split {name!r}: give a list file, or one of: all, {known}")
+            raise CropStoreError(f"no split {name!r}: give a list file, or one of: all, {known}")
         names = read_split(path)
         if not names:
-            raise PackedError(f"{path}: the list is empty; give one with clips, sN/ID a line")
+            raise CropStoreError(f"{path}: the list is empty; give one with clips, sN/ID a line")
         absent = [clip for clip in names if clip not in self.clips]
         if absent:
-            raise PackedError(
+            raise CropStoreError(
                 f"{path}: {len(absent)} of {len(names)} clips are not in {self.root}, such as {absent[0]}; "
                 "preprocess them, or take them off the list"
             )
@@ -210,13 +216,15 @@ def _read_index(path: Path) -> dict[str, Any]:
             return {**index, "crop": CropConfig(**index["crop"])}
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    raise PackedError(f"{path}: no index of packed crops of format {FORMAT}; run scripts/preprocess.py anew")
+    raise CropStoreError(
+        f"{path}: no index of packed crops of format {FORMAT}; run scripts/preprocess.py anew"
+    )
 
 
-def _clips(index: dict[str, Any]) -> Iterator[PackedClip]:
+def _clips(index: dict[str, Any]) -> Iterator[StoredClip]:
     for clip_id, entry in index["clips"].items():
         words = tuple(Word(*word) for word in entry["words"])
-        yield PackedClip(
+        yield StoredClip(
             index["speaker"],
             clip_id,
             entry["start"],

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lipnet.config import AugmentConfig
-from lipnet.data.crop_store import PackedClip, PackedCorpus
+from lipnet.data.crop_store import CropStore, StoredClip
 from lipnet.data.transforms import (
     MIN_WORD_FRAMES,
     SPLICE_LEAD,
@@ -32,7 +32,7 @@ from lipnet.data.transforms import (
     with_own_leads,
     word_span,
 )
-from lipnet.tokenizer import Alphabet
+from lipnet.tokenizer import Tokenizer
 
 
 class SampleKey(NamedTuple):
@@ -77,15 +77,15 @@ class ClipDataset(Dataset[Sample]):
 
     def __init__(
         self,
-        corpus: PackedCorpus,
-        clips: Sequence[PackedClip],
-        alphabet: Alphabet,
+        corpus: CropStore,
+        clips: Sequence[StoredClip],
+        tokenizer: Tokenizer,
         augment: AugmentConfig | None = None,
         seed: int = 0,
-        mixed_in: tuple[PackedCorpus, Sequence[PackedClip]] | None = None,
+        mixed_in: tuple[CropStore, Sequence[StoredClip]] | None = None,
     ) -> None:
-        """Raises TextError where a sentence has a character that the alphabet lacks."""
-        self.corpus, self.clips, self.alphabet = corpus, list(clips), alphabet
+        """Raises TokenizerError where a sentence has a character that the alphabet lacks."""
+        self.corpus, self.clips, self.tokenizer = corpus, list(clips), tokenizer
         self.augment, self.seed = augment, seed
         self.main = len(self.clips)  # how many clips are not mixed in
         self._mixed_corpus = corpus
@@ -95,7 +95,7 @@ class ClipDataset(Dataset[Sample]):
         self._words = [frame_words(clip) for clip in self.clips]
         self._donors: dict[tuple[bool, str], list[int]] = {}
         for index, clip in enumerate(self.clips):
-            alphabet.encode(clip.sentence)
+            tokenizer.encode(clip.sentence)
             if is_spliceable(clip):
                 self._donors.setdefault(self._speaker(index), []).append(index)
 
@@ -108,7 +108,7 @@ class ClipDataset(Dataset[Sample]):
         piece = Excerpt(np.arange(clip.frames) + clip.start, self._words[key.clip], clip.sentence)
         if self.augment is not None:
             piece = self._changed(piece, clip, key, self.augment, rng)
-        targets = self.alphabet.encode(piece.text)
+        targets = self.tokenizer.encode(piece.text)
         corpus = self.corpus if key.clip < self.main else self._mixed_corpus
         array = corpus.array(clip.speaker)
         return Sample(array, piece.indices, piece.words, piece.text, targets, clip.name)
@@ -124,7 +124,7 @@ class ClipDataset(Dataset[Sample]):
     def _changed(
         self,
         piece: Excerpt,
-        clip: PackedClip,
+        clip: StoredClip,
         key: SampleKey,
         augment: AugmentConfig,
         rng: np.random.Generator,
@@ -164,7 +164,7 @@ class ClipDataset(Dataset[Sample]):
             for first, last, text in zip(cuts[:-1], cuts[1:], texts, strict=True)
         ]
 
-    def _single_word(self, piece: Excerpt, clip: PackedClip, rng: np.random.Generator) -> Excerpt:
+    def _single_word(self, piece: Excerpt, clip: StoredClip, rng: np.random.Generator) -> Excerpt:
         """One of the clip's words, if any is long enough."""
         spans = [(word.text, *word_span(word.start, word.end, clip.frames)) for word in clip.words]
         spans = [span for span in spans if span[2] - span[1] >= MIN_WORD_FRAMES]

@@ -14,14 +14,14 @@ import numpy as np
 from lipnet.data.corpus import Corpus, find_clips
 from lipnet.errors import LipnetError
 from lipnet.grid import natural_key
-from lipnet.tokenizer import LETTERS, Alphabet
+from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
 from lipnet.utils.files import write_atomically
 
 KINDS = {"npy": "arrays SPEAKER/ID.npy", "png": "images SPEAKER/ID/mouth_000.png, ..."}
 IMAGES = frozenset({".png", ".jpg", ".jpeg"})
 
 
-class PeerError(LipnetError):
+class ExternalCropsError(LipnetError):
     """Crops of another LipNet that cannot be used."""
 
 
@@ -30,7 +30,7 @@ def find_crops(
     kind: str,
     aligns: Path | None = None,
     speakers: Iterable[str] | None = None,
-    alphabet: Alphabet = LETTERS,
+    tokenizer: Tokenizer = DEFAULT_TOKENIZER,
 ) -> Corpus:
     """Find the crops of every clip below ``root``, and their alignments, as `grid.find_clips` does videos.
 
@@ -41,7 +41,7 @@ def find_crops(
         CorpusError: no such folder, no crops in it, or an unknown speaker.
     """
     list_clips = _arrays if kind == "npy" else _image_folders
-    return find_clips(root, aligns, speakers, alphabet, list_clips, KINDS[kind])
+    return find_clips(root, aligns, speakers, tokenizer, list_clips, KINDS[kind])
 
 
 def _arrays(folder: Path) -> list[Path]:
@@ -63,14 +63,14 @@ def load_crops(path: Path, size: tuple[int, int]) -> np.ndarray:
         size: their width and height, px.
 
     Raises:
-        PeerError: no such crops are there; the message names the file, the cause and the cure.
+        ExternalCropsError: no such crops are there; the message names the file, the cause and the cure.
     """
     shape = (size[1], size[0], 3)
     if path.is_dir():
         return np.stack([_checked(_read_image(image), shape, image) for image in _images(path)])
     crops = _read_array(path)
     if crops.ndim != 4 or not len(crops):
-        raise PeerError(
+        raise ExternalCropsError(
             f"{path}: holds an array {crops.shape}; give one of frames, (T, {size[1]}, {size[0]}, 3)"
         )
     return _checked(crops, shape, path)
@@ -108,7 +108,7 @@ def _images(folder: Path) -> list[Path]:
     ends = [re.search(r"\d+$", path.stem) for path in images]
     numbers = [int(end[0]) for end in ends if end]
     if len(numbers) < len(images) or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
-        raise PeerError(
+        raise ExternalCropsError(
             f"{folder}: its images are not numbered without a gap; name them {_image_name(0)}, ..."
         )
     return images
@@ -119,7 +119,7 @@ def _read_image(path: Path) -> np.ndarray:
     content = np.frombuffer(path.read_bytes(), np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
     if image is None:
-        raise PeerError(f"{path}: cannot be read as an image; cut it out anew")
+        raise ExternalCropsError(f"{path}: cannot be read as an image; cut it out anew")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -127,18 +127,20 @@ def _read_array(path: Path) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise PeerError(f"{path}: cannot be read as an array ({error}); save it by numpy.save") from error
+        raise ExternalCropsError(
+            f"{path}: cannot be read as an array ({error}); save it by numpy.save"
+        ) from error
     if not isinstance(array, np.ndarray):
-        raise PeerError(f"{path}: holds several arrays; save one a clip by numpy.save")
+        raise ExternalCropsError(f"{path}: holds several arrays; save one a clip by numpy.save")
     return array
 
 
 def _checked(crops: np.ndarray, shape: tuple[int, ...], path: Path) -> np.ndarray:
     """Crops (..., H, W, 3) that are uint8 and of that shape."""
     if crops.dtype != np.uint8:
-        raise PeerError(f"{path}: its pixels are {crops.dtype}; save them as uint8, 0 to 255")
+        raise ExternalCropsError(f"{path}: its pixels are {crops.dtype}; save them as uint8, 0 to 255")
     if crops.shape[-3:] != shape:
-        raise PeerError(
+        raise ExternalCropsError(
             f"{path}: its crops are {crops.shape[-3:]}, not {shape} (height, width, RGB); set "
             "crop.height and crop.width to theirs"
         )

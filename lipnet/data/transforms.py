@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from lipnet.config import LUMA, AugmentConfig
-from lipnet.data.crop_store import PackedClip
+from lipnet.data.crop_store import StoredClip
 from lipnet.grid import WORD_CLASS, is_grid_sentence
 
 
@@ -152,7 +152,7 @@ def resample_frames(
     return Excerpt(np.repeat(piece.indices, repeats), np.repeat(piece.words, repeats), piece.text)
 
 
-def is_spliceable(clip: PackedClip) -> bool:
+def is_spliceable(clip: StoredClip) -> bool:
     """Whether a clip says a GRID sentence whose words are known, and all inside it."""
     return is_grid_sentence([word.text for word in clip.words]) and clip.words[-1].end < clip.frames + 1
 
@@ -163,7 +163,7 @@ def word_span(start: float, end: float, frames: int) -> tuple[int, int]:
     return first, min(max(round(end), first + 1), frames)
 
 
-def frame_words(clip: PackedClip) -> np.ndarray:
+def frame_words(clip: StoredClip) -> np.ndarray:
     """(T,) int64: the word class of each frame; all IGNORE where the clip has no timings."""
     words = np.full(clip.frames, 0 if clip.words else IGNORE, np.int64)
     for word in clip.words:

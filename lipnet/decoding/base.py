@@ -55,7 +55,7 @@ class WordSpan(NamedTuple):
     last: int
 
 
-def real_steps(log_probs: ArrayLike, lengths: ArrayLike) -> list[Floats]:
+def unpad(log_probs: ArrayLike, lengths: ArrayLike) -> list[Floats]:
     """Each clip's (S, V) of a padded batch (B, S, V), in double precision."""
     clips = np.asarray(log_probs, dtype=np.float64)
     return [clip[:length] for clip, length in zip(clips, np.asarray(lengths), strict=True)]

@@ -8,9 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lipnet.decoding.base import Floats, Hypothesis, Integers, real_steps
+from lipnet.decoding.base import Floats, Hypothesis, Integers, unpad
 from lipnet.decoding.forced_alignment import align
-from lipnet.tokenizer import BLANK, Alphabet
+from lipnet.tokenizer import BLANK, Tokenizer
 
 
 class Language(Protocol):
@@ -36,11 +36,11 @@ class Language(Protocol):
         ...
 
 
-class AnyText:
+class UniformScorer:
     """The language in which every text weighs the same."""
 
-    def __init__(self, alphabet: Alphabet) -> None:
-        self.size = alphabet.size
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.size = tokenizer.size
 
     def begin(self) -> None:
         pass
@@ -55,7 +55,7 @@ class AnyText:
         return np.zeros(len(states))
 
 
-class BeamDecoder:
+class BeamSearchDecoder:
     """CTC prefix beam search (Graves 2012, section 7.5; Hannun et al. 2014).
 
     The score is the log-probability of the text summed over all its alignments, as far as the beam kept
@@ -67,21 +67,21 @@ class BeamDecoder:
     """
 
     def __init__(
-        self, alphabet: Alphabet, width: int = 200, n_best: int = 1, language: Language | None = None
+        self, tokenizer: Tokenizer, width: int = 200, n_best: int = 1, language: Language | None = None
     ) -> None:
-        self.alphabet = alphabet
+        self.tokenizer = tokenizer
         self.width = width
         self.n_best = n_best
-        self.language = language or AnyText(alphabet)
+        self.language = language or UniformScorer(tokenizer)
 
     def __call__(
         self, log_probs: ArrayLike, lengths: ArrayLike, word_log_probs: ArrayLike | None = None
     ) -> list[list[Hypothesis]]:
-        return [self._decode(clip) for clip in real_steps(log_probs, lengths)]
+        return [self._decode(clip) for clip in unpad(log_probs, lengths)]
 
     def _decode(self, log_probs: Floats) -> list[Hypothesis]:
         self.language.begin()
-        trie = _Trie(1 + len(log_probs) * self.width, self.alphabet.size)
+        trie = _Trie(1 + len(log_probs) * self.width, self.tokenizer.size)
         start = np.array([_Trie.ROOT])
         beam = _Beam(start, np.zeros(1), np.array([-np.inf]), np.zeros(1, dtype=np.int64), np.zeros(1))
         for step in log_probs:
@@ -92,7 +92,7 @@ class BeamDecoder:
             if scores[i] > -np.inf:
                 labels = trie.labels(beam.nodes[i])
                 steps = align(log_probs, labels)
-                hypotheses.append(Hypothesis(self.alphabet.decode(labels), float(scores[i]), steps))
+                hypotheses.append(Hypothesis(self.tokenizer.decode(labels), float(scores[i]), steps))
         return hypotheses or [Hypothesis("", -np.inf, [])]
 
     def _step(self, beam: _Beam, step: Floats, trie: _Trie) -> _Beam:

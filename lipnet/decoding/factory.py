@@ -9,12 +9,12 @@ from pathlib import Path
 
 from lipnet.decoding.arpa import load_arpa
 from lipnet.decoding.base import DecodeError, Decoder
-from lipnet.decoding.beam_search import BeamDecoder
-from lipnet.decoding.grammar import GRID_SLOTS, SlotDecoder, read_grammar
+from lipnet.decoding.beam_search import BeamSearchDecoder
+from lipnet.decoding.grammar import GRID_SLOTS, GrammarDecoder, read_grammar
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.decoding.lexicon import DictionaryDecoder, read_dictionary
-from lipnet.decoding.lm_scorers import WordList, language_of
-from lipnet.tokenizer import Alphabet
+from lipnet.decoding.lm_scorers import WordListScorer, make_lm_scorer
+from lipnet.tokenizer import Tokenizer
 from lipnet.weights import LANGUAGE_MODEL
 
 
@@ -33,33 +33,35 @@ class DecoderOptions:
         return self.lm or self.grammar or self.dictionary
 
 
-def _greedy(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
-    return GreedyDecoder(alphabet)
+def _greedy(tokenizer: Tokenizer, options: DecoderOptions) -> Decoder:
+    return GreedyDecoder(tokenizer)
 
 
-def _beam(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
-    return BeamDecoder(alphabet, n_best=options.n_best)
+def _beam(tokenizer: Tokenizer, options: DecoderOptions) -> Decoder:
+    return BeamSearchDecoder(tokenizer, n_best=options.n_best)
 
 
-def _lm(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
-    language = language_of(load_arpa(options.lm or LANGUAGE_MODEL), alphabet)
-    return BeamDecoder(alphabet, n_best=options.n_best, language=language)
+def _lm(tokenizer: Tokenizer, options: DecoderOptions) -> Decoder:
+    language = make_lm_scorer(load_arpa(options.lm or LANGUAGE_MODEL), tokenizer)
+    return BeamSearchDecoder(tokenizer, n_best=options.n_best, language=language)
 
 
-def _grammar(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
-    grammar = read_grammar(options.grammar, alphabet) if options.grammar else GRID_SLOTS
+def _grammar(tokenizer: Tokenizer, options: DecoderOptions) -> Decoder:
+    grammar = read_grammar(options.grammar, tokenizer) if options.grammar else GRID_SLOTS
     if isinstance(grammar, frozenset):
-        return BeamDecoder(alphabet, n_best=options.n_best, language=WordList(alphabet, grammar))
-    return SlotDecoder(alphabet, grammar, options.n_best)
+        return BeamSearchDecoder(
+            tokenizer, n_best=options.n_best, language=WordListScorer(tokenizer, grammar)
+        )
+    return GrammarDecoder(tokenizer, grammar, options.n_best)
 
 
-def _dictionary(alphabet: Alphabet, options: DecoderOptions) -> Decoder:
+def _dictionary(tokenizer: Tokenizer, options: DecoderOptions) -> Decoder:
     if options.dictionary is None:
-        return DictionaryDecoder(alphabet)
-    return DictionaryDecoder(alphabet, read_dictionary(options.dictionary, alphabet))
+        return DictionaryDecoder(tokenizer)
+    return DictionaryDecoder(tokenizer, read_dictionary(options.dictionary, tokenizer))
 
 
-DECODERS: dict[str, Callable[[Alphabet, DecoderOptions], Decoder]] = {
+DECODERS: dict[str, Callable[[Tokenizer, DecoderOptions], Decoder]] = {
     "greedy": _greedy,
     "beam": _beam,
     "lm": _lm,
@@ -68,7 +70,7 @@ DECODERS: dict[str, Callable[[Alphabet, DecoderOptions], Decoder]] = {
 }
 
 
-def make_decoder(name: str, alphabet: Alphabet, options: DecoderOptions | None = None) -> Decoder:
+def make_decoder(name: str, tokenizer: Tokenizer, options: DecoderOptions | None = None) -> Decoder:
     """The decoder called ``name``, one of ``DECODERS``.
 
     Raises DecodeError on an unknown name or grammar file, NGramError on a language model's file.
@@ -79,7 +81,7 @@ def make_decoder(name: str, alphabet: Alphabet, options: DecoderOptions | None =
     for option in ("lm", "grammar", "dictionary"):  # each is called like its decoder
         if getattr(options, option) is not None and name != option:
             raise DecodeError(f"--{option} is for the decoder {option}, not {name}: add --decoder {option}")
-    return DECODERS[name](alphabet, options)
+    return DECODERS[name](tokenizer, options)
 
 
 def add_decoder_arguments(parser: ArgumentParser) -> None:

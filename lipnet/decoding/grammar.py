@@ -1,4 +1,4 @@
-"""The most probable sentence of a grammar: CTC and the word heads' evidence, each summed over all alignments.
+"""The most probable sentence of a grammar: CTC and the word heads, each summed over all alignments.
 
 A grammar is a sequence of slots with a few words each, such as GRID's 4 x 4 x 4 x 25 x 10 x 4 = 64 000
 sentences. All of them are scored, exactly, by meeting in the middle: the slots are cut in two halves,
@@ -17,10 +17,10 @@ import numpy as np
 import yaml
 from numpy.typing import ArrayLike
 
-from lipnet.decoding.base import DecodeError, Floats, Hypothesis, real_steps
+from lipnet.decoding.base import DecodeError, Floats, Hypothesis, unpad
 from lipnet.decoding.forced_alignment import align
 from lipnet.grid import GRAMMAR, WORD_CLASS
-from lipnet.tokenizer import BLANK, Alphabet, TextError, normalize
+from lipnet.tokenizer import BLANK, Tokenizer, TokenizerError, normalize
 
 Slots = Sequence[Sequence[str]]
 
@@ -31,16 +31,16 @@ LEAST = -300.0  # log-probability of a half beside the best one, below which it 
 HEADS_WEIGHT = 1.0  # of the word heads' log-probability beside that of CTC; chosen on GRID's two dev lists
 
 
-class SlotDecoder:
+class GrammarDecoder:
     """The best sentences of a slot grammar.
 
-    The score is CTC's log-probability of the sentence; with the word heads' evidence, plus ``HEADS_WEIGHT``
+    The score is CTC's log-probability of the sentence; with the word heads' emissions, plus ``HEADS_WEIGHT``
     times that of its words, as far as the heads know all words of the grammar. Both are sums over all
     alignments. A character's step comes from the best CTC alignment.
     """
 
-    def __init__(self, alphabet: Alphabet, slots: Slots = GRID_SLOTS, n_best: int = 1) -> None:
-        """Raises DecodeError on a grammar of too many sentences, TextError on one that cannot be spelled."""
+    def __init__(self, tokenizer: Tokenizer, slots: Slots = GRID_SLOTS, n_best: int = 1) -> None:
+        """Raises DecodeError on too many sentences, TokenizerError on words that cannot be spelled."""
         sizes = list(map(len, slots))
         cut = min(range(len(slots)), key=lambda k: math.prod(sizes[:k]) + math.prod(sizes[k:]))
         halves = math.prod(sizes[:cut]) + math.prod(sizes[cut:])
@@ -49,11 +49,11 @@ class SlotDecoder:
                 f"the grammar has {math.prod(sizes):,} sentences, too many to score each: "
                 "give a plain list of its words instead"
             )
-        self.alphabet, self.n_best = alphabet, n_best
+        self.tokenizer, self.n_best = tokenizer, n_best
         firsts, seconds = list(product(*slots[:cut])), list(product(*slots[cut:]))
         self.firsts = [" ".join(words) + " " * bool(words) for words in firsts]
         self.seconds = [" ".join(words) for words in seconds]
-        self.spelling = _Halves(map(alphabet.encode, self.firsts), map(alphabet.encode, self.seconds))
+        self.spelling = _Halves(map(tokenizer.encode, self.firsts), map(tokenizer.encode, self.seconds))
         self.words = None
         if all(word in WORD_CLASS for slot in slots for word in slot):
             self.words = _Halves(
@@ -65,7 +65,7 @@ class SlotDecoder:
     def __call__(
         self, log_probs: ArrayLike, lengths: ArrayLike, word_log_probs: ArrayLike | None = None
     ) -> list[list[Hypothesis]]:
-        clips = real_steps(log_probs, lengths)
+        clips = unpad(log_probs, lengths)
         if word_log_probs is None:
             return [self._decode(clip) for clip in clips]
         frames = np.asarray(word_log_probs, dtype=np.float64)
@@ -83,7 +83,7 @@ class SlotDecoder:
             first, second = divmod(int(index), len(self.seconds))
             text = self.firsts[first] + self.seconds[second]
             if text not in hypotheses:
-                steps = align(log_probs, self.alphabet.encode(text))
+                steps = align(log_probs, self.tokenizer.encode(text))
                 hypotheses[text] = Hypothesis(text, float(scores[index]), steps)
         return list(hypotheses.values()) or [Hypothesis("", -math.inf, [])]
 
@@ -104,7 +104,7 @@ class SlotDecoder:
         return scores
 
 
-def read_grammar(path: Path, alphabet: Alphabet) -> Slots | frozenset[str]:
+def read_grammar(path: Path, tokenizer: Tokenizer) -> Slots | frozenset[str]:
     """A grammar file: YAML with the words of each slot, or a list of words, of which any sequence is meant.
 
     Slots are a list of lists of words, or named lists. Words may also stand in a plain text file. They are
@@ -119,18 +119,18 @@ def read_grammar(path: Path, alphabet: Alphabet) -> Slots | frozenset[str]:
     slots = list(content.values()) if isinstance(content, dict) else content
     try:
         if slots and isinstance(slots, list) and all(map(_is_slot, slots)):
-            return [list(dict.fromkeys(_word(word, alphabet) for word in slot)) for slot in slots]
+            return [list(dict.fromkeys(_word(word, tokenizer) for word in slot)) for slot in slots]
         if _is_slot(content):
-            return frozenset(part for word in content for part in _word(word, alphabet).split())
-    except TextError as error:
+            return frozenset(part for word in content for part in _word(word, tokenizer).split())
+    except TokenizerError as error:
         raise DecodeError(f"{path}: {error}") from error
     raise DecodeError(f"{path}: no grammar; list the words of each slot, or simply words")
 
 
-def _word(word: str, alphabet: Alphabet) -> str:
-    normalized = normalize(word, alphabet)
+def _word(word: str, tokenizer: Tokenizer) -> str:
+    normalized = normalize(word, tokenizer)
     if not normalized:
-        raise TextError(f"{word!r} is no word: take it out, or spell it")
+        raise TokenizerError(f"{word!r} is no word: take it out, or spell it")
     return normalized
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 from rapidfuzz.distance import Levenshtein
 
-from lipnet.decoding.base import DecodeError, Floats, Hypothesis, real_steps
+from lipnet.decoding.base import DecodeError, Floats, Hypothesis, unpad
 from lipnet.decoding.forced_alignment import align
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.grid import WORDS
-from lipnet.tokenizer import Alphabet, TextError, normalize
+from lipnet.tokenizer import Tokenizer, TokenizerError, normalize
 
 GRID_WORDS: Mapping[str, int] = dict.fromkeys(WORDS, 1)
 
@@ -29,21 +29,21 @@ class DictionaryDecoder:
     alignment. Where the clip is too short for the mended text, the greedy one stays.
     """
 
-    def __init__(self, alphabet: Alphabet, counts: Mapping[str, int] = GRID_WORDS) -> None:
+    def __init__(self, tokenizer: Tokenizer, counts: Mapping[str, int] = GRID_WORDS) -> None:
         """``counts``: the dictionary's words, and how often each occurs.
 
-        Raises TextError where one of them cannot be spelled.
+        Raises TokenizerError where one of them cannot be spelled.
         """
         for word in counts:
-            alphabet.encode(word)
-        self.alphabet, self.greedy = alphabet, GreedyDecoder(alphabet)
+            tokenizer.encode(word)
+        self.tokenizer, self.greedy = tokenizer, GreedyDecoder(tokenizer)
         self._by_count = sorted(counts, key=lambda word: (-counts[word], -len(word), word))
         self._nearest: dict[str, str] = {}
 
     def __call__(
         self, log_probs: ArrayLike, lengths: ArrayLike, word_log_probs: ArrayLike | None = None
     ) -> list[list[Hypothesis]]:
-        clips = real_steps(log_probs, lengths)
+        clips = unpad(log_probs, lengths)
         return [
             [self._mended(clip, found[0])]
             for clip, found in zip(clips, self.greedy(log_probs, lengths), strict=True)
@@ -54,7 +54,7 @@ class DictionaryDecoder:
         if text == greedy.text:
             return greedy
         try:
-            return Hypothesis(text, greedy.score, align(log_probs, self.alphabet.encode(text)))
+            return Hypothesis(text, greedy.score, align(log_probs, self.tokenizer.encode(text)))
         except DecodeError:
             return greedy
 
@@ -65,7 +65,7 @@ class DictionaryDecoder:
         return self._nearest[word]
 
 
-def read_dictionary(path: Path, alphabet: Alphabet) -> dict[str, int]:
+def read_dictionary(path: Path, tokenizer: Tokenizer) -> dict[str, int]:
     """A word list, one a line, each with its count after it if that is known; ``#`` begins a comment.
 
     Raises DecodeError on a file that is none.
@@ -85,8 +85,8 @@ def read_dictionary(path: Path, alphabet: Alphabet) -> dict[str, int]:
                 f"{path}:{number}: {line.strip()!r} is no word with its count; give a word a line"
             )
         try:
-            spelled = normalize(word, alphabet)
-        except TextError as error:
+            spelled = normalize(word, tokenizer)
+        except TokenizerError as error:
             raise DecodeError(f"{path}:{number}: {error}") from error
         for part in spelled.split():
             counts[part] = counts.get(part, 0) + (int(count[0]) if count else 1)

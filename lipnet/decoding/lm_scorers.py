@@ -12,7 +12,7 @@ from lipnet.decoding.base import Floats, Integers
 from lipnet.decoding.beam_search import Language
 from lipnet.decoding.ngram import END, START, UNKNOWN, NGram, is_character_model
 from lipnet.errors import LipnetError
-from lipnet.tokenizer import Alphabet
+from lipnet.tokenizer import Tokenizer
 
 # How much of a language model's log-probability counts beside CTC's, and what each further token is worth
 # (it pays for the model's preference of short texts). Those of characters were chosen on GRID's two dev
@@ -29,8 +29,8 @@ Key = TypeVar("Key")
 class _Automaton(ABC, Generic[Key]):
     """States that are worked out when they are first met: a state is a number for a key."""
 
-    def __init__(self, alphabet: Alphabet, start: Key) -> None:
-        self.symbols = alphabet.symbols
+    def __init__(self, tokenizer: Tokenizer, start: Key) -> None:
+        self.symbols = tokenizer.alphabet
         self._start = start
         self._forget()
 
@@ -80,18 +80,18 @@ class _Automaton(ABC, Generic[Key]):
         return self._numbers[key]
 
 
-class CharacterModel(_Automaton[tuple[str, ...]]):
+class CharacterLMScorer(_Automaton[tuple[str, ...]]):
     """A character n-gram model; a state is the context that still matters."""
 
     def __init__(
         self,
-        alphabet: Alphabet,
+        tokenizer: Tokenizer,
         model: NGram,
         weight: float = CHARACTER_WEIGHT,
         bonus: float = CHARACTER_BONUS,
     ) -> None:
         self.model, self.weight, self.bonus = model, weight, bonus
-        super().__init__(alphabet, (START,))
+        super().__init__(tokenizer, (START,))
 
     def _weights(self, key: tuple[str, ...]) -> list[float]:
         appending = [self.weight * self.model.log_prob(key, symbol) + self.bonus for symbol in self.symbols]
@@ -101,19 +101,19 @@ class CharacterModel(_Automaton[tuple[str, ...]]):
         return self.model.context((*key, symbol))
 
 
-class WordModel(_Automaton[tuple[tuple[str, ...], str]]):
+class WordLMScorer(_Automaton[tuple[tuple[str, ...], str]]):
     """A word n-gram model, asked when a word ends; a state is the context and the word so far.
 
     Where the model has no ``<unk>``, only its own words can be written.
     """
 
     def __init__(
-        self, alphabet: Alphabet, model: NGram, weight: float = WORD_WEIGHT, bonus: float = WORD_BONUS
+        self, tokenizer: Tokenizer, model: NGram, weight: float = WORD_WEIGHT, bonus: float = WORD_BONUS
     ) -> None:
         self.model, self.weight, self.bonus = model, weight, bonus
         self.is_closed = UNKNOWN not in model.vocabulary
         self.beginnings = _beginnings(model.vocabulary)
-        super().__init__(alphabet, ((START,), ""))
+        super().__init__(tokenizer, ((START,), ""))
 
     def _weights(self, key: tuple[tuple[str, ...], str]) -> list[float]:
         context, word = key
@@ -133,16 +133,16 @@ class WordModel(_Automaton[tuple[tuple[str, ...], str]]):
         return (self.model.context((*context, word)), "") if symbol == " " else (context, word + symbol)
 
 
-class WordList(_Automaton[str]):
+class WordListScorer(_Automaton[str]):
     """Any sequence of the given words and nothing else; a state is the word so far."""
 
-    def __init__(self, alphabet: Alphabet, words: Iterable[str]) -> None:
-        """Raises TextError where the alphabet lacks a word's character."""
+    def __init__(self, tokenizer: Tokenizer, words: Iterable[str]) -> None:
+        """Raises TokenizerError where the alphabet lacks a word's character."""
         self.words = frozenset(words)
         for word in self.words:
-            alphabet.encode(word)
+            tokenizer.encode(word)
         self.beginnings = _beginnings(self.words)
-        super().__init__(alphabet, "")
+        super().__init__(tokenizer, "")
 
     def _weights(self, key: str) -> list[float]:
         return [
@@ -165,22 +165,22 @@ def _beginnings(words: Iterable[str]) -> set[str]:
     return {word[:length] for word in words for length in range(len(word) + 1)}
 
 
-def language_of(model: NGram, alphabet: Alphabet) -> Language:
+def make_lm_scorer(model: NGram, tokenizer: Tokenizer) -> Language:
     """A character model or a word model, whichever the n-grams are of.
 
     Raises LipnetError on a model that is not of the alphabet's texts.
     """
     if is_character_model(model):
-        missing = [symbol for symbol in alphabet.symbols if symbol not in model.vocabulary]
+        missing = [symbol for symbol in tokenizer.alphabet if symbol not in model.vocabulary]
         if missing and UNKNOWN not in model.vocabulary:
             raise LipnetError(
-                f"the language model lacks {missing[0]!r} of the alphabet {alphabet.symbols!r}: "
+                f"the language model lacks {missing[0]!r} of the alphabet {tokenizer.alphabet!r}: "
                 "make one with scripts/build_lm.py --alphabet"
             )
-        return CharacterModel(alphabet, model)
-    if not any(set(word) <= set(alphabet.symbols) for word in model.vocabulary):
+        return CharacterLMScorer(tokenizer, model)
+    if not any(set(word) <= set(tokenizer.alphabet) for word in model.vocabulary):
         raise LipnetError(
             f"not one word of the language model, such as {model.vocabulary[-1]!r}, can be written in the "
-            f"alphabet {alphabet.symbols!r}: bring it into lower case, or take another"
+            f"alphabet {tokenizer.alphabet!r}: bring it into lower case, or take another"
         )
-    return WordModel(alphabet, model)
+    return WordLMScorer(tokenizer, model)

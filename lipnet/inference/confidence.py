@@ -14,9 +14,9 @@ import numpy as np
 
 from lipnet.decoding.base import Floats, Hypothesis, word_spans
 from lipnet.grid import WORD_CLASS
-from lipnet.inference.emissions import Evidence
+from lipnet.inference.emissions import Emissions
 from lipnet.inference.timestamps import Span
-from lipnet.tokenizer import Alphabet
+from lipnet.tokenizer import Tokenizer
 
 FEATURES = 2  # beside the constant
 RIDGE = 1e-2  # penalty on the regression's weights, which are few for hundreds of words
@@ -26,28 +26,28 @@ FOLDS = 5  # of the cross-validation
 
 
 def word_features(
-    hypothesis: Hypothesis, times: Sequence[Span], evidence: Evidence, alphabet: Alphabet
+    hypothesis: Hypothesis, times: Sequence[Span], emissions: Emissions, tokenizer: Tokenizer
 ) -> Floats:
     """(words, FEATURES) of a hypothesis whose words have ``times`` in frames: log-probabilities."""
-    symbols = np.array(alphabet.encode(hypothesis.text), dtype=np.int64)
-    written = np.maximum(evidence.log_probs[hypothesis.steps, symbols].astype(np.float64), LEAST)
+    symbols = np.array(tokenizer.encode(hypothesis.text), dtype=np.int64)
+    written = np.maximum(emissions.log_probs[hypothesis.steps, symbols].astype(np.float64), LEAST)
     rows = []
     position = 0
     for span, (start, end) in zip(word_spans(hypothesis), times, strict=True):
         position = hypothesis.text.index(span.word, position)
         characters = written[position : position + len(span.word)].mean()
         position += len(span.word)
-        rows.append((characters, _spoken(span.word, int(start), max(int(end), int(start) + 1), evidence)))
+        rows.append((characters, _spoken(span.word, int(start), max(int(end), int(start) + 1), emissions)))
     return np.array(rows, dtype=np.float64).reshape(-1, FEATURES)
 
 
-def _spoken(word: str, first: int, last: int, evidence: Evidence) -> float:
+def _spoken(word: str, first: int, last: int, emissions: Emissions) -> float:
     """The word heads' mean log-probability of the word; 0 without heads, LEAST of a word without a class."""
-    if evidence.word_log_probs is None:
+    if emissions.word_log_probs is None:
         return 0.0
     if word not in WORD_CLASS:
         return LEAST
-    frames = evidence.word_log_probs[first:last, WORD_CLASS[word]].astype(np.float64)
+    frames = emissions.word_log_probs[first:last, WORD_CLASS[word]].astype(np.float64)
     return float(np.maximum(frames, LEAST).mean()) if len(frames) else LEAST
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from lipnet.models.metadata import Checkpoint
+from lipnet.models.metadata import Metadata
 
 
-class Evidence(NamedTuple):
+class Emissions(NamedTuple):
     """What the network says of one clip of T frames; natural logarithms of probabilities.
 
     S = T * R steps, V symbols with the blank, K word classes with silence as class 0.
@@ -24,17 +24,17 @@ class Evidence(NamedTuple):
     def frames(self) -> int:
         return len(self.log_probs) // self.rate
 
-    def part(self, first: int, last: int) -> Evidence:
+    def part(self, first: int, last: int) -> Emissions:
         """That of the frames from ``first`` to before ``last``."""
         words = None if self.word_log_probs is None else self.word_log_probs[first:last]
-        return Evidence(self.log_probs[first * self.rate : last * self.rate], words, self.rate)
+        return Emissions(self.log_probs[first * self.rate : last * self.rate], words, self.rate)
 
 
-class Network(Protocol):
-    """Crops in, evidence out."""
+class Backend(Protocol):
+    """Crops in, emissions out."""
 
-    checkpoint: Checkpoint
+    metadata: Metadata
 
-    def __call__(self, clips: Sequence[np.ndarray]) -> list[Evidence]:
+    def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
         """``clips``: each (T, H, W, 3) uint8 RGB, of any T of 1 or more."""
         ...

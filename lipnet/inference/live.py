@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lipnet.decoding.greedy import GreedyDecoder
-from lipnet.inference.emissions import Evidence
+from lipnet.inference.emissions import Emissions
 from lipnet.inference.reader import LipReader
 from lipnet.inference.streaming import Reading
 from lipnet.inference.transcript import Sentence
@@ -28,20 +28,20 @@ def listen(reader: LipReader, frames: Iterable[np.ndarray], name: str = "camera"
     with the reader's decoder when it has. Raises NoFaceError at the end if no frame has shown a face.
     """
     reading = Reading(reader.cropper, name, live=True)
-    greedy = GreedyDecoder(reader.alphabet)
+    greedy = GreedyDecoder(reader.tokenizer)
     requests = reading.run(frames)
-    evidence: Evidence | None = None  # what a generator is sent first
+    emissions: Emissions | None = None  # what a generator is sent first
     ended = False
     while not ended:
         crops = None
         try:
-            crops = requests.send(evidence)  # type: ignore[arg-type]
+            crops = requests.send(emissions)  # type: ignore[arg-type]
         except StopIteration:
             ended = True
         yield from (Heard(sentence.text, sentence) for sentence, _ in reader.sentences(reading))
         if crops is not None:
-            [evidence] = reader.network([crops])
+            [emissions] = reader.backend([crops])
         elif reading.current is not None:
-            log_probs = reading.current.evidence.log_probs
+            log_probs = reading.current.emissions.log_probs
             [[hypothesis]] = greedy(log_probs[None], [len(log_probs)])
             yield Heard(hypothesis.text, None)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipnet.errors import LipnetError
-from lipnet.inference.emissions import Evidence
-from lipnet.models.metadata import KEY, CheckpointError, read_header
+from lipnet.inference.emissions import Emissions
+from lipnet.models.metadata import KEY, CheckpointError, parse_metadata
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 
-class OnnxNetwork:
-    """What ``onnx_export.py`` made of a LipNet, computed on the CPU (``evidence.Network``)."""
+class OnnxBackend:
+    """What ``onnx_export.py`` made of a LipNet, computed on the CPU (``emissions.Network``)."""
 
     def __init__(self, content: bytes) -> None:
         """``content``: of an ONNX file.
@@ -26,12 +26,12 @@ class OnnxNetwork:
         """
         self._session = _open(content)
         try:
-            self.checkpoint = read_header(self._session.get_modelmeta().custom_metadata_map[KEY])
+            self.metadata = parse_metadata(self._session.get_modelmeta().custom_metadata_map[KEY])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError("not a lipnet network; give a file of scripts/export.py") from error
 
     @classmethod
-    def load(cls, path: str | Path) -> OnnxNetwork:
+    def load(cls, path: str | Path) -> OnnxBackend:
         """Raises CheckpointError where there is no such file or it is of another kind."""
         path = Path(path)
         if not path.is_file():
@@ -41,13 +41,13 @@ class OnnxNetwork:
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
 
-    def __call__(self, clips: Sequence[np.ndarray]) -> list[Evidence]:
+    def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
         """Read the clips as one padded batch."""
         frames, lengths = _pad(clips)
         log_probs, *words = self._session.run(None, {"frames": frames, "lengths": lengths})
-        rate = self.checkpoint.model.outputs_per_frame
+        rate = self.metadata.model.outputs_per_frame
         return [
-            Evidence(log_probs[i, : rate * n], words[0][i, :n] if words else None, rate)
+            Emissions(log_probs[i, : rate * n], words[0][i, :n] if words else None, rate)
             for i, n in enumerate(lengths.tolist())
         ]
 

@@ -16,12 +16,12 @@ from lipnet.decoding.factory import DecoderOptions, make_decoder
 from lipnet.errors import LipnetError
 from lipnet.grid import FRAME_RATE
 from lipnet.inference.confidence import confidences, word_features
-from lipnet.inference.emissions import Evidence, Network
-from lipnet.inference.quality import doubts, misfit
+from lipnet.inference.emissions import Backend, Emissions
+from lipnet.inference.quality import path_score_gap, quality_warnings
 from lipnet.inference.streaming import Reading, Utterance
-from lipnet.inference.timestamps import word_times
+from lipnet.inference.timestamps import word_timestamps
 from lipnet.inference.transcript import Alternative, Sentence, TranscribedWord, Transcript
-from lipnet.tokenizer import Alphabet
+from lipnet.tokenizer import Tokenizer
 from lipnet.video.decode import iter_frames
 from lipnet.weights import WEIGHTS
 
@@ -33,19 +33,17 @@ class LipReader:
     """Reads videos with one network: ``LipReader.load().read("clip.mpg").text``."""
 
     def __init__(
-        self, network: Network, decoder: str = "greedy", options: DecoderOptions | None = None
+        self, backend: Backend, decoder: str = "greedy", options: DecoderOptions | None = None
     ) -> None:
         """Raises LipnetError on a decoder that cannot be used."""
-        self.network, self.decoder_name = network, decoder
-        self.alphabet = Alphabet(network.checkpoint.model.alphabet)
+        self.backend, self.decoder_name = backend, decoder
+        self.tokenizer = Tokenizer(backend.metadata.model.alphabet)
         options = options or DecoderOptions(n_best=N_BEST)
-        known = network.checkpoint.calibration if options.file is None else {}
+        known = backend.metadata.calibration if options.file is None else {}
         self.calibration = known.get(decoder)
-        self.decoder = make_decoder(decoder, self.alphabet, options)
-        self.is_grid = (
-            options.file is None and network.checkpoint.grid and network.checkpoint.model.word_heads
-        )
-        self.cropper = make_cropper(network.checkpoint.crop)
+        self.decoder = make_decoder(decoder, self.tokenizer, options)
+        self.is_grid = options.file is None and backend.metadata.grid and backend.metadata.model.word_heads
+        self.cropper = make_cropper(backend.metadata.crop)
 
     @classmethod
     def load(
@@ -59,7 +57,7 @@ class LipReader:
 
         Raises LipnetError on weights, a decoder or a device that cannot be used.
         """
-        return cls(load_network(weights, device), decoder, options)
+        return cls(load_backend(weights, device), decoder, options)
 
     def read(self, path: str | Path) -> Transcript:
         """Read one video of any length. Raises VideoError or NoFaceError, naming the file."""
@@ -98,12 +96,12 @@ class LipReader:
         done = [(job, job.crops.result()) for job in jobs if job.crops.done()]
         asking = [(job, crops) for job, crops in done if crops is not None]
         if asking:
-            answers = self.network([crops for _, crops in asking])
-            for (job, _), evidence in zip(asking, answers, strict=True):
-                job.go_on(thread, evidence)
+            answers = self.backend([crops for _, crops in asking])
+            for (job, _), emissions in zip(asking, answers, strict=True):
+                job.go_on(thread, emissions)
 
     def transcript(self, reading: Reading, said: Sequence[tuple[Sentence, float]]) -> Transcript:
-        """What a video comes to whose frames are all read; ``said``: sentences and their misfits."""
+        """What a video comes to whose frames are all read; ``said``: sentences and their path_score_gaps."""
         sentences = [sentence for sentence, _ in said]
         track = reading.track
         return Transcript(
@@ -113,24 +111,26 @@ class LipReader:
             fps=FRAME_RATE,
             decoder=self.decoder_name,
             calibrated=self.calibration is not None,
-            warnings=doubts(sentences, [misfit for _, misfit in said] if self.is_grid else None, track),
+            warnings=quality_warnings(
+                sentences, [path_score_gap for _, path_score_gap in said] if self.is_grid else None, track
+            ),
             track=track,
         )
 
     def sentences(self, reading: Reading) -> list[tuple[Sentence, float]]:
-        """Decode what a reading has finished since it was last asked, each with its misfit."""
+        """Decode what a reading has finished since it was last asked, each with its path_score_gap."""
         said, reading.finished = reading.finished, []
         return [result for result in map(self.sentence, said) if result is not None]
 
     def sentence(self, utterance: Utterance) -> tuple[Sentence, float] | None:
-        """Decode an utterance; the number is its misfit (``doubts.py``). None where no word is found."""
-        evidence = utterance.evidence
-        hypotheses = self.hypotheses(evidence)
+        """Decode an utterance; the number is its path-score gap (``quality.py``). None without a word."""
+        emissions = utterance.emissions
+        hypotheses = self.hypotheses(emissions)
         best = hypotheses[0]
-        times = word_times(best, evidence)
+        times = word_timestamps(best, emissions)
         if not times:
             return None
-        features = word_features(best, times, evidence, self.alphabet)
+        features = word_features(best, times, emissions, self.tokenizer)
         sure = confidences(features, self.calibration)
         words = [
             TranscribedWord(
@@ -149,12 +149,12 @@ class LipReader:
             words=words,
             n_best=[Alternative(h.text, round(h.score, 4)) for h in hypotheses],
         )
-        return sentence, misfit(best, times, evidence, self.alphabet)
+        return sentence, path_score_gap(best, times, emissions, self.tokenizer)
 
-    def hypotheses(self, evidence: Evidence) -> list[Hypothesis]:
+    def hypotheses(self, emissions: Emissions) -> list[Hypothesis]:
         """What the decoder makes of one clip, best first."""
-        words = evidence.word_log_probs
-        steps = evidence.log_probs
+        words = emissions.word_log_probs
+        steps = emissions.log_probs
         return self.decoder(steps[None], [len(steps)], None if words is None else words[None])[0]
 
 
@@ -170,14 +170,14 @@ class _Job:
         self._requests = self._reading.run(iter_frames(path, FRAME_RATE))
         self._said: list[tuple[Sentence, float]] = []
 
-    def go_on(self, thread: ThreadPoolExecutor, evidence: Evidence | None) -> None:
+    def go_on(self, thread: ThreadPoolExecutor, emissions: Emissions | None) -> None:
         """Take the answer to the last crops, None at first, and work towards the next."""
-        self.crops = thread.submit(self._advance, evidence)
+        self.crops = thread.submit(self._advance, emissions)
 
-    def _advance(self, evidence: Evidence | None) -> np.ndarray | None:
+    def _advance(self, emissions: Emissions | None) -> np.ndarray | None:
         crops = None
         try:
-            crops = self._requests.send(evidence)  # type: ignore[arg-type]  # None begins it
+            crops = self._requests.send(emissions)  # type: ignore[arg-type]  # None begins it
         except StopIteration:
             pass
         except LipnetError as error:
@@ -189,14 +189,14 @@ class _Job:
         return crops
 
 
-def load_network(weights: str | Path, device: str = "auto") -> Network:
+def load_backend(weights: str | Path, device: str = "auto") -> Backend:
     """The network in a weights file, computed by ONNX Runtime if it is an ``.onnx``, else by PyTorch."""
     if Path(weights).suffix == ".onnx":
-        from lipnet.inference.onnx_backend import OnnxNetwork
+        from lipnet.inference.onnx_backend import OnnxBackend
 
         if device not in ("auto", "cpu"):
             raise LipnetError(f"device {device!r}: an .onnx file is computed on the CPU; leave --device out")
-        return OnnxNetwork.load(weights)
-    from lipnet.inference.torch_backend import TorchNetwork
+        return OnnxBackend.load(weights)
+    from lipnet.inference.torch_backend import TorchBackend
 
-    return TorchNetwork.load(weights, device)
+    return TorchBackend.load(weights, device)

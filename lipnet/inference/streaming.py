@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lipnet.cropping.cropper import Cropper, FaceTrack, no_face
+from lipnet.cropping.cropper import Cropper, FaceTrack, no_face_error
 from lipnet.cropping.patch import Patch, cut_patch
-from lipnet.inference.emissions import Evidence
+from lipnet.inference.emissions import Emissions
 from lipnet.inference.segmentation import best_cut, is_speech, utterances
-from lipnet.utils.prefetch import ahead, one_at_a_time
+from lipnet.utils.prefetch import one_at_a_time, prefetch
 
 # In frames, at 25 a second.
 WINDOW = 100  # before the first look: a GRID clip and a little more
@@ -31,14 +31,14 @@ CONTEXT = 25  # read along on both sides of a cut through speech
 ABSENT = 25  # without a face: nothing is read there, however the gap is filled
 
 _FINDING = Lock()  # detectors are not made for several threads
-Requests = Generator[np.ndarray | None, Evidence, None]
+Requests = Generator[np.ndarray | None, Emissions, None]
 
 
 class Utterance(NamedTuple):
-    """What is said between two pauses, or cuts: evidence that begins at frame ``first`` of the video."""
+    """What is said between two pauses, or cuts: emissions that begins at frame ``first`` of the video."""
 
     first: int
-    evidence: Evidence
+    emissions: Emissions
 
 
 class Reading:
@@ -63,7 +63,7 @@ class Reading:
         return FaceTrack.joined(self._tracks)
 
     def run(self, frames: Iterable[np.ndarray]) -> Requests:
-        """Read frames, (H, W, 3) uint8 RGB at 25 a second: yields crops and is sent their evidence.
+        """Read frames, (H, W, 3) uint8 RGB at 25 a second: yields crops and is sent their emissions.
 
         Crops are (T, height, width, 3) uint8 RGB. A live reading also yields None when it has looked, so
         that its caller may look at the outcome at once. Raises NoFaceError where no frame shows a face.
@@ -71,7 +71,7 @@ class Reading:
         due = STRIDE if self.live else WINDOW
         patches = one_at_a_time(self._patches(frames), _FINDING)
         if not self.live:  # the face of the next frames is looked for while the network reads
-            patches = ahead(patches, WINDOW)
+            patches = prefetch(patches, WINDOW)
         for patch in patches:
             self._window.append(patch)
             self.frames += 1
@@ -83,7 +83,7 @@ class Reading:
         if self._window:
             yield from self._look(final=True)
         if not self._face_seen:
-            raise no_face(self.frames, self.name)
+            raise no_face_error(self.frames, self.name)
 
     def _due(self, length: int) -> int:
         """The next look's length of the window, which has ``length`` frames after this one."""
@@ -118,12 +118,12 @@ class Reading:
             [patch.image for patch in self._window],
             track.to_crop @ np.stack([patch.to_frame for patch in self._window]),
         )
-        evidence = yield crops
-        speech = is_speech(evidence) & ~_absent(track.found)
+        emissions = yield crops
+        speech = is_speech(emissions) & ~_absent(track.found)
         speech[: self._read] = False
         spans = utterances(speech)
         if final and self._first == 0 and len(spans) <= 1 and not self._read:
-            self.finished.append(Utterance(0, evidence))  # a clip of one sentence is read as it is
+            self.finished.append(Utterance(0, emissions))  # a clip of one sentence is read as it is
             spans = []
         if not spans or spans[0][0] - self._read > MARGIN:
             self._cut_through = False  # nothing goes on behind the last cut
@@ -132,19 +132,19 @@ class Reading:
         for first, last in bounds[:ended]:
             yield from self._read_part(crops, first, last)
         if not ended and spans and length >= LONGEST and spans[0][0] < length - 2 * CONTEXT:
-            cut = best_cut(evidence, length - 2 * CONTEXT, length - CONTEXT)
+            cut = best_cut(emissions, length - 2 * CONTEXT, length - CONTEXT)
             yield from self._read_part(crops, bounds[0][0], cut, goes_on=True)
         if spans[ended:]:
             start = max(bounds[ended][0], self._read)
-            self.current = Utterance(self._first + start, evidence.part(start, length))
+            self.current = Utterance(self._first + start, emissions.part(start, length))
         self._move_on(track, length if final else self._kept_from(bounds[ended:], length))
 
     def _read_part(self, crops: np.ndarray, first: int, last: int, goes_on: bool = False) -> Requests:
         """Read the window's frames from ``first`` to before ``last``, along with some beyond a cut."""
         before = min(first, CONTEXT) if self._cut_through and first == self._read else 0
         after = CONTEXT if goes_on else 0
-        evidence = yield crops[first - before : last + after]
-        self.finished.append(Utterance(self._first + first, evidence.part(before, before + last - first)))
+        emissions = yield crops[first - before : last + after]
+        self.finished.append(Utterance(self._first + first, emissions.part(before, before + last - first)))
         self._read, self._cut_through = last, goes_on
 
     def _with_margins(self, spans: list[tuple[int, int]], length: int) -> list[tuple[int, int]]:

@@ -9,26 +9,26 @@ import numpy as np
 from lipnet.decoding.base import DecodeError, Floats, Hypothesis, word_spans
 from lipnet.decoding.forced_alignment import align_spans
 from lipnet.grid import WORD_CLASS
-from lipnet.inference.emissions import Evidence
+from lipnet.inference.emissions import Emissions
 
 Span = tuple[float, float]  # frames: start, end
 SILENCE_BONUS = 2.0  # nats a frame: lips begin to form the first word before it is heard
 LEAST = 1e-6  # probability of a word that has no class, in any frame
 
 
-def word_times(hypothesis: Hypothesis, evidence: Evidence) -> list[Span]:
-    """Start and end of each word, in frames from the evidence's first.
+def word_timestamps(hypothesis: Hypothesis, emissions: Emissions) -> list[Span]:
+    """Start and end of each word, in frames from the emissions's first.
 
     CTC writes a word somewhere near where it is spoken, often early; the word heads were taught where. So
-    the words are aligned with the heads' evidence where there is any, else with CTC's best path.
+    the words are aligned with the heads' emissions where there is any, else with CTC's best path.
     """
     spans = word_spans(hypothesis)
-    if evidence.word_log_probs is not None and spans:
+    if emissions.word_log_probs is not None and spans:
         try:
-            return _by_heads([span.word for span in spans], evidence.word_log_probs)
+            return _by_heads([span.word for span in spans], emissions.word_log_probs)
         except DecodeError:  # more words than frames
             pass
-    return [(span.first / evidence.rate, (span.last + 1) / evidence.rate) for span in spans]
+    return [(span.first / emissions.rate, (span.last + 1) / emissions.rate) for span in spans]
 
 
 def _by_heads(words: Sequence[str], word_log_probs: np.ndarray) -> list[Span]:

@@ -18,22 +18,22 @@ from safetensors.torch import load_file, save
 
 from lipnet.errors import ConfigError
 from lipnet.models.lipnet import LipNet
-from lipnet.models.metadata import KEY, Checkpoint, CheckpointError, read_header, write_header
+from lipnet.models.metadata import KEY, CheckpointError, Metadata, dump_metadata, parse_metadata
 from lipnet.utils.files import write_atomically
 
 
-def save_weights(path: Path, weights: dict[str, torch.Tensor], checkpoint: Checkpoint) -> None:
+def save_weights(path: Path, weights: dict[str, torch.Tensor], metadata: Metadata) -> None:
     """Write weights and their description, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    write_atomically(path, save(tensors, {KEY: write_header(checkpoint)}))
+    write_atomically(path, save(tensors, {KEY: dump_metadata(metadata)}))
 
 
-def rewrite_header(path: Path, checkpoint: Checkpoint) -> None:
+def rewrite_metadata(path: Path, metadata: Metadata) -> None:
     """Change what a weights file says of itself; the tensors stay as they are, atomically."""
-    save_weights(path, load_file(path), checkpoint)
+    save_weights(path, load_file(path), metadata)
 
 
-def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[LipNet, Checkpoint]:
+def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[LipNet, Metadata]:
     """The network with its weights, in evaluation mode on ``device``, and what the file says of itself.
 
     Raises CheckpointError where there is no such file or it is of another kind.
@@ -43,17 +43,17 @@ def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[
         raise CheckpointError(f"{path}: no such weights file; train one with scripts/train.py")
     try:
         with safe_open(path, "pt") as file:
-            checkpoint = read_header((file.metadata() or {})[KEY])
-            model = LipNet(checkpoint.model)
+            metadata = parse_metadata((file.metadata() or {})[KEY])
+            model = LipNet(metadata.model)
             model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except (SafetensorError, ConfigError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{path}: not lipnet weights; give a best.safetensors of a run") from error
-    return model.place(device).eval(), checkpoint
+    return model.place(device).eval(), metadata
 
 
-def begin_with(model: LipNet, weights: LipNet) -> list[str]:
+def load_matching(model: LipNet, weights: LipNet) -> list[str]:
     """Copy every tensor of ``weights`` that ``model`` has too, in the same size and for the same alphabet.
 
     Returns:

@@ -32,41 +32,41 @@ class ConvBlock(nn.Module):
         self.pool = nn.MaxPool3d((1, 2, 2))
         self.dropout = nn.Dropout3d(config.dropout if config.block_dropout is None else config.block_dropout)
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, C, T, H, W) -> (B, C', T, H', W')."""
-        if real is not None:
+        if mask is not None:
             # Beyond a clip's end there must be what the convolution pads with: zeros.
-            x = x.masked_fill(~real[:, None, :, None, None], 0)
+            x = x.masked_fill(~mask[:, None, :, None, None], 0)
         x = self.conv(x)
         if self.norm is not None:
-            x = self.norm(x, real)
+            x = self.norm(x, mask)
         # ReLU and max pooling commute; pooling first leaves a quarter of the work.
         return self.dropout(self.pool(x).relu())
 
 
-class RealFrameNorm(nn.BatchNorm3d):
+class MaskedBatchNorm(nn.BatchNorm3d):
     """Batch normalisation whose statistics, in training, are those of the real frames alone."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=EPSILON, momentum=MOMENTUM)
 
-    def train(self, mode: bool = True) -> RealFrameNorm:
+    def train(self, mode: bool = True) -> MaskedBatchNorm:
         """A frozen one keeps the statistics that its weights were trained with."""
         return super().train(mode and self.weight.requires_grad)
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
-        if real is None or not self.training:
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None or not self.training:
             return super().forward(x)
         x = x.movedim(1, -1)  # (B, C, T, H, W) -> (B, T, H, W, C)
-        frames = x[real].movedim(-1, 1)  # (N, C, H, W)
+        frames = x[mask].movedim(-1, 1)  # (N, C, H, W)
         running = (self.running_mean, self.running_var)
         frames = F.batch_norm(frames, *running, self.weight, self.bias, True, MOMENTUM, self.eps)
         normed = torch.zeros_like(x, dtype=frames.dtype)
-        normed[real] = frames.movedim(1, -1)
+        normed[mask] = frames.movedim(1, -1)
         return normed.movedim(-1, 1)
 
 
-class RealFrameInstanceNorm(nn.Module):
+class MaskedInstanceNorm(nn.Module):
     """Each channel of each clip by its own mean and deviation over the real frames, then gain and offset."""
 
     def __init__(self, channels: int) -> None:
@@ -74,21 +74,21 @@ class RealFrameInstanceNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
-        mean, variance = clip_moments(x.float(), real)
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        mean, variance = clip_moments(x.float(), mask)
         gain = self.weight[:, None, None, None] * (variance + EPSILON).rsqrt()
         return ((x - mean) * gain + self.bias[:, None, None, None]).to(x.dtype)
 
 
-NORMS = {"none": None, "batch": RealFrameNorm, "instance": RealFrameInstanceNorm}
+NORMS = {"none": None, "batch": MaskedBatchNorm, "instance": MaskedInstanceNorm}
 
 
-def clip_moments(x: Tensor, real: Tensor | None) -> tuple[Tensor, Tensor]:
+def clip_moments(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Mean and variance, each (B, C, 1, 1, 1), of each clip's channels in (B, C, T, H, W) float32."""
-    if real is None:
-        real = x.new_ones((len(x), x.shape[2]), dtype=torch.bool)
+    if mask is None:
+        mask = x.new_ones((len(x), x.shape[2]), dtype=torch.bool)
     # A frame's share in its clip: 0 for padding.
-    share = (real / real.sum(1, keepdim=True))[:, None, :, None, None]  # (B, 1, T, 1, 1)
+    share = (mask / mask.sum(1, keepdim=True))[:, None, :, None, None]  # (B, 1, T, 1, 1)
     mean = (x.mean((3, 4), keepdim=True) * share).sum(2, keepdim=True)
     squares = (x - mean).square().mean((3, 4), keepdim=True)
     return mean, (squares * share).sum(2, keepdim=True)

@@ -15,7 +15,7 @@ from lipnet.config import CropConfig, ModelConfig
 from lipnet.models.conv import feature_map, feature_size
 from lipnet.models.convert_keras import SIGNATURE, read_keras
 from lipnet.models.lipnet import LipNet
-from lipnet.models.metadata import Checkpoint, CheckpointError
+from lipnet.models.metadata import CheckpointError, Metadata
 
 KNOWN = "VIPL's LipNet-PyTorch (.pt), rizkiarm/LipNet (.h5, both its models), osalinasv/lipnet (.hdf5)"
 # The VIPL network's parts, and ours.
@@ -29,7 +29,7 @@ VIPL_PARTS = {
 }
 
 
-class Peer(NamedTuple):
+class PublishedModel(NamedTuple):
     """A network whose weights were published. Channels and hidden units are those of the file."""
 
     source: str
@@ -41,17 +41,17 @@ VIPL_SOURCE = "github.com/VIPL-Audio-Visual-Speech-Understanding/LipNet-PyTorch"
 # VIPL warps faces to a template of 256 px in which the eyes are 90.3 px apart, and scales 160x80 px of it.
 # Keras: /255, a GRU as it was then, dropout after the convolutions alone, and 100x50 px of GRID's frames as
 # they are: there the eyes are 50 px apart, in the mean of eight speakers.
-_VIPL = ModelConfig(pixels="unit")
-_KERAS = ModelConfig(pixels="unit", cell="keras_gru", dropout=0.0, block_dropout=0.5, initial="keras")
+_VIPL = ModelConfig(normalization="unit")
+_KERAS = ModelConfig(normalization="unit", cell="keras_gru", dropout=0.0, block_dropout=0.5, init="keras")
 _RAW = CropConfig(width=100, height=50, eye_distance=50.0)
 VIPL = (
-    Peer(VIPL_SOURCE, _VIPL, CropConfig(width=128, height=64, eye_distance=72.3)),
-    Peer(VIPL_SOURCE, _VIPL, CropConfig(width=100, height=50, eye_distance=56.5)),
+    PublishedModel(VIPL_SOURCE, _VIPL, CropConfig(width=128, height=64, eye_distance=72.3)),
+    PublishedModel(VIPL_SOURCE, _VIPL, CropConfig(width=100, height=50, eye_distance=56.5)),
 )
 KERAS = (
-    Peer("github.com/rizkiarm/LipNet", _KERAS, _RAW),
-    Peer("github.com/rizkiarm/LipNet", replace(_KERAS, norm="batch"), _RAW),
-    Peer(
+    PublishedModel("github.com/rizkiarm/LipNet", _KERAS, _RAW),
+    PublishedModel("github.com/rizkiarm/LipNet", replace(_KERAS, norm="batch"), _RAW),
+    PublishedModel(
         "github.com/osalinasv/lipnet",
         replace(_KERAS, norm="batch", strides=[[1, 2, 2]] * 3, candidate="linear", activation="relu"),
         _RAW,
@@ -59,7 +59,7 @@ KERAS = (
 )
 
 
-def read_public_weights(path: str | Path) -> tuple[LipNet, Checkpoint]:
+def load_published_weights(path: str | Path) -> tuple[LipNet, Metadata]:
     """The network with its weights, in evaluation mode on the CPU, and what our header says of it.
 
     Raises CheckpointError where there is no such file or its layout is not KNOWN, LipnetError where h5py is
@@ -76,10 +76,10 @@ def read_public_weights(path: str | Path) -> tuple[LipNet, Checkpoint]:
     except (LookupError, RuntimeError, ValueError) as error:  # something is missing, too much or too large
         raise CheckpointError(f"{path}: weights of another layout; known are those of {KNOWN}") from error
     info = {"source": peer.source, "file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
-    return model.eval(), Checkpoint(peer.model, peer.crop, info)
+    return model.eval(), Metadata(peer.model, peer.crop, info)
 
 
-def _from_keras(path: Path) -> tuple[Peer, dict[str, Tensor]]:
+def _from_keras(path: Path) -> tuple[PublishedModel, dict[str, Tensor]]:
     network = read_keras(path)
     channels = [len(bias) for _, bias in network.convolutions]
     inputs, state = network.recurrent[0][:2]
@@ -90,7 +90,7 @@ def _from_keras(path: Path) -> tuple[Peer, dict[str, Tensor]]:
     return peer, network.tensors(*feature_map(peer.model))
 
 
-def _from_vipl(path: Path) -> tuple[Peer, dict[str, Tensor]]:
+def _from_vipl(path: Path) -> tuple[PublishedModel, dict[str, Tensor]]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         parts = [(*name.split(".", 1), tensor.float()) for name, tensor in state.items()]
@@ -104,7 +104,9 @@ def _from_vipl(path: Path) -> tuple[Peer, dict[str, Tensor]]:
     return _of_these_sizes(VIPL, channels, states.shape[1], inputs.shape[1]), tensors
 
 
-def _of_these_sizes(peers: Sequence[Peer], channels: list[int], hidden: int, features: int) -> Peer:
+def _of_these_sizes(
+    peers: Sequence[PublishedModel], channels: list[int], hidden: int, features: int
+) -> PublishedModel:
     """The one whose convolutions leave so many features of its crops. Raises ValueError where none does."""
     for peer in peers:
         height, width = peer.crop.height, peer.crop.width

@@ -24,14 +24,14 @@ from lipnet.models.rnn import ACTIVATIONS, CANDIDATES, CELLS, read_clips, recurr
 RGB_MEAN = (0.7136, 0.4906, 0.3283)
 RGB_STD = (0.1139, 0.1078, 0.0917)
 CHOICES = {
-    "pixels": ("dataset", "clip", "unit"),
+    "normalization": ("dataset", "clip", "unit"),
     "norm": tuple(NORMS),
     "cell": CELLS,
     "candidate": tuple(CANDIDATES),
     "activation": ACTIVATIONS,
-    "initial": tuple(RECIPES),
+    "init": tuple(RECIPES),
 }
-LEAST_DEVIATION = 1.0  # grey levels: a clip of one colour has none to be divided by
+MIN_STD = 1.0  # grey levels: a clip of one colour has none to be divided by
 
 
 class Output(NamedTuple):
@@ -72,7 +72,7 @@ class LipNet(nn.Module):
         mean, std = _statistics(config)
         self.register_buffer("mean", 255 * torch.tensor(mean), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(std), persistent=False)
-        initialize(self, config.initial)
+        initialize(self, config.init)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Output:
         """Read a padded batch.
@@ -82,26 +82,26 @@ class LipNet(nn.Module):
             lengths: (B,) int64 on the CPU, each clip's real frames; the others do not change its output.
         """
         inside = torch.arange(frames.shape[1])[None, :] < lengths[:, None]  # (B, T)
-        real = None if bool(inside.all()) else inside.to(frames.device)
-        x = self._normalize(frames, real)
+        mask = None if bool(inside.all()) else inside.to(frames.device)
+        x = self._normalize(frames, mask)
         for block in self.blocks:
-            x = block(x, real)
+            x = block(x, mask)
         x = x.permute(0, 2, 1, 3, 4).flatten(2)  # (B, C, T, H, W) -> (B, T, F)
         # In float32: on CUDA, autocast would run recurrent layers in float16, whose gradients underflow.
         with torch.autocast(x.device.type, enabled=False):
             return self._recur(x.float(), lengths)
 
-    def _normalize(self, frames: Tensor, real: Tensor | None) -> Tensor:
+    def _normalize(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T, H, W, 3) uint8 -> (B, C, T, H, W) float32; ``real`` as in ``convolution.py``."""
         x = frames.float()
         if self.config.in_channels == 1:
             x = x @ x.new_tensor(LUMA)[:, None]
-        if self.config.pixels != "clip":
+        if self.config.normalization != "clip":
             x = (x - self.mean) / self.std
         x = x.permute(0, 4, 1, 2, 3)  # as a view this is channels-last already
-        if self.config.pixels == "clip":
-            mean, variance = clip_moments(x, real)
-            x = (x - mean) / variance.sqrt().clamp_min(LEAST_DEVIATION)
+        if self.config.normalization == "clip":
+            mean, variance = clip_moments(x, mask)
+            x = (x - mean) / variance.sqrt().clamp_min(MIN_STD)
         return x
 
     def _recur(self, x: Tensor, lengths: Tensor) -> Output:
@@ -126,7 +126,7 @@ class LipNet(nn.Module):
         for part in parts:
             if not part or part not in modules:
                 names = ", ".join(dict.fromkeys(name.split(".")[0] for name, _ in self.named_parameters()))
-                raise ConfigError(f"train.frozen {part}: choose of {names}, or one of several: blocks.0")
+                raise ConfigError(f"train.freeze {part}: choose of {names}, or one of several: blocks.0")
             modules[part].requires_grad_(False)
 
     def place(self, device: torch.device | str) -> LipNet:
@@ -177,7 +177,7 @@ def _check_choices(config: ModelConfig) -> None:
 
 def _statistics(config: ModelConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of each channel, of pixels from 0 to 1."""
-    if config.pixels == "unit":
+    if config.normalization == "unit":
         return (0.0,) * config.in_channels, (1.0,) * config.in_channels
     if config.in_channels == 3:
         return RGB_MEAN, RGB_STD

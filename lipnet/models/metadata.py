@@ -9,6 +9,7 @@ from typing import Any
 from lipnet import __version__
 from lipnet.config import CropConfig, ModelConfig
 from lipnet.errors import LipnetError
+from lipnet.settings import rename_old_names
 
 KEY = "lipnet"  # under which weights files keep it, as JSON
 FORMAT = "lipnet-1"
@@ -19,7 +20,7 @@ class CheckpointError(LipnetError):
 
 
 @dataclass
-class Checkpoint:
+class Metadata:
     """The sizes of the network and of its crops. ``info`` is for people: split, speakers, epoch, ..."""
 
     model: ModelConfig
@@ -30,16 +31,16 @@ class Checkpoint:
     grid: bool = True  # whether all that was said in training were GRID's sentences
 
 
-def write_header(checkpoint: Checkpoint) -> str:
-    return json.dumps({"format": FORMAT, "version": __version__, **asdict(checkpoint)})
+def dump_metadata(metadata: Metadata) -> str:
+    return json.dumps({"format": FORMAT, "version": __version__, **asdict(metadata)})
 
 
-def read_header(text: str) -> Checkpoint:
+def parse_metadata(text: str) -> Metadata:
     """Raises CheckpointError on another version's, KeyError, TypeError or ValueError on anything else."""
-    header = json.loads(text)
+    header = rename_old_names(json.loads(text))
     if header["format"] != FORMAT:
         raise CheckpointError(f"format {header['format']}, not {FORMAT}: use the lipnet that wrote it")
-    return Checkpoint(
+    return Metadata(
         ModelConfig(**header["model"]),
         CropConfig(**header["crop"]),
         header["info"],

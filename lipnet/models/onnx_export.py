@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from lipnet import __version__
 from lipnet.config import LUMA
-from lipnet.models.conv import EPSILON, ConvBlock, RealFrameInstanceNorm, RealFrameNorm
-from lipnet.models.lipnet import LEAST_DEVIATION, LipNet
-from lipnet.models.metadata import KEY, Checkpoint, write_header
+from lipnet.models.conv import EPSILON, ConvBlock, MaskedBatchNorm, MaskedInstanceNorm
+from lipnet.models.lipnet import MIN_STD, LipNet
+from lipnet.models.metadata import KEY, Metadata, dump_metadata
 from lipnet.models.rnn import KerasGru, Recurrent, directions
 
 OPSET, IR_VERSION = 17, 8  # of 2022: ONNX Runtime 1.12 and later read them
@@ -31,7 +31,7 @@ CANDIDATES: dict[str, tuple[str, list[float], list[float]]] = {
 }
 
 
-def onnx_model(model: LipNet, checkpoint: Checkpoint) -> ModelProto:
+def onnx_model(model: LipNet, metadata: Metadata) -> ModelProto:
     """The whole network, with ``checkpoint``, which describes ``model``, in its metadata.
 
     Its inputs are ``frames`` (B, T, H, W, 3) uint8 RGB and ``lengths`` (B,) int64, each clip's real frames,
@@ -40,14 +40,14 @@ def onnx_model(model: LipNet, checkpoint: Checkpoint) -> ModelProto:
     B and T are free. What the outputs hold beyond a clip's end means nothing.
     """
     graph = _Graph()
-    real = _real_frames(graph)
-    x = _normalize(graph, model, real)
+    mask = _real_frames(graph)
+    x = _normalize(graph, model, mask)
     for block in model.blocks:
-        x = _block(graph, cast(ConvBlock, block), x, real)
+        x = _block(graph, cast(ConvBlock, block), x, mask)
     x = graph.add("Transpose", x, perm=(0, 2, 1, 3, 4))
     x = graph.reshape(x, 0, 0, -1)  # (B, T, C, H, W) -> (B, T, F)
     _recur(graph, model, x)
-    return _finish(graph, model, checkpoint)
+    return _finish(graph, model, metadata)
 
 
 class _Graph:
@@ -84,26 +84,26 @@ class _Graph:
         return self.add("Reshape", x, self.constant(np.array(sizes, np.int64)))
 
 
-def _normalize(graph: _Graph, model: LipNet, real: str) -> str:
+def _normalize(graph: _Graph, model: LipNet, mask: str) -> str:
     """The input of the first convolution, (B, C, T, H, W) float32."""
     x = graph.add("Cast", "frames", to=TensorProto.FLOAT)
     if model.config.in_channels == 1:
         x = graph.add("MatMul", x, graph.floats(model.mean.new_tensor(LUMA)[:, None]))
-    if model.config.pixels != "clip":
+    if model.config.normalization != "clip":
         x = graph.add("Sub", x, graph.floats(model.mean))
         x = graph.add("Div", x, graph.floats(model.std))
     x = graph.add("Transpose", x, perm=(0, 4, 1, 2, 3))
-    if model.config.pixels == "clip":
-        x, variance = _centre(graph, x, real)
-        deviation = graph.add("Max", graph.add("Sqrt", variance), graph.number(LEAST_DEVIATION))
+    if model.config.normalization == "clip":
+        x, variance = _centre(graph, x, mask)
+        deviation = graph.add("Max", graph.add("Sqrt", variance), graph.number(MIN_STD))
         x = graph.add("Div", x, deviation)
     return x
 
 
-def _centre(graph: _Graph, x: str, real: str) -> tuple[str, str]:
+def _centre(graph: _Graph, x: str, mask: str) -> tuple[str, str]:
     """What ``clip_moments`` says of (B, C, T, H, W): x less its mean, and its variance (B, C, 1, 1, 1)."""
     frame_axis = graph.constant(np.array([2], np.int64))
-    ones = graph.add("Cast", real, to=TensorProto.FLOAT)
+    ones = graph.add("Cast", mask, to=TensorProto.FLOAT)
     share = graph.add("Div", ones, graph.add("ReduceSum", ones, frame_axis))
 
     def mean(values: str) -> str:
@@ -119,14 +119,14 @@ def _real_frames(graph: _Graph) -> str:
     zero, one = (graph.constant(np.array(number, np.int64)) for number in (0, 1))
     frames = graph.add("Squeeze", graph.add("Shape", "frames", start=1, end=2))
     numbers = graph.add("Range", zero, frames, one)
-    real = graph.add("Less", numbers, graph.reshape("lengths", -1, 1))  # (T,) and (B, 1) -> (B, T)
-    return graph.add("Unsqueeze", real, graph.constant(np.array([1, 3, 4], np.int64)))
+    mask = graph.add("Less", numbers, graph.reshape("lengths", -1, 1))  # (T,) and (B, 1) -> (B, T)
+    return graph.add("Unsqueeze", mask, graph.constant(np.array([1, 3, 4], np.int64)))
 
 
-def _block(graph: _Graph, block: ConvBlock, x: str, real: str) -> str:
+def _block(graph: _Graph, block: ConvBlock, x: str, mask: str) -> str:
     """(B, C, T, H, W) -> (B, C', T, H', W')."""
     conv, norm = block.conv, block.norm
-    x = graph.add("Where", real, x, graph.number(0))
+    x = graph.add("Where", mask, x, graph.number(0))
     x = graph.add(
         "Conv",
         x,
@@ -135,18 +135,18 @@ def _block(graph: _Graph, block: ConvBlock, x: str, real: str) -> str:
         strides=conv.stride,
         pads=conv.padding * 2,  # before and after
     )
-    if isinstance(norm, RealFrameNorm):
+    if isinstance(norm, MaskedBatchNorm):
         state = graph.state(norm, "weight", "bias", "running_mean", "running_var")
         x = graph.add("BatchNormalization", x, *state, epsilon=norm.eps)
-    elif isinstance(norm, RealFrameInstanceNorm):
-        x = _instance_norm(graph, norm, x, real)
+    elif isinstance(norm, MaskedInstanceNorm):
+        x = _instance_norm(graph, norm, x, mask)
     x = graph.add("MaxPool", x, kernel_shape=(1, 2, 2), strides=(1, 2, 2))
     return graph.add("Relu", x)
 
 
-def _instance_norm(graph: _Graph, norm: RealFrameInstanceNorm, x: str, real: str) -> str:
+def _instance_norm(graph: _Graph, norm: MaskedInstanceNorm, x: str, mask: str) -> str:
     gain, offset = (graph.floats(values[:, None, None, None]) for values in (norm.weight, norm.bias))
-    x, variance = _centre(graph, x, real)
+    x, variance = _centre(graph, x, mask)
     deviation = graph.add("Sqrt", graph.add("Add", variance, graph.number(EPSILON)))
     return graph.add("Add", graph.add("Mul", graph.add("Div", x, deviation), gain), offset)
 
@@ -225,7 +225,7 @@ def _symbols(model: LipNet) -> int:
     return model.output.out_features // model.config.outputs_per_frame
 
 
-def _finish(graph: _Graph, model: LipNet, checkpoint: Checkpoint) -> ModelProto:
+def _finish(graph: _Graph, model: LipNet, metadata: Metadata) -> ModelProto:
     finished = helper.make_model(
         helper.make_graph(graph.nodes, "lipnet", _inputs(model), _outputs(model), graph.constants),
         producer_name="lipnet",
@@ -233,7 +233,7 @@ def _finish(graph: _Graph, model: LipNet, checkpoint: Checkpoint) -> ModelProto:
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
     )
-    helper.set_model_props(finished, {KEY: write_header(checkpoint)})
+    helper.set_model_props(finished, {KEY: dump_metadata(metadata)})
     return finished
 
 

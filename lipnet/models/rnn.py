@@ -41,10 +41,10 @@ class KerasGru(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, F) float32, the clips' lengths (B,) int64 -> (B, T, D * hidden), 0 beyond a clip's end."""
-        real = (torch.arange(x.shape[1])[None, :] < lengths[:, None]).to(x.device)
-        return torch.cat([self._read(x, real, suffix) for suffix in directions(self)], dim=2)
+        mask = (torch.arange(x.shape[1])[None, :] < lengths[:, None]).to(x.device)
+        return torch.cat([self._read(x, mask, suffix) for suffix in directions(self)], dim=2)
 
-    def _read(self, x: Tensor, real: Tensor, suffix: str) -> Tensor:
+    def _read(self, x: Tensor, mask: Tensor, suffix: str) -> Tensor:
         """In one direction: (B, T, F), (B, T) bool -> (B, T, hidden)."""
         inputs = F.linear(
             x, self.get_parameter(f"weight_ih_l0{suffix}"), self.get_parameter(f"bias_ih_l0{suffix}")
@@ -55,7 +55,7 @@ class KerasGru(nn.Module):
         frames = range(len(inputs))
         for frame in reversed(frames) if suffix else frames:
             # Backwards, it is still 0 where the clip begins.
-            state = self._step(inputs[frame], state, recurrence) * real[:, frame, None]
+            state = self._step(inputs[frame], state, recurrence) * mask[:, frame, None]
             states[frame] = state
         return torch.stack(states, dim=1)
 
@@ -83,8 +83,8 @@ def read_clips(layer: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
     """(B, T, F) float32, the clips' lengths (B,) int64 on the CPU -> (B, T, D * hidden), 0 beyond its end."""
     if isinstance(layer, KerasGru):
         return layer(x, lengths)
-    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+    store = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    return pad_packed_sequence(layer(store)[0], batch_first=True, total_length=x.shape[1])[0]
 
 
 def directions(layer: Recurrent) -> tuple[str, ...]:

@@ -20,15 +20,15 @@ from av.video.stream import VideoStream
 
 from lipnet.errors import LipnetError
 from lipnet.inference.transcript import Transcript
-from lipnet.output.overlay import Captions
-from lipnet.video.audio import Sound, SoundPackets, as_aac, copied, left_out, seconds
+from lipnet.output.overlay import CaptionOverlay
+from lipnet.video.audio import AudioPackets, SourceAudio, copy_audio, encode_aac, no_audio, seconds
 from lipnet.video.decode import (
     BT601,
-    LONGEST_HOLD_S,
+    MAX_HOLD_S,
     TimedPicture,
-    announced_rate,
     cause_of,
-    decoded_pictures,
+    declared_rate,
+    decode_pictures,
     open_video,
     picture_step,
     timed,
@@ -38,7 +38,7 @@ from lipnet.video.decode import (
 # In ticks, pictures at 24, 25, 30, 50 or 60 a second, 1000/1001 of these, 1 ms and 1/90000 s are whole.
 TICK = Fraction(1, 360_000)  # s
 X264 = {"crf": "18", "preset": "veryfast", "bf": "0"}  # bf: an MP4 of reordered pictures loses the last's end
-MOST_FPS = Fraction(240)  # announced to the encoder; some files claim 90000
+MAX_FPS = Fraction(240)  # announced to the encoder; some files claim 90000
 MPEG_RANGE, SMPTE170M = 1, 6  # AVCOL_RANGE_MPEG, AVCOL_SPC_SMPTE170M
 
 
@@ -58,22 +58,22 @@ def burn_in(
     Args:
         source: a video of any kind.
         target: ends in .mp4; its folder is made if need be.
-        transcript, debug, crop_size: what is drawn, as for `Captions`.
+        transcript, debug, crop_size: what is drawn, as for `CaptionOverlay`.
 
     Raises:
         VideoError: no picture can be read from ``source``.
         LipnetError: ``target`` is ``source`` itself, no .mp4, or cannot be written.
     """
     unfinished = target.with_name(f".{target.name}.part")
-    captions = Captions(transcript, debug, crop_size)
+    captions = CaptionOverlay(transcript, debug, crop_size)
     try:
         check_target(source, target)
-        for sound_packets in (copied, as_aac, left_out):
+        for sound_packets in (copy_audio, encode_aac, no_audio):
             try:
                 _write(source, unfinished, captions, sound_packets)
                 break
             except (av.FFmpegError, ValueError) as error:
-                if sound_packets is left_out or isinstance(error, OSError):
+                if sound_packets is no_audio or isinstance(error, OSError):
                     raise  # it was not the sound
         unfinished.replace(target)
     except (av.FFmpegError, OSError) as error:
@@ -94,7 +94,7 @@ def check_target(source: Path, target: Path) -> None:
         raise LipnetError(f"{target}: is the video itself; give the captioned one another name")
 
 
-def _write(source: Path, target: Path, captions: Captions, sound_packets: SoundPackets) -> None:
+def _write(source: Path, target: Path, captions: CaptionOverlay, sound_packets: AudioPackets) -> None:
     """Write picture by picture. The source is open twice: neither pictures nor sound wait for the other."""
     with (
         open_video(source) as container,
@@ -102,11 +102,11 @@ def _write(source: Path, target: Path, captions: Captions, sound_packets: SoundP
         av.open(f"file:{target}", "w", format="mp4", container_options={"movflags": "+faststart"}) as output,
     ):
         stream = video_stream(container, source)
-        pictures = timed(decoded_pictures(container, stream, source), float(_rate(stream)))
+        pictures = timed(decode_pictures(container, stream, source), float(_rate(stream)))
         first = next(pictures)
         target.parent.mkdir(parents=True, exist_ok=True)
         track = _add_video(output, stream, first.rgb)
-        sound = Sound(sound_container, first.time)
+        sound = SourceAudio(sound_container, first.time)
         packets = _encoded(track, stream, chain([first], pictures), captions, sound.zero)
         # Of both, a packet is taken before one is given: all tracks are there when writing begins.
         for packet in heapq.merge(packets, sound_packets(output, sound), key=_decoding_time):
@@ -119,12 +119,12 @@ def _decoding_time(packet: Packet) -> Fraction:
 
 def _rate(stream: VideoStream) -> Fraction:
     """Pictures a second, as announced, or as `iter_frames` takes them to be where that is not known."""
-    return announced_rate(stream) or Fraction(25)
+    return declared_rate(stream) or Fraction(25)
 
 
 def _add_video(output: OutputContainer, stream: VideoStream, rgb: np.ndarray) -> VideoStream:
     """A track for pictures such as ``rgb``, to be shown as those of the source's stream are."""
-    track = output.add_stream("libx264", rate=min(_rate(stream), MOST_FPS), options=X264)
+    track = output.add_stream("libx264", rate=min(_rate(stream), MAX_FPS), options=X264)
     track.height, track.width = _even(rgb).shape[:2]
     track.pix_fmt = "yuv420p"
     coder, source = track.codec_context, stream.codec_context
@@ -139,7 +139,11 @@ def _add_video(output: OutputContainer, stream: VideoStream, rgb: np.ndarray) ->
 
 
 def _encoded(
-    track: VideoStream, stream: VideoStream, pictures: Iterable[TimedPicture], captions: Captions, zero: float
+    track: VideoStream,
+    stream: VideoStream,
+    pictures: Iterable[TimedPicture],
+    captions: CaptionOverlay,
+    zero: float,
 ) -> Iterator[Packet]:
     """The pictures, drawn into; 0 in the target is the source's time ``zero``."""
     time, ticks = zero, -1
@@ -160,7 +164,7 @@ def _hold(stream: VideoStream, last: float) -> float:
     """How long the last picture, shown at ``last`` on the source's clock, stays, in seconds."""
     start, length = (seconds(stamp, stream.time_base) for stamp in (stream.start_time, stream.duration))
     hold = math.nan if start is None or length is None else start + length - last
-    return hold if 0 < hold < LONGEST_HOLD_S else picture_step(float(_rate(stream)))
+    return hold if 0 < hold < MAX_HOLD_S else picture_step(float(_rate(stream)))
 
 
 def _even(rgb: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ from lipnet.inference.transcript import TranscribedWord, Transcript
 LINGER_S = 0.8  # how long a sentence stays after its last word
 ROUNDING_S = 0.001  # of the words' times: without it a word could come one picture late
 FONT_HEIGHT, FONT_WIDTH = 1 / 14, 1 / 16  # the font's size: of the picture's height, but at most of its width
-SMALLEST_FONT = 12.0  # px
-MOST_LINES = 3  # at once: a longer sentence turns the page, so that the face stays in sight
+MIN_FONT_SIZE = 12.0  # px
+MAX_LINES = 3  # at once: a longer sentence turns the page, so that the face stays in sight
 LINE = 1.25  # from one line to the next, in the font's size
 MARGIN = 1 / 24  # of the picture's height below the text, of its width beside it
 WHITE, HIGHLIGHT, BLACK = (255, 255, 255), (255, 235, 60), (0, 0, 0)
@@ -35,7 +35,7 @@ class _State(NamedTuple):
     speaking: bool
 
 
-class Captions:
+class CaptionOverlay:
     """A transcript's words, drawn into one picture after the other as they are spoken.
 
     Args:
@@ -115,7 +115,7 @@ def _render(state: _State, width: int, height: int) -> _Strip:
 
 def _font(words: Sequence[str], width: int, height: int) -> tuple[ImageFont.FreeTypeFont, float]:
     """A font in which the longest word fits into the picture, and its size in px."""
-    size = max(SMALLEST_FONT, min(height * FONT_HEIGHT, width * FONT_WIDTH))
+    size = max(MIN_FONT_SIZE, min(height * FONT_HEIGHT, width * FONT_WIDTH))
     longest = max(ImageFont.load_default(size).getlength(word) for word in words)
     size *= min(1.0, width * (1 - 3 * MARGIN) / max(longest, 1.0))
     return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size)), size
@@ -143,8 +143,8 @@ def _fill(widths: Sequence[float], space: float, room: float) -> list[list[int]]
 def _page(lines: list[list[int]], word: int) -> list[list[int]]:
     """The lines that are shown together with that word's."""
     row = next(row for row, line in enumerate(lines) if word in line)
-    first = row - row % MOST_LINES
-    return lines[first : first + MOST_LINES]
+    first = row - row % MAX_LINES
+    return lines[first : first + MAX_LINES]
 
 
 def _draw_track(rgb: np.ndarray, track: FaceTrack, index: int, crop_size: tuple[int, int]) -> None:

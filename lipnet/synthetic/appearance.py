@@ -29,7 +29,7 @@ EYE_COLOURS = [(0.22, 0.13, 0.07), (0.30, 0.40, 0.52), (0.30, 0.38, 0.24), (0.40
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """What tells one speaker from another. Lengths in face units unless said otherwise."""
 
     unit: float  # px, half the face's width
@@ -69,7 +69,7 @@ class Look:
     noise: float  # grey levels, standard deviation
 
 
-def random_look(rng: np.random.Generator) -> Look:
+def random_appearance(rng: np.random.Generator) -> Appearance:
     """Draw one speaker. Everything about them follows from ``rng``."""
 
     def between(low: float, high: float) -> float:
@@ -85,7 +85,7 @@ def random_look(rng: np.random.Generator) -> Look:
     blue_screen = rng.random() < 0.4
     grey = between(0.25, 0.8)
     background = np.array([0.15, 0.5, 0.7]) if blue_screen else grey + rng.uniform(-0.15, 0.15, 3)
-    return Look(
+    return Appearance(
         unit=between(56, 66),
         centre=(between(165, 195), between(114, 142)),
         skin=_colour(skin),

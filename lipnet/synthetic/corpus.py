@@ -21,9 +21,9 @@ from tqdm import tqdm
 from lipnet.data.alignments import Word
 from lipnet.errors import LipnetError
 from lipnet.grid import FRAME_RATE, GRAMMAR, natural_key, sentence_of
-from lipnet.synthetic.appearance import random_look
+from lipnet.synthetic.appearance import random_appearance
 from lipnet.synthetic.articulation import FRAME_MS, FRAMES, coarticulate, time_sentence
-from lipnet.synthetic.face import NOISE_MARGIN, DrawnFace, Mouth, Pose
+from lipnet.synthetic.face import NOISE_MARGIN, Mouth, Pose, SyntheticFace
 from lipnet.synthetic.head import HEIGHT, WIDTH
 from lipnet.utils.files import write_atomically
 from lipnet.utils.workers import check_workers, start_worker
@@ -32,7 +32,7 @@ from lipnet.video.encode import write_video
 LOOKS, TEXTURES, TAKES, SENTENCES = range(4)  # streams of random numbers, each its own
 
 
-def hold_head(rng: np.random.Generator) -> list[Pose]:
+def sample_head_motion(rng: np.random.Generator) -> list[Pose]:
     """How the head is held in each frame of a take: slow sway, a blink or two, a place and a brightness."""
     seconds = np.arange(FRAMES) / FRAME_RATE
 
@@ -53,10 +53,10 @@ def hold_head(rng: np.random.Generator) -> list[Pose]:
 
 
 @lru_cache(maxsize=2)
-def speaker_face(seed: int, speaker: int) -> DrawnFace:
+def speaker_face(seed: int, speaker: int) -> SyntheticFace:
     """The face of speaker number ``speaker``, the same whatever else is drawn."""
-    look = random_look(np.random.default_rng([seed, LOOKS, speaker]))
-    return DrawnFace(look, np.random.default_rng([seed, TEXTURES, speaker]))
+    appearance = random_appearance(np.random.default_rng([seed, LOOKS, speaker]))
+    return SyntheticFace(appearance, np.random.default_rng([seed, TEXTURES, speaker]))
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Take:
     poses: list[Pose]  # one a frame
 
 
-def rehearse(seed: int, speaker: int, clip_id: str) -> Take:
+def sample_take(seed: int, speaker: int, clip_id: str) -> Take:
     """Settle how a speaker says the sentence that ``clip_id`` spells."""
     rng = np.random.default_rng([seed, TAKES, speaker, *clip_id.encode()])
     sentence = sentence_of(clip_id)
@@ -76,12 +76,12 @@ def rehearse(seed: int, speaker: int, clip_id: str) -> Take:
         raise LipnetError(f"{clip_id!r} spells no GRID sentence; give an id like bbaf2n")
     words, segments = time_sentence(sentence.split(), rng)
     channels = coarticulate(segments, (np.arange(FRAMES) + 0.5) * FRAME_MS)
-    return Take(words, [Mouth(*row) for row in channels.tolist()], hold_head(rng))
+    return Take(words, [Mouth(*row) for row in channels.tolist()], sample_head_motion(rng))
 
 
-def film(seed: int, speaker: int, clip_id: str) -> Iterator[np.ndarray]:
+def render_frames(seed: int, speaker: int, clip_id: str) -> Iterator[np.ndarray]:
     """Draw a clip's 75 frames, (288, 360, 3) uint8 RGB."""
-    face, take = speaker_face(seed, speaker), rehearse(seed, speaker, clip_id)
+    face, take = speaker_face(seed, speaker), sample_take(seed, speaker, clip_id)
     return (face.frame(mouth, pose) for mouth, pose in zip(take.mouths, take.poses, strict=True))
 
 
@@ -117,10 +117,10 @@ class ClipJob:
 
     def make(self) -> None:
         """Write the alignment, then the video; each appears under its name only when it is whole."""
-        take = rehearse(self.seed, self.speaker, self.clip_id)
+        take = sample_take(self.seed, self.speaker, self.clip_id)
         write_atomically(self.align, alignment(take.words).encode())
         unfinished = self.video.with_suffix(".part")
-        write_video(unfinished, film(self.seed, self.speaker, self.clip_id), WIDTH, HEIGHT)
+        write_video(unfinished, render_frames(self.seed, self.speaker, self.clip_id), WIDTH, HEIGHT)
         os.replace(unfinished, self.video)
 
 

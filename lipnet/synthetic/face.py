@@ -11,12 +11,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from lipnet.synthetic.appearance import Look
+from lipnet.synthetic.appearance import Appearance
 from lipnet.synthetic.head import (
     HEIGHT,
     WIDTH,
+    Head,
     Image,
-    StillHead,
     blend,
     bump,
     cover,
@@ -68,29 +68,29 @@ class Lips(NamedTuple):
     lower_out: np.ndarray
 
 
-def outline_lips(look: Look, mouth: Mouth, x: np.ndarray) -> Lips:
+def outline_lips(appearance: Appearance, mouth: Mouth, x: np.ndarray) -> Lips:
     """The four curves of the lips at ``x`` ((W,) float32, face units from the middle of the mouth).
 
     Each is a power of the arch 1 - t^2, t being the way to the corner: a low power is round, a high one keeps
     the lips together near the corners.
     """
-    effort, free = look.effort, 1 - min(mouth.press, 1.0)
+    effort, free = appearance.effort, 1 - min(mouth.press, 1.0)
     wider = 0.17 * mouth.spread - 0.38 * mouth.round - 0.06 * mouth.jaw
-    half_width = look.mouth_width * (1 + effort * wider)
-    parted = GAP_OF_JAW * mouth.jaw + GAP_OF_TEETH * look.toothiness * mouth.teeth
+    half_width = appearance.mouth_width * (1 + effort * wider)
+    parted = GAP_OF_JAW * mouth.jaw + GAP_OF_TEETH * appearance.toothiness * mouth.teeth
     gap = effort * parted * free * (1 - 0.8 * mouth.tuck)
     across = np.minimum(np.abs(x) / half_width, 1)
     arch = 1 - across**2
     opening = arch ** (1.2 - 0.6 * mouth.round)
     raised = 0.05 * mouth.tuck * free
     corner = CORNER_DROP * gap
-    rest = -look.smile * across**2
+    rest = -appearance.smile * across**2
     upper_in = rest + corner - ((0.2 * gap + corner) + raised) * opening
     lower_in = rest + corner + (0.8 * gap - corner) * opening
     fullness = 1 - 0.35 * mouth.press + 0.3 * mouth.round - 0.1 * mouth.spread
     bow = 1 - 0.22 * np.exp(-((across / 0.16) ** 2))  # the cupid's bow
-    upper = look.upper_lip * fullness * (1 - 0.15 * mouth.tuck)
-    lower = look.lower_lip * fullness * (1 - 0.5 * mouth.tuck)
+    upper = appearance.upper_lip * fullness * (1 - 0.15 * mouth.tuck)
+    lower = appearance.lower_lip * fullness * (1 - 0.5 * mouth.tuck)
     return Lips(
         across=across,
         half_width=half_width,
@@ -102,25 +102,25 @@ def outline_lips(look: Look, mouth: Mouth, x: np.ndarray) -> Lips:
     )
 
 
-class DrawnFace:
+class SyntheticFace:
     """A speaker's head, drawn once; ``frame`` then moves it. ``rng`` is for the textures only."""
 
-    def __init__(self, look: Look, rng: np.random.Generator) -> None:
-        self.look = look
+    def __init__(self, appearance: Appearance, rng: np.random.Generator) -> None:
+        self.appearance = appearance
         columns, rows = np.arange(WIDTH, dtype=np.float32), np.arange(HEIGHT, dtype=np.float32)
-        self._x = (columns - look.centre[0]) / look.unit
-        self._y = (rows - look.centre[1]) / look.unit
-        head, light = StillHead(look, self._x, self._y, rng).draw()
+        self._x = (columns - appearance.centre[0]) / appearance.unit
+        self._y = (rows - appearance.centre[1]) / appearance.unit
+        head, light = Head(appearance, self._x, self._y, rng).draw()
         self._open, self._closed = (
-            to_bytes(with_eyes(head, look, self._x, self._y, light, closed) * rgb(look.lamp))
+            to_bytes(with_eyes(head, appearance, self._x, self._y, light, closed) * rgb(appearance.lamp))
             for closed in (False, True)
         )
-        self._light = light[..., None] * rgb(look.lamp)
+        self._light = light[..., None] * rgb(appearance.lamp)
         self._eyes = self._window((-1.0, 1.0), (-0.25, 0.25))
-        self._mouth = self._window((-0.62, 0.62), (look.mouth - 0.30, look.mouth + 0.62))
-        self._jaw = self._window((-1.25, 1.25), (look.nose, look.chin + 0.55))
-        self._jaw_weight = _jaw_weight(look, self._x[None, self._jaw[1]], self._y[self._jaw[0], None])
-        noise = rng.normal(0, look.noise, (HEIGHT + NOISE_MARGIN, WIDTH + NOISE_MARGIN, 1))
+        self._mouth = self._window((-0.62, 0.62), (appearance.mouth - 0.30, appearance.mouth + 0.62))
+        self._jaw = self._window((-1.25, 1.25), (appearance.nose, appearance.chin + 0.55))
+        self._jaw_weight = _jaw_weight(appearance, self._x[None, self._jaw[1]], self._y[self._jaw[0], None])
+        noise = rng.normal(0, appearance.noise, (HEIGHT + NOISE_MARGIN, WIDTH + NOISE_MARGIN, 1))
         self._noise = np.repeat(np.rint(noise + NOISE_ZERO), 3, axis=2).astype(np.uint8)
 
     def frame(self, mouth: Mouth, pose: Pose) -> np.ndarray:
@@ -135,11 +135,17 @@ class DrawnFace:
 
     def corners(self, mouth: Mouth, pose: Pose) -> np.ndarray:
         """Where ``frame`` draws the corners of the mouth: (2, 2) float64, left then right, x and y in px."""
-        look = self.look
-        lips = outline_lips(look, mouth, np.array([np.inf], np.float32))
+        appearance = self.appearance
+        lips = outline_lips(appearance, mouth, np.array([np.inf], np.float32))
         x = np.array([-lips.half_width, lips.half_width])
-        y = np.full(2, look.mouth + lips.upper_in[0])
-        still = np.stack([look.centre[0] + look.unit * x, look.centre[1] + look.unit * y, np.ones(2)])
+        y = np.full(2, appearance.mouth + lips.upper_in[0])
+        still = np.stack(
+            [
+                appearance.centre[0] + appearance.unit * x,
+                appearance.centre[1] + appearance.unit * y,
+                np.ones(2),
+            ]
+        )
         return (self._warp(pose) @ still).T
 
     def _window(self, x: tuple[float, float], y: tuple[float, float]) -> tuple[slice, slice]:
@@ -148,35 +154,37 @@ class DrawnFace:
         return slice(*rows.tolist()), slice(*columns.tolist())
 
     def _drop_jaw(self, image: np.ndarray, mouth: Mouth) -> None:
-        drop = JAW_DROP * self.look.effort * GAP_OF_JAW * mouth.jaw * self.look.unit  # px
+        drop = JAW_DROP * self.appearance.effort * GAP_OF_JAW * mouth.jaw * self.appearance.unit  # px
         grid = np.indices(self._jaw_weight.shape, dtype=np.float32)
         from_rows = grid[0] - np.float32(drop) * self._jaw_weight
         image[self._jaw] = cv2.remap(image[self._jaw].copy(), grid[1], from_rows, cv2.INTER_LINEAR)
 
     def _paint_mouth(self, image: np.ndarray, mouth: Mouth) -> None:
         rows, columns = self._mouth
-        x, y = self._x[columns], self._y[rows] - self.look.mouth
+        x, y = self._x[columns], self._y[rows] - self.appearance.mouth
         window = image[self._mouth].astype(np.float32) / 255
-        paint_mouth(window, self.look, mouth, x, y, self._light[self._mouth])
+        paint_mouth(window, self.appearance, mouth, x, y, self._light[self._mouth])
         image[self._mouth] = to_bytes(window)
 
     def _photograph(self, image: np.ndarray, pose: Pose) -> np.ndarray:
         """Pose the head, then do what a camera does: blur, exposure, noise."""
         four = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)  # OpenCV warps four channels in half the time of three
         four = cv2.warpAffine(four, self._warp(pose), (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
-        blurred = cv2.GaussianBlur(cv2.cvtColor(four, cv2.COLOR_RGBA2RGB), (3, 3), self.look.blur)
+        blurred = cv2.GaussianBlur(cv2.cvtColor(four, cv2.COLOR_RGBA2RGB), (3, 3), self.appearance.blur)
         top, left = pose.noise
         noise = self._noise[top : top + HEIGHT, left : left + WIDTH]
         return np.asarray(cv2.addWeighted(blurred, pose.gain, noise, 1, -NOISE_ZERO))
 
     def _warp(self, pose: Pose) -> np.ndarray:
         """The (2, 3) map from the still head's pixels to the frame's; the head turns about its centre."""
-        warp = cv2.getRotationMatrix2D(self.look.centre, -pose.tilt, pose.scale)
+        warp = cv2.getRotationMatrix2D(self.appearance.centre, -pose.tilt, pose.scale)
         warp[:, 2] += np.array([pose.dx, pose.dy])
         return np.asarray(warp, np.float64)
 
 
-def paint_mouth(window: Image, look: Look, mouth: Mouth, x: np.ndarray, y: np.ndarray, light: Image) -> None:
+def paint_mouth(
+    window: Image, appearance: Appearance, mouth: Mouth, x: np.ndarray, y: np.ndarray, light: Image
+) -> None:
     """Paint the mouth into ``window``, in place.
 
     Args:
@@ -184,11 +192,11 @@ def paint_mouth(window: Image, look: Look, mouth: Mouth, x: np.ndarray, y: np.nd
         x, y: (W,) and (H,) float32, the window's columns and rows in face units from the middle of the mouth.
         light: (H, W, 3) float32, what falls on the skin there.
     """
-    lips, down = outline_lips(look, mouth, x), y[:, None]
+    lips, down = outline_lips(appearance, mouth, x), y[:, None]
     parting = (lips.upper_in + lips.lower_in) / 2
 
     def below(curve: np.ndarray) -> Image:
-        return cover((down - curve) * look.unit)
+        return cover((down - curve) * appearance.unit)
 
     inside = lips.across < 1
     shadow = 0.30 * bump(x, down, 0, lips.lower_out.max() + 0.05, 0.6 * lips.half_width, 0.055)
@@ -200,36 +208,40 @@ def paint_mouth(window: Image, look: Look, mouth: Mouth, x: np.ndarray, y: np.nd
     upper = 1 - below(parting)
     shine = bump(x, down, 0, (lips.lower_in + lips.lower_out) / 2 - 0.01, 0.6 * lips.half_width, 0.035)
     shade = (1.0 - 0.24 * upper) + 0.22 * shine * (1 - upper)
-    blend(window, shade[..., None] * light * rgb(look.lips), 0.92 * area)
+    blend(window, shade[..., None] * light * rgb(appearance.lips), 0.92 * area)
 
     seam = np.exp(-(((down - parting) / 0.017) ** 2)) * np.sqrt(1 - lips.across**2)
-    blend(window, 0.3 * light * rgb(look.lips), 0.85 * seam * inside)
+    blend(window, 0.3 * light * rgb(appearance.lips), 0.85 * seam * inside)
     aperture = below(lips.upper_in) * (1 - below(lips.lower_in)) * inside
     if lips.gap > 0.01:
-        blend(window, _inside_mouth(look, mouth, lips, x, down) * rgb(look.lamp), aperture)
+        blend(window, _inside_mouth(appearance, mouth, lips, x, down) * rgb(appearance.lamp), aperture)
 
 
-def _inside_mouth(look: Look, mouth: Mouth, lips: Lips, x: np.ndarray, down: Image) -> Image:
+def _inside_mouth(appearance: Appearance, mouth: Mouth, lips: Lips, x: np.ndarray, down: Image) -> Image:
     """What shows between the lips, (H, W, 3): a dark hole, both rows of teeth, the tongue."""
     image = np.empty((down.shape[0], x.shape[0], 3), np.float32)
     image[:] = (0.13, 0.05, 0.05)
-    edge = -0.035 + 0.075 * look.toothiness * max(mouth.teeth, mouth.tuck)  # lower edge of the upper teeth
-    lower_edge = 0.046 + GAP_OF_JAW * look.effort * mouth.jaw
+    edge = -0.035 + 0.075 * appearance.toothiness * max(
+        mouth.teeth, mouth.tuck
+    )  # lower edge of the upper teeth
+    lower_edge = 0.046 + GAP_OF_JAW * appearance.effort * mouth.jaw
     rounding = 0.05 * lips.across**2
-    upper = cover((edge - rounding - down) * look.unit)
-    lower = cover((down - lower_edge - rounding) * look.unit)
+    upper = cover((edge - rounding - down) * appearance.unit)
+    lower = cover((down - lower_edge - rounding) * appearance.unit)
     gaps = 0.93 + 0.07 * np.cos(x * (2 * np.pi / 0.085))
     enamel = gaps * (0.78 - 0.4 * lips.across**2)
     blend(image, enamel[None, :, None] * rgb([1.0, 0.96, 0.88]), np.maximum(upper, 0.8 * lower))
     top = 0.6 * lips.gap + (edge - 0.03 - 0.6 * lips.gap) * mouth.tongue**1.5
     reach = (0.75 - 0.25 * mouth.tongue) * lips.half_width
-    tongue = cover((down - top - 0.10 * (x / reach) ** 2) * look.unit)
+    tongue = cover((down - top - 0.10 * (x / reach) ** 2) * appearance.unit)
     blend(image, rgb([0.62, 0.30, 0.29]) * (0.65 + 0.45 * mouth.tongue**3), 0.9 * tongue)
     return image
 
 
-def _jaw_weight(look: Look, x: Image, y: Image) -> Image:
+def _jaw_weight(appearance: Appearance, x: Image, y: Image) -> Image:
     """The share of the jaw's drop that each point of the lower face follows."""
-    falls = np.clip((y - look.mouth + 0.08) / 0.35, 0, 1) * np.clip((look.chin + 0.5 - y) / 0.45, 0, 1)
+    falls = np.clip((y - appearance.mouth + 0.08) / 0.35, 0, 1) * np.clip(
+        (appearance.chin + 0.5 - y) / 0.45, 0, 1
+    )
     sides = np.clip((1.2 - np.abs(x)) / 0.55, 0, 1)
     return (falls * falls * (3 - 2 * falls) * sides * sides * (3 - 2 * sides)).astype(np.float32)

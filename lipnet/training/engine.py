@@ -14,12 +14,12 @@ from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data.dataset import Batch
 from lipnet.data.transforms import augment_pixels
 from lipnet.decoding.base import Decoder, Hypothesis
-from lipnet.device import Hardware
+from lipnet.device import Device
 from lipnet.errors import TrainingError
 from lipnet.metrics import ErrorCounts
 from lipnet.models.lipnet import LipNet, Output
 from lipnet.training.losses import ctc_loss, word_loss
-from lipnet.training.optim import Learner
+from lipnet.training.optim import TrainState
 
 
 @dataclass(frozen=True)
@@ -47,24 +47,24 @@ class Evaluation:
 
 
 def train_one_epoch(
-    learner: Learner,
+    train_state: TrainState,
     batches: Iterable[Batch],
     config: TrainConfig,
     augment: AugmentConfig,
-    hardware: Hardware,
+    device: Device,
 ) -> Iterator[Step]:
     """One pass over ``batches``, yielding each step once it is taken.
 
     Raises TrainingError, naming the clips, as soon as a loss or gradient is not finite.
     """
-    model, optimizer, scheduler = learner.model, learner.optimizer, learner.scheduler
+    model, optimizer, scheduler = train_state.model, train_state.optimizer, train_state.scheduler
     model.train()
     started = time.perf_counter()  # of the step, loading included
     for batch in batches:
-        frames = batch.frames.to(hardware.device, non_blocking=True)
+        frames = batch.frames.to(device.torch_device, non_blocking=True)
         frames = augment_pixels(frames, augment)
         optimizer.zero_grad(set_to_none=True)
-        with hardware.autocast():
+        with device.autocast():
             output = model(frames, batch.lengths)
         ctc, words = ctc_loss(output, batch), word_loss(output, batch)
         loss = ctc + config.word_loss * words
@@ -78,8 +78,8 @@ def train_one_epoch(
         optimizer.step()
         lr = float(scheduler.get_last_lr()[0])
         scheduler.step()
-        if learner.ema is not None:
-            learner.ema.update_parameters(model)
+        if train_state.ema is not None:
+            train_state.ema.update_parameters(model)
         now = time.perf_counter()
         yield Step(loss.item(), ctc.item(), words.item(), lr, norm.item(), len(frames), now - started)
         started = now
@@ -92,14 +92,14 @@ def decode(decoder: Decoder, output: Output) -> list[list[Hypothesis]]:
 
 
 @torch.inference_mode()
-def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, hardware: Hardware) -> Evaluation:
+def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, device: Device) -> Evaluation:
     """Read every clip of ``batches`` and count the errors."""
     model.eval()
     result = Evaluation()
     loss = 0.0
     for batch in batches:
-        with hardware.autocast():
-            output = model(batch.frames.to(hardware.device, non_blocking=True), batch.lengths)
+        with device.autocast():
+            output = model(batch.frames.to(device.torch_device, non_blocking=True), batch.lengths)
         loss += ctc_loss(output, batch).item() * len(batch.names)
         hypotheses = [best[0] for best in decode(decoder, output)]
         for target, hypothesis in zip(batch.sentences, hypotheses, strict=True):

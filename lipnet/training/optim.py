@@ -30,12 +30,12 @@ SCHEDULES = ("cosine", "constant")
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
-class Learner:
+class TrainState:
     """What learns, and everything that has to be kept for it to learn on: the state of a run."""
 
     def __init__(self, model: LipNet, config: TrainConfig, total_steps: int) -> None:
         self.model = model
-        model.freeze(config.frozen)
+        model.freeze(config.freeze)
         self.optimizer = make_optimizer(model, config)
         self.scheduler = LambdaLR(self.optimizer, learning_rate_factor(config, total_steps))
         self.ema = make_ema(model, config.ema) if config.ema else None
@@ -52,7 +52,7 @@ class Learner:
         return {name: part.state_dict() for name, part in vars(self).items() if part is not None}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a saved state, but not its settings: they are this learner's config's.
+        """Take over a saved state, but not its settings: they are this train_state's config's.
 
         Raises KeyError, ValueError or RuntimeError where another model or optimizer left it.
         """

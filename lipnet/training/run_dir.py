@@ -13,17 +13,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lipnet.config import Config, load_config, save_config
+from lipnet.config import Config
 from lipnet.data.dataset import ClipDataset
 from lipnet.errors import ConfigError
 from lipnet.grid import is_grid_sentence, natural_key
-from lipnet.models.checkpoint import Checkpoint, load_resume, save_resume, save_weights, source_revision
+from lipnet.models.checkpoint import Metadata, load_resume, save_resume, save_weights, source_revision
+from lipnet.settings import load_config, rename_old_names, save_config
 from lipnet.training.engine import Evaluation, Step
-from lipnet.training.optim import Learner
+from lipnet.training.optim import TrainState
 from lipnet.utils.files import write_atomically
 
 
-class RunFolder:
+class RunDir:
     """The progress of one training run."""
 
     def __init__(self, path: Path, config: Config) -> None:
@@ -31,12 +32,12 @@ class RunFolder:
         self.epoch = 0  # epochs that have ended
         self.step = 0  # optimisation steps taken in them
         self.best = math.inf  # lowest mean WER over the dev splits so far, a fraction
-        self.ancestor: dict[str, Any] = {}  # what the weights that it began with say of themselves
+        self.pretrained_info: dict[str, Any] = {}  # what the weights that it began with say of themselves
         self._revision = source_revision()  # now: the source may change while it runs
         self._learner_state: dict[str, Any] | None = None
 
     @classmethod
-    def create(cls, config: Config) -> RunFolder:
+    def create(cls, config: Config) -> RunDir:
         """A new run in ``config.run.dir``. Raises ConfigError where that is not set, or holds a run."""
         if not config.run.dir:
             raise ConfigError("run.dir is not set: name the new run's folder, such as run.dir=runs/a")
@@ -48,20 +49,20 @@ class RunFolder:
         return cls(path, config)
 
     @classmethod
-    def resume(cls, path: Path) -> RunFolder:
+    def resume(cls, path: Path) -> RunDir:
         """The run in ``path`` as it was when its last epoch ended. Raises ConfigError where there is none."""
         if not (path / "config.yaml").exists():
             raise ConfigError(f"{path}: no run to resume; start one with --config FILE run.dir={path}")
         run = cls(path, load_config(path / "config.yaml"))
         if (path / "resume.pt").exists():
-            state = load_resume(path / "resume.pt")
+            state = rename_old_names(load_resume(path / "resume.pt"))
             run.epoch, run.step, run.best = state["epoch"], state["step"], state["best"]
-            run.ancestor = state.get("ancestor", {})
-            run._learner_state = state["learner"]
+            run.pretrained_info = state.get("pretrained_info", {})
+            run._learner_state = state["train_state"]
         return run
 
-    def begin(self, learner: Learner) -> None:
-        """Write down the config, and bring a newly built learner to where this run is.
+    def begin(self, train_state: TrainState) -> None:
+        """Write down the config, and bring a newly built train_state to where this run is.
 
         Raises ConfigError where no folder can be made, or an edited config does not fit the saved state.
         """
@@ -74,7 +75,7 @@ class RunFolder:
         save_config(self.config, self.path / "config.yaml")
         if self._learner_state is not None:
             try:
-                learner.load_state_dict(self._learner_state)
+                train_state.load_state_dict(self._learner_state)
             except (KeyError, ValueError, RuntimeError) as error:
                 raise ConfigError(
                     f"{self.path}/config.yaml: the saved state does not fit; put model, train.ema and "
@@ -84,7 +85,7 @@ class RunFolder:
 
     def end_epoch(
         self,
-        learner: Learner,
+        train_state: TrainState,
         train_set: ClipDataset,
         steps: list[Step],
         evaluations: dict[str, Evaluation],
@@ -98,26 +99,26 @@ class RunFolder:
         self.epoch += 1
         self.step += len(steps)
         line = log_line(self.epoch, self.step, steps, evaluations, seconds)
-        checkpoint = Checkpoint(
+        metadata = Metadata(
             self.config.model,
             train_set.corpus.crop,
             self._info(train_set, line["dev"]),
             grid=all(is_grid_sentence(clip.sentence.split()) for clip in train_set.clips),
         )
-        weights = learner.averaged.state_dict()
-        save_weights(self.path / "last.safetensors", weights, checkpoint)
+        weights = train_state.averaged.state_dict()
+        save_weights(self.path / "last.safetensors", weights, metadata)
         score = mean_wer(evaluations)
         if score < self.best or math.isinf(self.best):  # until there is a score, the newest is the best
             self.best = score
-            save_weights(self.path / "best.safetensors", weights, checkpoint)
+            save_weights(self.path / "best.safetensors", weights, metadata)
         self._append_to_log(line)
         # Last, so that a run killed in between does this epoch once more.
         state = {
             "epoch": self.epoch,
             "step": self.step,
             "best": self.best,
-            "ancestor": self.ancestor,
-            "learner": learner.state_dict(),
+            "pretrained_info": self.pretrained_info,
+            "train_state": train_state.state_dict(),
         }
         save_resume(self.path / "resume.pt", state)
         return line
@@ -129,14 +130,16 @@ class RunFolder:
         others = {Path(clip.speaker).name for clip in train_set.corpus.clips.values()} - speakers
         if mixed and Path(self.config.data.mix_root).resolve() == train_set.corpus.root.resolve():
             others -= {Path(clip.speaker).name for clip in mixed}
-        others -= set(self.ancestor.get("train_speakers", []))
+        others -= set(self.pretrained_info.get("train_speakers", []))
         return {
             "epoch": self.epoch,
             "revision": self._revision,
             "train_split": self.config.data.train_split,
             "train_clips": len(own),
             "mixed_in_clips": len(mixed),
-            "init": {"weights": self.config.init, **self.ancestor} if self.config.init else None,
+            "pretrained": {"weights": self.config.pretrained, **self.pretrained_info}
+            if self.config.pretrained
+            else None,
             "train_speakers": sorted(speakers, key=natural_key),
             "held_out_speakers": sorted(others, key=natural_key),
             "dev": dev,

@@ -12,19 +12,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # an installed TensorFlow wo
 from torch.utils.tensorboard import SummaryWriter
 
 from lipnet.training.engine import Evaluation, Step
-from lipnet.training.run_dir import RunFolder
+from lipnet.training.run_dir import RunDir
 
 PREDICTIONS = 8  # of each dev split, beside their targets
 STRIP_EVERY = 5  # frames from one picture of the crop strip to the next
 
 
-class Board:
+class TensorBoardLogger:
     """Writes a run's curves, predictions and crops. Use as a context manager."""
 
-    def __init__(self, run: RunFolder) -> None:
+    def __init__(self, run: RunDir) -> None:
         self._writer = SummaryWriter(str(run.path), purge_step=run.step + 1)
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> TensorBoardLogger:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -13,7 +13,7 @@ END = object()
 PATIENCE_S = 0.1  # after which a thread that waits looks whether it is still wanted
 
 
-def ahead(items: Iterator[Item], count: int) -> Generator[Item, None, None]:
+def prefetch(items: Iterator[Item], count: int) -> Generator[Item, None, None]:
     """Yield ``items`` in their order, up to ``count`` of which a thread has made before they are asked for.
 
     What making them raises is raised here. The thread ends with this generator.

@@ -20,7 +20,7 @@ AAC_RATES = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000
 AAC_BITS = 96_000  # a second and channel
 
 
-class Sound:
+class SourceAudio:
     """A source's sound, if it has any, and ``zero``, the seconds on its clock that are 0 in the target."""
 
     def __init__(self, container: InputContainer, first_picture: float) -> None:
@@ -28,7 +28,7 @@ class Sound:
         known = (stream for stream in container.streams.audio if stream.codec_context is not None)
         self.stream = next(known, None)
         start = seconds(self.stream.start_time, self.stream.time_base) if self.stream else None
-        # Sound before 0 only gets the decoder going, and is not heard.
+        # SourceAudio before 0 only gets the decoder going, and is not heard.
         self.zero = first_picture if start is None else min(first_picture, max(start, 0.0))
 
     def packets(self) -> Iterator[Packet]:
@@ -49,20 +49,20 @@ class Sound:
 
 
 # A way to bring a sound into the target: adds a track, and gives its packets in order.
-SoundPackets = Callable[[OutputContainer, Sound], Iterator[Packet]]
+AudioPackets = Callable[[OutputContainer, SourceAudio], Iterator[Packet]]
 
 
-def left_out(output: OutputContainer, sound: Sound) -> Iterator[Packet]:
+def no_audio(output: OutputContainer, sound: SourceAudio) -> Iterator[Packet]:
     """No packets, and no track for them."""
     return iter(())
 
 
-def copied(output: OutputContainer, sound: Sound) -> Iterator[Packet]:
+def copy_audio(output: OutputContainer, sound: SourceAudio) -> Iterator[Packet]:
     """The sound in a new track, as it is if MP4 holds it."""
     if sound.stream is None:
         return
     if sound.stream.codec_context.codec.canonical_name not in COPIED:
-        yield from as_aac(output, sound)
+        yield from encode_aac(output, sound)
         return
     track = output.add_stream_from_template(sound.stream)
     for packet in sound.packets():
@@ -74,7 +74,7 @@ def copied(output: OutputContainer, sound: Sound) -> Iterator[Packet]:
             yield packet
 
 
-def as_aac(output: OutputContainer, sound: Sound) -> Iterator[Packet]:
+def encode_aac(output: OutputContainer, sound: SourceAudio) -> Iterator[Packet]:
     """The sound in a new track, encoded anew."""
     if sound.stream is None:
         return

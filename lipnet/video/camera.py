@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from lipnet.grid import FRAME_RATE
-from lipnet.video.decode import Picture, VideoError, at_rate, iter_frames
+from lipnet.video.decode import Picture, VideoError, iter_frames, resample
 
 NOMINAL_RATE = 30.0  # pictures a second of a camera that does not tell
 WAITING = 60  # pictures, at most, that have come and are not read yet
@@ -39,7 +39,7 @@ def replay(path: Path) -> Generator[np.ndarray, None, None]:
 
 def _live(source: int | str) -> Generator[np.ndarray, None, None]:
     with closing(_captured(source)) as pictures:
-        yield from at_rate(pictures, NOMINAL_RATE, FRAME_RATE)
+        yield from resample(pictures, NOMINAL_RATE, FRAME_RATE)
 
 
 def _captured(source: int | str) -> Generator[Picture, None, None]:

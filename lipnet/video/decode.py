@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from lipnet.errors import LipnetError
 
 # A picture that seems to stay for longer has a broken time stamp, or the file a broken rate.
-LONGEST_HOLD_S = 10.0
+MAX_HOLD_S = 10.0
 # What OpenCV's conversion assumes, and FFmpeg's too where nothing is specified.
 BT601 = {2, 5, 6}  # AVCOL_SPC_UNSPECIFIED, _BT470BG, _SMPTE170M
 LIMITED_RANGE = {0, 1}  # AVCOL_RANGE_UNSPECIFIED, _MPEG
@@ -59,8 +59,8 @@ def iter_frames(path: str | PathLike[str], fps: float = 25.0) -> Iterator[np.nda
     path = Path(path)
     with open_video(path) as container:
         stream = video_stream(container, path)
-        rate = float(announced_rate(stream) or fps)
-        yield from at_rate(decoded_pictures(container, stream, path), rate, fps)
+        rate = float(declared_rate(stream) or fps)
+        yield from resample(decode_pictures(container, stream, path), rate, fps)
 
 
 def open_video(path: Path) -> InputContainer:
@@ -101,7 +101,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     raise VideoError(f"{path}: has no pictures, only sound or data; give a file with a video stream")
 
 
-def announced_rate(stream: VideoStream) -> Fraction | None:
+def declared_rate(stream: VideoStream) -> Fraction | None:
     """Pictures a second, as the file has it; None where it does not tell."""
     return stream.average_rate or stream.guessed_rate
 
@@ -110,7 +110,7 @@ def announced_rate(stream: VideoStream) -> Fraction | None:
 Picture = tuple[np.ndarray, float | None, bool]
 
 
-def decoded_pictures(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[Picture]:
+def decode_pictures(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[Picture]:
     """Every picture of an open file that can be decoded, upright and all of the first one's size.
 
     Raises VideoError, which names the ``path``, where there is none.
@@ -178,14 +178,14 @@ class Clock:
     def advance(self, stamp: float | None, step: float) -> float:
         """Go to the next time stamp; return the seconds that have passed, 0 at the first.
 
-        One that is missing, not after the last one or LONGEST_HOLD_S after it counts as a ``step``.
+        One that is missing, not after the last one or MAX_HOLD_S after it counts as a ``step``.
         """
         if self._stamp is None:
             self._stamp = self.now = stamp or 0.0
             return 0.0
         stamp = self._stamp + step if stamp is None else stamp
         passed, self._stamp = stamp - self._stamp, stamp
-        if not 0 < passed < LONGEST_HOLD_S:
+        if not 0 < passed < MAX_HOLD_S:
             passed = step
         self.now += passed
         return passed
@@ -211,10 +211,10 @@ def timed(pictures: Iterable[Picture], rate: float) -> Iterator[TimedPicture]:
 
 def picture_step(rate: float) -> float:
     """How long a picture of ``rate`` a second is shown, in seconds."""
-    return min(1 / rate, LONGEST_HOLD_S)
+    return min(1 / rate, MAX_HOLD_S)
 
 
-def at_rate(pictures: Iterable[Picture], rate: float, fps: float) -> Iterator[np.ndarray]:
+def resample(pictures: Iterable[Picture], rate: float, fps: float) -> Iterator[np.ndarray]:
     """Of the pictures, announced at ``rate`` a second, yield the one nearest to each tick of ``fps``.
 
     A stream that runs at ``fps`` passes picture for picture, even where its stamps are rounded. Where

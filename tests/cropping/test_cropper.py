@@ -11,11 +11,11 @@ import pytest
 
 from lipnet.config import CropConfig
 from lipnet.cropping.cropper import MouthCropper, NoFaceError, crop_transforms
-from lipnet.cropping.dlib_tracker import DlibFinder
-from lipnet.cropping.geometry import FIVE, MOUTH, STABLE, STABLE_FACE, fit_pose, overlap, transform, warp
+from lipnet.cropping.dlib_tracker import DlibTracker
+from lipnet.cropping.geometry import MOUTH, MTCNN_5, STABLE, STABLE_FACE, fit_pose, overlap, transform, warp
 from lipnet.cropping.smoothing import fill_gaps, smooth
 from lipnet.errors import LipnetError
-from lipnet.synthetic.corpus import film
+from lipnet.synthetic.corpus import render_frames
 from lipnet.video.decode import read_video
 
 GRID_CLIPS = ["s1/bbaf2n", "s3/bbaf1s", "s4/bbaf1p", "s4/bbae9n", "s5/bbae8n", "s34/bbab9n"]
@@ -29,7 +29,7 @@ def cropper() -> MouthCropper:
 @pytest.fixture(scope="module")
 def clip() -> np.ndarray:
     """A second of a drawn speaker, (25, 288, 360, 3)."""
-    return np.stack(list(film(seed=0, speaker=1, clip_id="bbaf2n")))[10:35]
+    return np.stack(list(render_frames(seed=0, speaker=1, clip_id="bbaf2n")))[10:35]
 
 
 def moved(frames: Sequence[np.ndarray], matrix: np.ndarray) -> list[np.ndarray]:
@@ -150,7 +150,7 @@ def test_no_face_names_the_video(cropper: MouthCropper) -> None:
 
 
 def test_models_are_loaded_once() -> None:
-    assert DlibFinder().predictor is DlibFinder().predictor
+    assert DlibTracker().predictor is DlibTracker().predictor
 
 
 @pytest.mark.parametrize("content", [None, b"not a model"])
@@ -159,19 +159,19 @@ def test_a_bad_predictor_is_named(tmp_path: Path, content: bytes | None) -> None
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(LipnetError, match=r"points\.dat: .*crop\.predictor"):
-        DlibFinder(str(path))
+        DlibTracker(str(path))
 
 
 def test_a_five_point_predictor_is_refused() -> None:
-    known = DlibFinder.__init__.__globals__["_packaged_predictor"]()
+    known = DlibTracker.__init__.__globals__["_packaged_predictor"]()
     with pytest.raises(LipnetError, match="5 points, not 68"):
-        DlibFinder(known.replace("_68_", "_5_"))
+        DlibTracker(known.replace("_68_", "_5_"))
 
 
 def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(LipnetError, match="pip install face_recognition_models"):
-        DlibFinder()
+        DlibTracker()
 
 
 def test_fit_pose_recovers_a_known_similarity() -> None:
@@ -182,7 +182,7 @@ def test_fit_pose_recovers_a_known_similarity() -> None:
     face = transform(fit_pose(landmarks), landmarks)[:, STABLE]
     np.testing.assert_allclose(face, np.stack([STABLE_FACE] * 2), atol=1e-9)
     five = np.zeros((5, 2))
-    five[FIVE.stable] = FIVE.stable_face @ turn.T + place
+    five[MTCNN_5.stable] = MTCNN_5.stable_face @ turn.T + place
     np.testing.assert_allclose(fit_pose(five), fit_pose(landmarks)[0], atol=1e-9)
 
 
@@ -208,7 +208,7 @@ def test_fill_gaps_interpolates_and_holds_the_ends() -> None:
 
 @pytest.mark.parametrize("band", [0.012, 0.12])
 def test_smooth_equals_least_squares_over_the_whole_series(band: float) -> None:
-    """The filter's two passes give the minimum of one quadratic: misfit plus the pushes' cost."""
+    """The filter's two passes give the minimum of one quadratic: path_score_gap plus the pushes' cost."""
     count = 40
     values = np.random.default_rng(0).normal(size=(count, 3)).cumsum(axis=0)
     push = (2 * np.pi * band) ** 4 * np.array([[1 / 3, 1 / 2], [1 / 2, 1]])

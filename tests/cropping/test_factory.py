@@ -9,15 +9,16 @@ import cv2
 import numpy as np
 import pytest
 
-from lipnet.config import CROP_METHODS, CropConfig, load_config
+from lipnet.config import CROP_METHODS, CropConfig
 from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError, crop_reach, outline
 from lipnet.cropping.factory import CROPPERS, make_cropper
 from lipnet.cropping.geometry import transform
-from lipnet.cropping.mtcnn_tracker import SIDE, MtcnnFinder, _load_model
+from lipnet.cropping.mtcnn_tracker import SIDE, MtcnnTracker, _load_model
 from lipnet.errors import ConfigError, LipnetError
-from lipnet.inference.quality import doubts
+from lipnet.inference.quality import quality_warnings
 from lipnet.inference.streaming import Reading
-from lipnet.synthetic.corpus import film
+from lipnet.settings import load_config
+from lipnet.synthetic.corpus import render_frames
 from lipnet.video.decode import read_video
 
 BOX = [190, 236, 80, 220]  # as on clips of 360x288
@@ -31,7 +32,7 @@ def config(method: str, **settings: object) -> CropConfig:
 @pytest.fixture(scope="module")
 def clip() -> np.ndarray:
     """Half a second of a drawn speaker, (12, 288, 360, 3)."""
-    return np.stack(list(film(seed=0, speaker=1, clip_id="bbaf2n")))[10:22]
+    return np.stack(list(render_frames(seed=0, speaker=1, clip_id="bbaf2n")))[10:22]
 
 
 def corners_in_frame(cropper: Cropper, track: FaceTrack) -> np.ndarray:
@@ -99,8 +100,8 @@ def test_a_reading_gets_the_same_crops(method: str, clip: np.ndarray) -> None:
 def test_doubts_go_by_what_is_known_of_the_face(method: str, doubt: str, clip: np.ndarray) -> None:
     track = make_cropper(config(method)).track(clip)
     tiny = FaceTrack(track.landmarks / 5, track.found, track.to_crop)
-    assert any(line.startswith(doubt) for line in doubts([], [], tiny))
-    assert doubts([], [], track) == ["nobody is seen to speak"]
+    assert any(line.startswith(doubt) for line in quality_warnings([], [], tiny))
+    assert quality_warnings([], [], track) == ["nobody is seen to speak"]
 
 
 def test_tracks_without_a_face_join_those_with_one() -> None:
@@ -168,7 +169,7 @@ def test_mtcnn_fills_gaps_and_keeps_the_largest_face(mtcnn: Cropper, clip: np.nd
 
 
 def test_a_face_is_lost_where_mtcnn_sees_none_at_its_place() -> None:
-    assert MtcnnFinder().read(np.full((128, 128, 3), 90, np.uint8), check=False) is None
+    assert MtcnnTracker().read(np.full((128, 128, 3), 90, np.uint8), check=False) is None
 
 
 def test_mtcnn_s_points_are_those_of_onnx_runtime(clip: np.ndarray) -> None:

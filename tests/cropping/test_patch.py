@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from scripted_video import FakeFinder
+from scripted_video import FakeTracker
 
 from lipnet.config import CropConfig
 from lipnet.cropping.cropper import FaceTrack, MouthCropper
@@ -16,7 +16,7 @@ from lipnet.cropping.patch import cut_patch
 def test_crops_from_a_patch_are_those_of_the_frame(offset: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     frame = cv2.GaussianBlur(rng.integers(0, 256, (300, 400, 3), dtype=np.uint8), None, 4)
-    [points] = list(FakeFinder().follow(iter([np.ones((1, 1, 3))]), 8))
+    [points] = list(FakeTracker().follow(iter([np.ones((1, 1, 3))]), 8))
     assert points is not None
     points = 2 * points + 40 + offset
     cropper = MouthCropper(CropConfig())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tiny import CROP, contents, make_clip, pack, random_crops, write_list
 
-from lipnet.data.crop_store import PackedCorpus, PackedError, SpeakerWriter
+from lipnet.data.crop_store import CropStore, CropStoreError, CropStoreWriter
 from lipnet.data.splits import write_splits
 
 CLIPS = [
@@ -22,7 +22,7 @@ CLIPS = [
 LENGTHS = (7, 5, 6)
 
 
-def add(writer: SpeakerWriter, *numbers: int) -> None:
+def add(writer: CropStoreWriter, *numbers: int) -> None:
     for number in numbers:
         writer.add(CLIPS[number], random_crops(LENGTHS[number], seed=number), LENGTHS[number] - 1)
 
@@ -30,7 +30,7 @@ def add(writer: SpeakerWriter, *numbers: int) -> None:
 @pytest.fixture
 def clean(tmp_path: Path) -> dict[str, bytes]:
     """The files of a run that nothing disturbed."""
-    with SpeakerWriter(tmp_path / "clean", "s1", CROP) as writer:
+    with CropStoreWriter(tmp_path / "clean", "s1", CROP) as writer:
         add(writer, 0, 1, 2)
     return contents(tmp_path / "clean")
 
@@ -38,19 +38,19 @@ def clean(tmp_path: Path) -> dict[str, bytes]:
 def test_what_is_packed_comes_back(tmp_path: Path) -> None:
     other = make_clip("deep/s2", "swiq9a", 4)
     pack(tmp_path, [*CLIPS, other], [*LENGTHS, 4])
-    corpus = PackedCorpus(tmp_path)
+    corpus = CropStore(tmp_path)
     assert corpus.crop == CROP
     assert list(corpus.clips) == ["s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "deep/s2/swiq9a"]
     for seed, (clip, frames) in enumerate(zip([*CLIPS, other], (*LENGTHS, 4), strict=True)):
-        packed = corpus.clips[clip.name]
-        assert (packed.sentence, packed.words, packed.frames) == (clip.sentence, clip.words, frames)
-        crops = corpus.array(clip.speaker)[packed.start : packed.start + frames]
+        store = corpus.clips[clip.name]
+        assert (store.sentence, store.words, store.frames) == (clip.sentence, clip.words, frames)
+        crops = corpus.array(clip.speaker)[store.start : store.start + frames]
         assert np.array_equal(crops, random_crops(frames, seed=seed))
 
 
 def test_a_pickled_corpus_maps_its_files_anew(tmp_path: Path) -> None:
     pack(tmp_path, CLIPS, LENGTHS)
-    corpus = PackedCorpus(tmp_path)
+    corpus = CropStore(tmp_path)
     before = corpus.array("s1")
     pickled = pickle.dumps(corpus)
     assert len(pickled) < before.nbytes
@@ -58,30 +58,30 @@ def test_a_pickled_corpus_maps_its_files_anew(tmp_path: Path) -> None:
 
 
 def test_killed_before_the_index_was_saved(tmp_path: Path, clean: dict[str, bytes]) -> None:
-    killed = SpeakerWriter(tmp_path / "out", "s1", CROP).__enter__()
+    killed = CropStoreWriter(tmp_path / "out", "s1", CROP).__enter__()
     add(killed, 0)
     killed._save()
     add(killed, 2)
     killed._array.write(bytes(20_000))  # more than what will follow, and no whole frames
     killed._array.close()  # and never __exit__
-    assert len(PackedCorpus(tmp_path / "out").clips) == 1
-    with SpeakerWriter(tmp_path / "out", "s1", CROP) as writer:
+    assert len(CropStore(tmp_path / "out").clips) == 1
+    with CropStoreWriter(tmp_path / "out", "s1", CROP) as writer:
         assert list(writer.clips) == ["bbaf2n"]
         add(writer, 1, 2)
     assert contents(tmp_path / "out") == clean
 
 
 def test_a_clip_that_fails_keeps_those_before_it(tmp_path: Path, clean: dict[str, bytes]) -> None:
-    with pytest.raises(KeyboardInterrupt), SpeakerWriter(tmp_path / "out", "s1", CROP) as writer:
+    with pytest.raises(KeyboardInterrupt), CropStoreWriter(tmp_path / "out", "s1", CROP) as writer:
         add(writer, 0, 1)
         raise KeyboardInterrupt
-    with SpeakerWriter(tmp_path / "out", "s1", CROP) as writer:
+    with CropStoreWriter(tmp_path / "out", "s1", CROP) as writer:
         add(writer, 2)
     assert contents(tmp_path / "out") == clean
 
 
 def test_opening_again_changes_nothing(tmp_path: Path, clean: dict[str, bytes]) -> None:
-    with SpeakerWriter(tmp_path / "clean", "s1", CROP) as writer:
+    with CropStoreWriter(tmp_path / "clean", "s1", CROP) as writer:
         assert len(writer.clips) == 3
     assert contents(tmp_path / "clean") == clean
 
@@ -91,9 +91,11 @@ def test_a_truncated_array_is_an_error_until_it_is_cropped_again(
 ) -> None:
     array = tmp_path / "clean" / "s1.u8"
     array.write_bytes(array.read_bytes()[:-1])
-    with pytest.raises(PackedError, match=r"s1\.u8: holds 17 of 18 frames; run scripts/preprocess\.py again"):
-        PackedCorpus(tmp_path / "clean").array("s1")
-    with SpeakerWriter(tmp_path / "clean", "s1", CROP) as writer:
+    with pytest.raises(
+        CropStoreError, match=r"s1\.u8: holds 17 of 18 frames; run scripts/preprocess\.py again"
+    ):
+        CropStore(tmp_path / "clean").array("s1")
+    with CropStoreWriter(tmp_path / "clean", "s1", CROP) as writer:
         assert list(writer.clips) == ["bbaf2n", "lgbm5p"]
         add(writer, 2)
     assert contents(tmp_path / "clean") == clean
@@ -101,60 +103,62 @@ def test_a_truncated_array_is_an_error_until_it_is_cropped_again(
 
 def test_a_lost_array_is_an_error_until_it_is_cropped_again(tmp_path: Path, clean: dict[str, bytes]) -> None:
     (tmp_path / "clean" / "s1.u8").unlink()
-    with pytest.raises(PackedError, match=r"s1\.u8: missing; run scripts/preprocess\.py again"):
-        PackedCorpus(tmp_path / "clean").array("s1")
-    with SpeakerWriter(tmp_path / "clean", "s1", CROP) as writer:
+    with pytest.raises(CropStoreError, match=r"s1\.u8: missing; run scripts/preprocess\.py again"):
+        CropStore(tmp_path / "clean").array("s1")
+    with CropStoreWriter(tmp_path / "clean", "s1", CROP) as writer:
         add(writer, 0, 1, 2)
     assert contents(tmp_path / "clean") == clean
 
 
 def test_without_a_clip_nothing_is_left(tmp_path: Path) -> None:
-    with SpeakerWriter(tmp_path, "s1", CROP):
+    with CropStoreWriter(tmp_path, "s1", CROP):
         pass
     assert contents(tmp_path) == {}
 
 
 def test_other_crop_settings_are_refused(tmp_path: Path, clean: dict[str, bytes]) -> None:
-    with pytest.raises(PackedError, match=r"s1\.index\.json.*width 24 there, 32 now.*another --out"):
-        SpeakerWriter(tmp_path / "clean", "s1", replace(CROP, width=32))
+    with pytest.raises(CropStoreError, match=r"s1\.index\.json.*width 24 there, 32 now.*another --out"):
+        CropStoreWriter(tmp_path / "clean", "s1", replace(CROP, width=32))
     assert contents(tmp_path / "clean") == clean
-    with SpeakerWriter(tmp_path / "clean", "s2", replace(CROP, eye_distance=9.0)) as writer:
+    with CropStoreWriter(tmp_path / "clean", "s2", replace(CROP, eye_distance=9.0)) as writer:
         add(writer, 0)
-    with pytest.raises(PackedError, match="several geometries"):
-        PackedCorpus(tmp_path / "clean")
+    with pytest.raises(CropStoreError, match="several geometries"):
+        CropStore(tmp_path / "clean")
 
 
 def test_a_folder_without_packed_crops(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(PackedError, match=r"no packed crops here; make them with scripts/preprocess\.py"):
-            PackedCorpus(folder)
+        with pytest.raises(
+            CropStoreError, match=r"no packed crops here; make them with scripts/preprocess\.py"
+        ):
+            CropStore(folder)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", "null", '{"format": 0}', "words"])
 def test_an_index_of_another_kind_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "s1.index.json").write_text(content)
-    with pytest.raises(PackedError, match=r"s1\.index\.json: no index"):
-        PackedCorpus(tmp_path)
-    with pytest.raises(PackedError, match=r"s1\.index\.json: no index"):
-        SpeakerWriter(tmp_path, "s1", CROP)
+    with pytest.raises(CropStoreError, match=r"s1\.index\.json: no index"):
+        CropStore(tmp_path)
+    with pytest.raises(CropStoreError, match=r"s1\.index\.json: no index"):
+        CropStoreWriter(tmp_path, "s1", CROP)
 
 
-def test_splits_by_name_and_by_file(packed_corpus: Path, tmp_path: Path) -> None:
-    corpus = PackedCorpus(packed_corpus)
+def test_splits_by_name_and_by_file(crop_store: Path, tmp_path: Path) -> None:
+    corpus = CropStore(crop_store)
     assert len(corpus.split("all")) == 10
     assert [clip.name for clip in corpus.split("dev")] == ["s2/bbwg6s", "s2/lgiu8a"]
     own = write_list(tmp_path / "own.txt", ["s2/lwik7a", "s1/bbaf2n"])
     assert [clip.name for clip in corpus.split(str(own))] == ["s2/lwik7a", "s1/bbaf2n"]
 
 
-def test_splits_that_cannot_be_used_are_named(packed_corpus: Path, tmp_path: Path) -> None:
-    corpus = PackedCorpus(packed_corpus)
-    with pytest.raises(PackedError, match="no split 'test': give a list file, or one of: all, dev, train"):
+def test_splits_that_cannot_be_used_are_named(crop_store: Path, tmp_path: Path) -> None:
+    corpus = CropStore(crop_store)
+    with pytest.raises(CropStoreError, match="no split 'test': give a list file, or one of: all, dev, train"):
         corpus.split("test")
     absent = write_list(tmp_path / "absent.txt", ["s1/bbaf2n", "s9/swiz0n", "s9/swiz1n"])
-    with pytest.raises(PackedError, match=r"absent\.txt: 2 of 3 clips are not in .*, such as s9/swiz0n; "):
+    with pytest.raises(CropStoreError, match=r"absent\.txt: 2 of 3 clips are not in .*, such as s9/swiz0n; "):
         corpus.split(str(absent))
-    with pytest.raises(PackedError, match=r"empty\.txt: the list is empty"):
+    with pytest.raises(CropStoreError, match=r"empty\.txt: the list is empty"):
         corpus.split(str(write_list(tmp_path / "empty.txt", [])))
 
 
@@ -162,8 +166,8 @@ def test_written_splits(tmp_path: Path) -> None:
     ids = ("bbaf2n", "lgbm5p", "prwazs", "swiq9a")
     pack(tmp_path / "out", [make_clip(speaker, id_, 2) for speaker in ("s1", "s3") for id_ in ids], [2] * 8)
     write_list(tmp_path / "corpus" / "splits" / "mine.txt", ["s1/bbaf2n"])
-    lists = write_splits(tmp_path / "out", PackedCorpus(tmp_path / "out").clips, tmp_path / "corpus")
-    corpus = PackedCorpus(tmp_path / "out")
+    lists = write_splits(tmp_path / "out", CropStore(tmp_path / "out").clips, tmp_path / "corpus")
+    corpus = CropStore(tmp_path / "out")
     sizes = {name: len(corpus.split(name)) for name in lists}
     assert sizes == {
         "mine": 1,
@@ -176,7 +180,7 @@ def test_written_splits(tmp_path: Path) -> None:
         "overlapped_fit": 4,
         "overlapped_dev": 2,
     }
-    write_splits(tmp_path / "out", PackedCorpus(tmp_path / "out").clips, tmp_path / "corpus", ["s3/swiq9a"])
+    write_splits(tmp_path / "out", CropStore(tmp_path / "out").clips, tmp_path / "corpus", ["s3/swiq9a"])
     assert [clip.name for clip in corpus.split("overlapped_test")] == ["s3/swiq9a"]
 
 
@@ -184,8 +188,8 @@ def test_a_second_copy_of_a_clip_is_in_no_split(tmp_path: Path) -> None:
     ids = ("bbaf2n", "lgbm5p", "prwazs", "swiq9a")
     clips = [make_clip(speaker, id_, 2) for speaker in ("original/s1", "original/s3", "s3") for id_ in ids]
     pack(tmp_path / "out", clips, [2] * len(clips))
-    write_splits(tmp_path / "out", PackedCorpus(tmp_path / "out").clips, tmp_path / "corpus")
-    corpus = PackedCorpus(tmp_path / "out")
+    write_splits(tmp_path / "out", CropStore(tmp_path / "out").clips, tmp_path / "corpus")
+    corpus = CropStore(tmp_path / "out")
     assert {clip.speaker for clip in corpus.split("unseen_train")} == {"s3"}
     assert {clip.speaker for clip in corpus.split("unseen_test")} == {"original/s1"}
     assert {clip.speaker for clip in corpus.split("overlapped_train")} == {"original/s1", "s3"}
@@ -196,9 +200,9 @@ def test_a_mended_transcript_is_taken_over(tmp_path: Path) -> None:
     pack(tmp_path, [clip], [2])
     mended = replace(clip, words=clip.words[:1])
     for changed in (True, False):
-        with SpeakerWriter(tmp_path, "s1", CROP) as writer:
+        with CropStoreWriter(tmp_path, "s1", CROP) as writer:
             assert writer.relabel(mended) == changed
-    assert PackedCorpus(tmp_path).clips["s1/bbaf2n"].words == mended.words
+    assert CropStore(tmp_path).clips["s1/bbaf2n"].words == mended.words
 
 
 def test_the_index_is_plain_json(tmp_path: Path, clean: dict[str, bytes]) -> None:
@@ -213,23 +217,25 @@ def test_crops_packed_before_there_were_methods_are_dlib_s(tmp_path: Path, clean
     index = json.loads(path.read_text())
     del index["crop"]["method"], index["crop"]["box"]
     path.write_text(json.dumps(index))
-    assert PackedCorpus(tmp_path / "clean").crop == CROP
-    with SpeakerWriter(tmp_path / "clean", "s1", CROP) as writer:
+    assert CropStore(tmp_path / "clean").crop == CROP
+    with CropStoreWriter(tmp_path / "clean", "s1", CROP) as writer:
         assert len(writer.clips) == 3
 
 
 def test_a_box_and_a_face_are_other_geometries(tmp_path: Path, clean: dict[str, bytes]) -> None:
-    faces = PackedCorpus(tmp_path / "clean")
+    faces = CropStore(tmp_path / "clean")
     faces.check_crop(replace(CROP, method="mtcnn"), "the weights need")  # looks alike
     box = replace(CROP, method="fixed", box=[0, 16, 0, 24])
-    with pytest.raises(PackedError, match=r"crop\.method=dlib, the weights need fixed: preprocess into"):
+    with pytest.raises(CropStoreError, match=r"crop\.method=dlib, the weights need fixed: preprocess into"):
         faces.check_crop(box, "the weights need")
     pack(tmp_path / "box", CLIPS[:1], LENGTHS[:1], box)
-    boxes = PackedCorpus(tmp_path / "box")
+    boxes = CropStore(tmp_path / "box")
     boxes.check_crop(replace(box, eye_distance=9.0), "the weights need")
-    with pytest.raises(PackedError, match=r"crop\.box=\[0, 16, 0, 24\], the weights need \[1, 17, 0, 24\]: "):
+    with pytest.raises(
+        CropStoreError, match=r"crop\.box=\[0, 16, 0, 24\], the weights need \[1, 17, 0, 24\]: "
+    ):
         boxes.check_crop(replace(box, box=[1, 17, 0, 24]), "the weights need")
-    with pytest.raises(PackedError, match=r"crop\.frame=\[\], the weights need \[360, 288\]: "):
+    with pytest.raises(CropStoreError, match=r"crop\.frame=\[\], the weights need \[360, 288\]: "):
         boxes.check_crop(replace(box, frame=[360, 288]), "the weights need")
-    with pytest.raises(PackedError, match=r"crop\.eye_distance=72, the weights need 9\.5: "):
+    with pytest.raises(CropStoreError, match=r"crop\.eye_distance=72, the weights need 9\.5: "):
         faces.check_crop(replace(CROP, eye_distance=9.5), "the weights need")

@@ -18,7 +18,7 @@ from lipnet.data.corpus import Clip
 from lipnet.data.dataset import SampleKey
 from lipnet.data.transforms import IGNORE
 from lipnet.grid import WORD_CLASS
-from lipnet.tokenizer import LETTERS, TextError
+from lipnet.tokenizer import DEFAULT_TOKENIZER, TokenizerError
 
 FIRST = ["bin", "blue", "at", "f", "two", "now"]
 
@@ -30,11 +30,11 @@ def test_an_unchanged_clip(two_clips: Path) -> None:
         words = [CLASS_WORD.get(int(word), "-") for word in sample.words]
         assert words == ["-", "-", "lay", "green", "by", "m", "five", "-", "please", "-"]
         assert (sample.name, sample.sentence) == ("s1/lgbm5p", "lay green by m five please")
-        assert LETTERS.decode(sample.targets) == sample.sentence
+        assert DEFAULT_TOKENIZER.decode(sample.targets) == sample.sentence
 
 
-def test_without_times_no_word_is_known(packed_corpus: Path) -> None:
-    sample = dataset(packed_corpus)[SampleKey(4)]
+def test_without_times_no_word_is_known(crop_store: Path) -> None:
+    sample = dataset(crop_store)[SampleKey(4)]
     assert sample.name == "s1/bgbt1s" and set(sample.words) == {IGNORE}
 
 
@@ -48,7 +48,7 @@ def test_words_at_the_very_end_keep_a_frame(tmp_path: Path) -> None:
 
 def test_a_sentence_that_the_alphabet_lacks_is_an_error(tmp_path: Path) -> None:
     pack(tmp_path, [Clip("a", "x", Path(), "it's", ())], [3])
-    with pytest.raises(TextError, match="it's"):
+    with pytest.raises(TokenizerError, match="it's"):
         dataset(tmp_path)
 
 
@@ -82,13 +82,13 @@ def test_trimming_cuts_silence_alone(
 
 
 @pytest.mark.parametrize("keep_length", [False, True])
-def test_frames_are_deleted_and_duplicated_at_the_asked_rate(packed_corpus: Path, keep_length: bool) -> None:
-    origin = sources(packed_corpus)
+def test_frames_are_deleted_and_duplicated_at_the_asked_rate(crop_store: Path, keep_length: bool) -> None:
+    origin = sources(crop_store)
     repeats: Counter[int] = Counter()
     augment = replace(OFF, resample=0.05, keep_length=keep_length)
-    data = dataset(packed_corpus, augment=augment)
+    data = dataset(crop_store, augment=augment)
     lengths = set()
-    for sample in samples(packed_corpus, augment, epochs=40):
+    for sample in samples(crop_store, augment, epochs=40):
         clip = next(clip for clip in data.clips if clip.name == sample.name)
         lengths.add(len(sample.indices) - clip.frames)
         counts = Counter(sample.indices.tolist())
@@ -101,11 +101,11 @@ def test_frames_are_deleted_and_duplicated_at_the_asked_rate(packed_corpus: Path
     assert lengths == {0} if keep_length else len(lengths) > 5
 
 
-def test_speed_stretches_a_clip_evenly(packed_corpus: Path) -> None:
-    origin = sources(packed_corpus)
-    data = dataset(packed_corpus)
+def test_speed_stretches_a_clip_evenly(crop_store: Path) -> None:
+    origin = sources(crop_store)
+    data = dataset(crop_store)
     factors = []
-    for sample in samples(packed_corpus, replace(OFF, speed=0.2), epochs=40):
+    for sample in samples(crop_store, replace(OFF, speed=0.2), epochs=40):
         clip = next(clip for clip in data.clips if clip.name == sample.name)
         length = len(sample.indices)
         factors.append(length / clip.frames)
@@ -120,8 +120,8 @@ def test_a_clip_never_loses_all_its_frames(tmp_path: Path) -> None:
     assert {len(sample.indices) for sample in samples(tmp_path, replace(OFF, resample=0.4), 200)} == {1, 2}
 
 
-def test_single_words(packed_corpus: Path) -> None:
-    data, origin = dataset(packed_corpus), sources(packed_corpus)
+def test_single_words(crop_store: Path) -> None:
+    data, origin = dataset(crop_store), sources(crop_store)
     texts: Counter[str] = Counter()
     for epoch, index in product(range(60), range(len(data))):
         sample = data[SampleKey(index, epoch, single_word=True)]
@@ -141,12 +141,12 @@ def test_single_words(packed_corpus: Path) -> None:
     assert {text for text, count in texts.items() if count} == set(FIRST)
 
 
-def test_a_sample_depends_on_its_key_and_the_seed_alone(packed_corpus: Path) -> None:
+def test_a_sample_depends_on_its_key_and_the_seed_alone(crop_store: Path) -> None:
     augment = AugmentConfig(splice=0.5, resample=0.1)
     key = SampleKey(2, epoch=3, trim=0.5)
-    first, second = dataset(packed_corpus, augment=augment), dataset(packed_corpus, augment=augment)
+    first, second = dataset(crop_store, augment=augment), dataset(crop_store, augment=augment)
     second[SampleKey(0)], second[SampleKey(1, 5)]
     expected = first[key].indices.tolist()
     assert second[key].indices.tolist() == expected
     assert first[key._replace(epoch=4)].indices.tolist() != expected
-    assert dataset(packed_corpus, augment=augment, seed=1)[key].indices.tolist() != expected
+    assert dataset(crop_store, augment=augment, seed=1)[key].indices.tolist() != expected

@@ -11,8 +11,8 @@ import pytest
 from tiny import CROP, random_crops, run_script
 
 from lipnet.data.corpus import Clip, Corpus, select_clips
-from lipnet.data.crop_store import PackedCorpus
-from lipnet.data.external_crops import KINDS, PeerError, find_crops, load_crops, save_crops
+from lipnet.data.crop_store import CropStore
+from lipnet.data.external_crops import KINDS, ExternalCropsError, find_crops, load_crops, save_crops
 from lipnet.errors import CorpusError
 from lipnet.video.encode import write_video
 
@@ -57,7 +57,7 @@ def test_images_load_by_their_numbers(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / f"{number}.png"), crop[..., ::-1])
     assert np.array_equal(load_crops(tmp_path, SIZE), crops)
     (tmp_path / "7.png").unlink()
-    with pytest.raises(PeerError, match=r"not numbered without a gap; name them mouth_000\.png"):
+    with pytest.raises(ExternalCropsError, match=r"not numbered without a gap; name them mouth_000\.png"):
         load_crops(tmp_path, SIZE)
 
 
@@ -98,14 +98,14 @@ def test_an_array_that_cannot_be_used_is_named(
 ) -> None:
     path = tmp_path / "a.npy"
     write(path)
-    with pytest.raises(PeerError, match=rf"a\.npy: {reason}"):
+    with pytest.raises(ExternalCropsError, match=rf"a\.npy: {reason}"):
         load_crops(path, SIZE)
 
 
 @pytest.mark.parametrize("content", [b"", b"no image"])
 def test_an_image_that_cannot_be_read_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "mouth_000.png").write_bytes(content)
-    with pytest.raises(PeerError, match=r"mouth_000\.png: cannot be read as an image"):
+    with pytest.raises(ExternalCropsError, match=r"mouth_000\.png: cannot be read as an image"):
         load_crops(tmp_path, SIZE)
 
 
@@ -208,7 +208,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arrays(root: Path) -> dict[str, np.ndarray]:
-    corpus = PackedCorpus(root)
+    corpus = CropStore(root)
     return {
         name: corpus.array(clip.speaker)[clip.start : clip.start + clip.frames]
         for name, clip in corpus.clips.items()
@@ -226,7 +226,7 @@ def test_exported_crops_can_be_imported(kind: str, videos: Path, tmp_path: Path)
     before, after = arrays(tmp_path / "a"), arrays(tmp_path / "b")
     assert list(before) == list(after) == ["s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "s2/swiq9a"]
     assert all(np.array_equal(before[name], after[name]) for name in before)
-    assert PackedCorpus(tmp_path / "b").clips["s2/swiq9a"].sentence == "set white in q nine again"
+    assert CropStore(tmp_path / "b").clips["s2/swiq9a"].sentence == "set white in q nine again"
 
 
 def test_a_part_can_be_cropped_first_and_the_rest_later(videos: Path, tmp_path: Path) -> None:

@@ -14,16 +14,16 @@ from tiny import CROP, OFF, dataset, make_clip, pack, tiny_model
 from torch import Tensor
 
 from lipnet.config import AugmentConfig, TrainConfig
-from lipnet.data.crop_store import PackedCorpus
+from lipnet.data.crop_store import CropStore
 from lipnet.data.dataset import Batch, ClipDataset, SampleKey
 from lipnet.data.loaders import EpochSampler, collate, eval_loader, train_loader
 from lipnet.data.transforms import IGNORE
 from lipnet.decoding.greedy import GreedyDecoder
-from lipnet.device import choose_hardware
+from lipnet.device import choose_device
 from lipnet.models.lipnet import LipNet
-from lipnet.tokenizer import LETTERS
+from lipnet.tokenizer import DEFAULT_TOKENIZER
 from lipnet.training.engine import evaluate, train_one_epoch
-from lipnet.training.optim import Learner
+from lipnet.training.optim import TrainState
 
 
 def epoch_of(sampler: EpochSampler, epoch: int) -> list[list[SampleKey]]:
@@ -31,19 +31,19 @@ def epoch_of(sampler: EpochSampler, epoch: int) -> list[list[SampleKey]]:
     return list(sampler)
 
 
-def test_an_epoch_is_a_function_of_seed_and_epoch(packed_corpus: Path) -> None:
+def test_an_epoch_is_a_function_of_seed_and_epoch(crop_store: Path) -> None:
     augment = replace(OFF, trim=1.0, word_clips=0.5)
-    sampler = EpochSampler(dataset(packed_corpus, augment=augment), 3)
+    sampler = EpochSampler(dataset(crop_store, augment=augment), 3)
     epochs = [epoch_of(sampler, epoch) for epoch in range(4)]
-    again = EpochSampler(dataset(packed_corpus, augment=augment), 3)
+    again = EpochSampler(dataset(crop_store, augment=augment), 3)
     assert [epoch_of(again, epoch) for epoch in (3, 1)] == [epochs[3], epochs[1]]
     assert all(a != b for i, a in enumerate(epochs) for b in epochs[:i])
-    other = EpochSampler(dataset(packed_corpus, augment=augment, seed=1), 3)
+    other = EpochSampler(dataset(crop_store, augment=augment, seed=1), 3)
     assert epoch_of(other, 0) != epochs[0]
 
 
-def test_steps_of_any_epoch_are_known_beforehand(packed_corpus: Path) -> None:
-    sampler = EpochSampler(dataset(packed_corpus, augment=replace(OFF, word_clips=1.0)), 3)
+def test_steps_of_any_epoch_are_known_beforehand(crop_store: Path) -> None:
+    sampler = EpochSampler(dataset(crop_store, augment=replace(OFF, word_clips=1.0)), 3)
     clips = [sampler.clips(epoch) for epoch in range(40)]
     epochs = [epoch_of(sampler, epoch) for epoch in range(40)]
     assert [sampler.steps(one) for one in clips] == [len(batches) for batches in epochs]
@@ -51,8 +51,8 @@ def test_steps_of_any_epoch_are_known_beforehand(packed_corpus: Path) -> None:
     assert clips[0] > clips[-1]
 
 
-def test_an_epoch_has_every_clip_once(packed_corpus: Path) -> None:
-    sampler = EpochSampler(dataset(packed_corpus, augment=replace(OFF, trim=0.6)), 3)
+def test_an_epoch_has_every_clip_once(crop_store: Path) -> None:
+    sampler = EpochSampler(dataset(crop_store, augment=replace(OFF, trim=0.6)), 3)
     for epoch in range(3):
         batches = epoch_of(sampler, epoch)
         assert len(batches) == len(sampler) and sorted(map(len, batches)) == [1, 3, 3, 3]
@@ -79,9 +79,9 @@ def test_batches_of_like_length_pad_little(tmp_path: Path) -> None:
         assert max(lengths) - min(lengths) <= 20
 
 
-def test_how_much_silence_batches_lose(packed_corpus: Path) -> None:
+def test_how_much_silence_batches_lose(crop_store: Path) -> None:
     def drawn(trim: float) -> list[float]:
-        sampler = EpochSampler(dataset(packed_corpus, augment=replace(OFF, trim=trim)), 1)
+        sampler = EpochSampler(dataset(crop_store, augment=replace(OFF, trim=trim)), 1)
         return [batch[0].trim for epoch in range(100) for batch in epoch_of(sampler, epoch)]
 
     assert set(drawn(0.0)) == {0.0} and set(drawn(1.0)) == {1.0}
@@ -89,18 +89,18 @@ def test_how_much_silence_batches_lose(packed_corpus: Path) -> None:
     assert 350 < len(some) < 450 and 0.45 < sum(some) / len(some) < 0.55
 
 
-def test_clips_of_like_length_share_a_batch(packed_corpus: Path) -> None:
-    sampler = EpochSampler(dataset(packed_corpus), 2)
+def test_clips_of_like_length_share_a_batch(crop_store: Path) -> None:
+    sampler = EpochSampler(dataset(crop_store), 2)
     batches = [
         sorted(sampler.dataset.clips[key.clip].frames for key in batch) for batch in epoch_of(sampler, 0)
     ]
     assert sorted(batches) == [[40, 40], [74, 74], [75, 75], [75, 75], [300, 300]]
 
 
-def test_single_word_clips_decay(packed_corpus: Path) -> None:
-    corpus = PackedCorpus(packed_corpus)
+def test_single_word_clips_decay(crop_store: Path) -> None:
+    corpus = CropStore(crop_store)
     clips = corpus.split("all") * 500
-    data = ClipDataset(corpus, clips, LETTERS, replace(OFF, word_clips=0.8, word_clip_decay=0.5))
+    data = ClipDataset(corpus, clips, DEFAULT_TOKENIZER, replace(OFF, word_clips=0.8, word_clip_decay=0.5))
     sampler = EpochSampler(data, 100)
     for epoch, rate in enumerate((0.8, 0.4, 0.2, 0.1)):
         keys = [key for batch in epoch_of(sampler, epoch) for key in batch]
@@ -109,8 +109,8 @@ def test_single_word_clips_decay(packed_corpus: Path) -> None:
         assert words / 4000 == pytest.approx(rate, abs=0.03)  # a fifth of the clips is untimed
 
 
-def test_a_batch_is_gathered_and_padded(packed_corpus: Path) -> None:
-    data = dataset(packed_corpus, augment=AugmentConfig(splice=0.5, resample=0.1))
+def test_a_batch_is_gathered_and_padded(crop_store: Path) -> None:
+    data = dataset(crop_store, augment=AugmentConfig(splice=0.5, resample=0.1))
     plans = [data[SampleKey(index)] for index in (3, 1, 9, 0)]
     batch = collate(plans)
     longest = max(len(plan.indices) for plan in plans)
@@ -125,7 +125,7 @@ def test_a_batch_is_gathered_and_padded(packed_corpus: Path) -> None:
             assert np.array_equal(batch.frames[i, t], plan.array[index])
         assert not batch.frames[i, length:].any()
         assert batch.words[i].tolist() == plan.words.tolist() + [IGNORE] * (longest - length)
-        assert LETTERS.decode(labels[i].tolist()) == batch.sentences[i] == plan.sentence
+        assert DEFAULT_TOKENIZER.decode(labels[i].tolist()) == batch.sentences[i] == plan.sentence
     assert batch.names == ["s1/swiq9a", "s1/lgbm5p", "s2/lgiu8a", "s1/bbaf2n"]
 
 
@@ -135,9 +135,9 @@ def same(first: Batch, second: Batch) -> bool:
     )
 
 
-def test_worker_processes_give_the_same_batches(packed_corpus: Path) -> None:
+def test_worker_processes_give_the_same_batches(crop_store: Path) -> None:
     def epochs(workers: int) -> list[Batch]:
-        sampler = EpochSampler(dataset(packed_corpus, augment=AugmentConfig(splice=0.5, trim=1.0)), 4)
+        sampler = EpochSampler(dataset(crop_store, augment=AugmentConfig(splice=0.5, trim=1.0)), 4)
         loader = train_loader(sampler, workers)
         batches = []
         for sampler.epoch in (0, 1):
@@ -150,29 +150,29 @@ def test_worker_processes_give_the_same_batches(packed_corpus: Path) -> None:
     assert not same(without[0], without[3])
 
 
-def test_loading_takes_none_of_the_trainings_random_numbers(packed_corpus: Path) -> None:
-    sampler = EpochSampler(dataset(packed_corpus), 4)
+def test_loading_takes_none_of_the_trainings_random_numbers(crop_store: Path) -> None:
+    sampler = EpochSampler(dataset(crop_store), 4)
     torch.manual_seed(0)
     before = torch.get_rng_state()
     list(train_loader(sampler))
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_evaluation_sees_whole_clips_in_order(packed_corpus: Path) -> None:
-    data = dataset(packed_corpus, augment=None)
+def test_evaluation_sees_whole_clips_in_order(crop_store: Path) -> None:
+    data = dataset(crop_store, augment=None)
     batches = list(eval_loader(data, 4))
     assert [name for batch in batches for name in batch.names] == [clip.name for clip in data.clips]
     assert torch.cat([batch.lengths for batch in batches]).tolist() == [75, 74, 75, 40, 300] * 2
 
 
-def test_clips_of_any_length_train_and_evaluate(packed_corpus: Path) -> None:
-    hardware, model = choose_hardware("cpu"), LipNet(tiny_model(word_heads=True))
-    sampler = EpochSampler(dataset(packed_corpus), 10)
-    learner = Learner(model, TrainConfig(), len(sampler))
-    (step,) = train_one_epoch(learner, train_loader(sampler), TrainConfig(), OFF, hardware)
+def test_clips_of_any_length_train_and_evaluate(crop_store: Path) -> None:
+    device, model = choose_device("cpu"), LipNet(tiny_model(word_heads=True))
+    sampler = EpochSampler(dataset(crop_store), 10)
+    train_state = TrainState(model, TrainConfig(), len(sampler))
+    (step,) = train_one_epoch(train_state, train_loader(sampler), TrainConfig(), OFF, device)
     assert step.clips == 10
-    data = dataset(packed_corpus, augment=None)
-    evaluation = evaluate(model, eval_loader(data, 10), GreedyDecoder(LETTERS), hardware)
+    data = dataset(crop_store, augment=None)
+    evaluation = evaluate(model, eval_loader(data, 10), GreedyDecoder(DEFAULT_TOKENIZER), device)
     assert evaluation.counts.sentences == 10 and evaluation.counts.words == 60
 
 
@@ -185,9 +185,9 @@ def two_corpora(root: Path) -> ClipDataset:
     pack(root / "main", [make_clip("s1", i) for i in ids], [75] * 12)
     pack(root / "main", [make_clip("s2", f"lg{i[2:]}") for i in ids[:3]], [75] * 3)
     pack(root / "mixed", [make_clip("s1", f"pr{i[2:]}") for i in ids[:4]], [75] * 4)
-    main, mixed = PackedCorpus(root / "main"), PackedCorpus(root / "mixed")
+    main, mixed = CropStore(root / "main"), CropStore(root / "mixed")
     return ClipDataset(
-        main, main.split("all"), LETTERS, replace(OFF, splice=1.0), 0, (mixed, mixed.split("all"))
+        main, main.split("all"), DEFAULT_TOKENIZER, replace(OFF, splice=1.0), 0, (mixed, mixed.split("all"))
     )
 
 

@@ -14,14 +14,14 @@ from tiny import OFF, dataset, make_clip, pack
 
 from lipnet.data.alignments import Word
 from lipnet.data.corpus import Clip
-from lipnet.data.crop_store import PackedClip, PackedCorpus
+from lipnet.data.crop_store import CropStore, StoredClip
 from lipnet.data.dataset import Sample
 from lipnet.data.transforms import IGNORE, SPLICE_LEAD
 from lipnet.grid import GRAMMAR, WORD_CLASS, is_grid_sentence
-from lipnet.tokenizer import LETTERS
+from lipnet.tokenizer import DEFAULT_TOKENIZER
 
 
-def leads(clip: PackedClip, frame: int) -> bool:
+def leads(clip: StoredClip, frame: int) -> bool:
     """Whether a frame of the speaker's array may be cut off with the word that follows it."""
     starts = [round(word.start) for i, word in enumerate(clip.words) if i != 3]  # letters stay with "at"
     return any(start - SPLICE_LEAD <= frame - clip.start < start for start in starts)
@@ -100,13 +100,13 @@ def test_splicing_is_as_frequent_as_asked(two_clips: Path) -> None:
 
 
 @pytest.mark.parametrize(("resample", "trim"), [(0.0, 0.0), (0.0, 1.0), (0.05, 0.7)])
-def test_label_alignment_and_frames_always_agree(packed_corpus: Path, resample: float, trim: float) -> None:
-    origin = sources(packed_corpus)
+def test_label_alignment_and_frames_always_agree(crop_store: Path, resample: float, trim: float) -> None:
+    origin = sources(crop_store)
     augment = replace(OFF, splice=0.6, resample=resample)
-    for sample in samples(packed_corpus, augment, trim=trim):
+    for sample in samples(crop_store, augment, trim=trim):
         speaker = speaker_of(sample)
         assert len(sample.indices) == len(sample.words)
-        assert LETTERS.decode(sample.targets) == sample.sentence
+        assert DEFAULT_TOKENIZER.decode(sample.targets) == sample.sentence
         assert is_grid_sentence(sample.sentence.split())
         came_from = [origin[speaker, int(index)] for index in sample.indices]
         own = [
@@ -133,15 +133,15 @@ def test_label_alignment_and_frames_always_agree(packed_corpus: Path, resample: 
                 assert donor.words[slot].text == sample.sentence.split()[slot] == CLASS_WORD[int(word)]
 
 
-def test_each_speaker_is_spliced_from_his_own_array(packed_corpus: Path) -> None:
-    corpus = PackedCorpus(packed_corpus)
-    for sample in samples(packed_corpus, replace(OFF, splice=1.0), epochs=3):
+def test_each_speaker_is_spliced_from_his_own_array(crop_store: Path) -> None:
+    corpus = CropStore(crop_store)
+    for sample in samples(crop_store, replace(OFF, splice=1.0), epochs=3):
         assert np.array_equal(sample.array[:2], corpus.array(speaker_of(sample))[:2])
 
 
-def test_an_untimed_clip_is_neither_spliced_nor_a_donor(packed_corpus: Path) -> None:
+def test_an_untimed_clip_is_neither_spliced_nor_a_donor(crop_store: Path) -> None:
     untimed = {"s1/bgbt1s": "bin green by t one soon", "s2/lgiu8a": "lay green in u eight again"}
-    for sample in samples(packed_corpus, replace(OFF, splice=1.0), epochs=5, trim=1.0):
+    for sample in samples(crop_store, replace(OFF, splice=1.0), epochs=5, trim=1.0):
         if sample.name in untimed:
             assert sample.sentence == untimed[sample.name] and len(sample.indices) == 300
         else:

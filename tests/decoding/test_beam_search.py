@@ -7,42 +7,42 @@ import pytest
 import torch
 from posteriors import all_steps, brute_force, collapse, on_path, random_log_probs
 
-from lipnet.decoding.beam_search import BeamDecoder
+from lipnet.decoding.beam_search import BeamSearchDecoder
 from lipnet.decoding.greedy import GreedyDecoder
-from lipnet.decoding.lm_scorers import CharacterModel, WordList, WordModel, language_of
+from lipnet.decoding.lm_scorers import CharacterLMScorer, WordListScorer, WordLMScorer, make_lm_scorer
 from lipnet.decoding.ngram import estimate
 from lipnet.errors import LipnetError
-from lipnet.tokenizer import LETTERS, Alphabet
+from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
 
-AB = Alphabet("ab")
-ABC = Alphabet("abc")
-SPACED = Alphabet(" ab")
+AB = Tokenizer("ab")
+ABC = Tokenizer("abc")
+SPACED = Tokenizer(" ab")
 
 
 @pytest.mark.parametrize("symbols", [1, 2, 3])
 @pytest.mark.parametrize("frames", [1, 2, 4, 6])
 @pytest.mark.parametrize("seed", range(3))
 def test_beam_equals_brute_force(symbols, frames, seed):
-    alphabet = Alphabet("abc"[:symbols])
-    log_probs = random_log_probs(seed, 1, frames, alphabet.size)
+    tokenizer = Tokenizer("abc"[:symbols])
+    log_probs = random_log_probs(seed, 1, frames, tokenizer.size)
     totals, best_paths = brute_force(log_probs[0])
-    expected = {alphabet.decode(labels): total for labels, total in totals.items()}
+    expected = {tokenizer.decode(labels): total for labels, total in totals.items()}
 
-    wide = BeamDecoder(alphabet, width=len(totals), n_best=len(totals))
+    wide = BeamSearchDecoder(tokenizer, width=len(totals), n_best=len(totals))
     [hypotheses] = wide(log_probs, all_steps(log_probs))
 
     assert {h.text: math.exp(h.score) for h in hypotheses} == pytest.approx(expected)
     for hypothesis in hypotheses:
-        path = best_paths[tuple(alphabet.encode(hypothesis.text))]
+        path = best_paths[tuple(tokenizer.encode(hypothesis.text))]
         assert hypothesis.steps == collapse(path)[1]
 
 
 def test_beam_sums_alignments_where_greedy_takes_one_path():
     # The best path is all blanks (0.36), yet the paths a-, -a and aa together have 0.64.
     probs = torch.tensor([[[0.6, 0.4], [0.6, 0.4]]])
-    a = Alphabet("a")
+    a = Tokenizer("a")
     [[greedy]] = GreedyDecoder(a)(probs.log(), torch.tensor([2]))
-    [[beam]] = BeamDecoder(a)(probs.log(), torch.tensor([2]))
+    [[beam]] = BeamSearchDecoder(a)(probs.log(), torch.tensor([2]))
     assert (greedy.text, beam.text) == ("", "a")
     assert math.exp(beam.score) == pytest.approx(0.64)
 
@@ -50,7 +50,7 @@ def test_beam_sums_alignments_where_greedy_takes_one_path():
 def test_narrow_beam_on_a_sure_path_equals_greedy():
     log_probs = on_path("-aa-bb-b--c", ABC, probability=0.99)
     [[greedy]] = GreedyDecoder(ABC)(log_probs, all_steps(log_probs))
-    [[narrow]] = BeamDecoder(ABC, width=1)(log_probs, all_steps(log_probs))
+    [[narrow]] = BeamSearchDecoder(ABC, width=1)(log_probs, all_steps(log_probs))
     assert (narrow.text, narrow.steps) == (greedy.text, greedy.steps) == ("abbc", [1, 4, 7, 10])
     assert narrow.score >= greedy.score
 
@@ -59,7 +59,7 @@ def test_narrow_beam_on_a_sure_path_equals_greedy():
 def test_beam_never_claims_more_than_there_is(width):
     log_probs = random_log_probs(5, 1, 6, 4)
     totals, _ = brute_force(log_probs[0])
-    [hypotheses] = BeamDecoder(ABC, width, n_best=width)(log_probs, all_steps(log_probs))
+    [hypotheses] = BeamSearchDecoder(ABC, width, n_best=width)(log_probs, all_steps(log_probs))
     for hypothesis in hypotheses:
         assert math.exp(hypothesis.score) <= totals[tuple(ABC.encode(hypothesis.text))] * (1 + 1e-9)
 
@@ -68,7 +68,7 @@ def test_beam_finds_a_prefix_again_that_it_had_dropped():
     # Reference: the same search with prefixes as tuples in a dictionary, where no identity can be lost.
     for seed in range(20):
         log_probs = random_log_probs(seed, 1, 25, 4, sharpness=1.0)
-        [hypotheses] = BeamDecoder(ABC, width=5, n_best=5)(log_probs, torch.tensor([25]))
+        [hypotheses] = BeamSearchDecoder(ABC, width=5, n_best=5)(log_probs, torch.tensor([25]))
         expected = dictionary_beam(log_probs[0].double().numpy(), width=5)
         assert [h.text for h in hypotheses] == [ABC.decode(labels) for labels, _ in expected]
         assert [h.score for h in hypotheses] == pytest.approx([score for _, score in expected])
@@ -97,7 +97,7 @@ def dictionary_beam(log_probs, width):
 
 def test_n_best_is_a_limit():
     log_probs = random_log_probs(0, 1, 2, AB.size)
-    [hypotheses] = BeamDecoder(AB, n_best=50)(log_probs, torch.tensor([2]))
+    [hypotheses] = BeamSearchDecoder(AB, n_best=50)(log_probs, torch.tensor([2]))
     assert {h.text for h in hypotheses} == {"", "a", "b", "ab", "ba"}  # aa and bb take three frames
 
 
@@ -107,7 +107,7 @@ def test_n_best_is_a_limit():
 def guided(language, log_probs):
     """All that an exact search finds: text -> score."""
     width = 4 ** log_probs.shape[1]
-    decoder = BeamDecoder(SPACED, width, n_best=width, language=language)
+    decoder = BeamSearchDecoder(SPACED, width, n_best=width, language=language)
     [hypotheses] = decoder(log_probs, all_steps(log_probs))
     return {h.text: h.score for h in hypotheses}
 
@@ -132,7 +132,7 @@ def test_a_character_model_weighs_every_text(steps, order):
         return total + 0.4 * len(text)
 
     log_probs = random_log_probs(steps, 1, steps, SPACED.size)
-    found = guided(CharacterModel(SPACED, model, weight=0.7, bonus=0.4), log_probs)
+    found = guided(CharacterLMScorer(SPACED, model, weight=0.7, bonus=0.4), log_probs)
     assert found == pytest.approx(weighed(log_probs, weight))
 
 
@@ -150,7 +150,7 @@ def test_a_word_model_weighs_every_text(steps):
         return total + 0.4 * len(text.split())
 
     log_probs = random_log_probs(steps, 1, steps, SPACED.size)
-    found = guided(WordModel(SPACED, model, weight=0.7, bonus=0.4), log_probs)
+    found = guided(WordLMScorer(SPACED, model, weight=0.7, bonus=0.4), log_probs)
     assert found == pytest.approx(weighed(log_probs, weight))
 
 
@@ -162,40 +162,42 @@ def test_a_word_list_allows_its_words_and_nothing_else(steps):
     def weight(text):
         return 0.0 if text and all(word in words for word in text.split(" ")) else None
 
-    assert guided(WordList(SPACED, words), log_probs) == pytest.approx(weighed(log_probs, weight))
+    assert guided(WordListScorer(SPACED, words), log_probs) == pytest.approx(weighed(log_probs, weight))
 
 
 def test_where_no_text_is_allowed_nothing_is_said():
     log_probs = random_log_probs(0, 1, 3, SPACED.size)
-    decoder = BeamDecoder(SPACED, language=WordList(SPACED, ["abba"]))
+    decoder = BeamSearchDecoder(SPACED, language=WordListScorer(SPACED, ["abba"]))
     [[nothing]] = decoder(log_probs, torch.tensor([3]))
     assert (nothing.text, nothing.score, nothing.steps) == ("", -math.inf, [])
 
 
 def test_a_language_forgets_what_it_need_not_know(monkeypatch):
     monkeypatch.setattr("lipnet.decoding.lm_scorers.MAX_STATES", 3)
-    language = WordList(SPACED, ["ab", "ba", "aab"])
-    decoder = BeamDecoder(SPACED, language=language)
+    language = WordListScorer(SPACED, ["ab", "ba", "aab"])
+    decoder = BeamSearchDecoder(SPACED, language=language)
     log_probs = random_log_probs(0, 2, 30, SPACED.size)
     both = decoder(log_probs, all_steps(log_probs))
     assert len(language._keys) > 3
     language.begin()
     assert len(language._keys) == 1
-    fresh = BeamDecoder(SPACED, language=WordList(SPACED, ["ab", "ba", "aab"]))
+    fresh = BeamSearchDecoder(SPACED, language=WordListScorer(SPACED, ["ab", "ba", "aab"]))
     assert both[1] == fresh(log_probs[1:], torch.tensor([30]))[0]
 
 
 def test_without_unknown_words_a_word_model_writes_its_own_alone():
     model = estimate([["bin", "blue", "now"], ["lay", "red", "soon"]], 2)
-    log_probs = random_log_probs(0, 1, 60, LETTERS.size, sharpness=1.0)
-    [[best]] = BeamDecoder(LETTERS, language=WordModel(LETTERS, model))(log_probs, torch.tensor([60]))
+    log_probs = random_log_probs(0, 1, 60, DEFAULT_TOKENIZER.size, sharpness=1.0)
+    [[best]] = BeamSearchDecoder(DEFAULT_TOKENIZER, language=WordLMScorer(DEFAULT_TOKENIZER, model))(
+        log_probs, torch.tensor([60])
+    )
     assert best.text and set(best.text.split()) <= {"bin", "blue", "now", "lay", "red", "soon"}
 
 
 def test_a_model_of_other_texts_is_named():
     with pytest.raises(LipnetError, match=r"lacks 'b' of the alphabet ' ab'.*build_lm.py"):
-        language_of(estimate([list("a a")], 2), SPACED)
+        make_lm_scorer(estimate([list("a a")], 2), SPACED)
     with pytest.raises(LipnetError, match=r"not one word.*'NOW'.*lower case"):
-        language_of(estimate([["BIN", "NOW"]], 2), LETTERS)
-    assert isinstance(language_of(estimate([list("ab ")], 2), SPACED), CharacterModel)
-    assert isinstance(language_of(estimate([["ab", "a"]], 2), SPACED), WordModel)
+        make_lm_scorer(estimate([["BIN", "NOW"]], 2), DEFAULT_TOKENIZER)
+    assert isinstance(make_lm_scorer(estimate([list("ab ")], 2), SPACED), CharacterLMScorer)
+    assert isinstance(make_lm_scorer(estimate([["ab", "a"]], 2), SPACED), WordLMScorer)

@@ -15,24 +15,24 @@ from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.decoding.lexicon import DictionaryDecoder
 from lipnet.decoding.ngram import estimate
 from lipnet.errors import LipnetError
-from lipnet.tokenizer import LETTERS
+from lipnet.tokenizer import DEFAULT_TOKENIZER
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> dict[str, DecoderOptions]:
     """Of each decoder, what makes it need none of the shipped files."""
     arpa = tmp_path / "c.arpa"
-    save_arpa(estimate([list("bin blue at f two now")], 3, vocabulary=LETTERS.symbols), arpa)
+    save_arpa(estimate([list("bin blue at f two now")], 3, vocabulary=DEFAULT_TOKENIZER.alphabet), arpa)
     return {name: DecoderOptions(lm=arpa if name == "lm" else None, n_best=3) for name in DECODERS}
 
 
 @pytest.fixture(params=DECODERS)
 def decoder(request: pytest.FixtureRequest, options: dict[str, DecoderOptions]) -> Decoder:
-    return make_decoder(request.param, LETTERS, options[request.param])
+    return make_decoder(request.param, DEFAULT_TOKENIZER, options[request.param])
 
 
 def test_steps_behind_a_clips_length_change_nothing(decoder: Decoder) -> None:
-    log_probs, words = random_log_probs(0, 3, 80, LETTERS.size), random_log_probs(1, 3, 40, 52)
+    log_probs, words = random_log_probs(0, 3, 80, DEFAULT_TOKENIZER.size), random_log_probs(1, 3, 40, 52)
     lengths = torch.tensor([80, 70, 0])
     batch = decoder(log_probs, lengths, words)
     single = [
@@ -40,13 +40,13 @@ def test_steps_behind_a_clips_length_change_nothing(decoder: Decoder) -> None:
         for i, n in enumerate(lengths.tolist()[:2])
     ]
     other = log_probs.clone()
-    other[1, 70:] = other[2] = random_log_probs(2, LETTERS.size)
+    other[1, 70:] = other[2] = random_log_probs(2, DEFAULT_TOKENIZER.size)
     assert batch[:2] == single == decoder(other, lengths, words)[:2]
     assert (batch[2][0].text, batch[2][0].steps) == ("", [])
 
 
 def test_hypotheses_are_sorted_unique_and_in_time_order(decoder: Decoder) -> None:
-    log_probs = random_log_probs(3, 2, 70, LETTERS.size)
+    log_probs = random_log_probs(3, 2, 70, DEFAULT_TOKENIZER.size)
     for hypotheses in decoder(log_probs, all_steps(log_probs)):
         scores = [h.score for h in hypotheses]
         assert scores == sorted(scores, reverse=True)
@@ -59,17 +59,17 @@ def test_hypotheses_are_sorted_unique_and_in_time_order(decoder: Decoder) -> Non
 
 def test_unknown_decoder_lists_the_known_ones() -> None:
     with pytest.raises(DecodeError, match=r"'best'.*greedy, beam, lm, grammar, dictionary"):
-        make_decoder("best", LETTERS)
+        make_decoder("best", DEFAULT_TOKENIZER)
 
 
 def test_an_option_of_another_decoder_is_an_error() -> None:
     with pytest.raises(DecodeError, match="--lm is for the decoder lm, not beam: add --decoder lm"):
-        make_decoder("beam", LETTERS, DecoderOptions(lm=Path("x.arpa")))
+        make_decoder("beam", DEFAULT_TOKENIZER, DecoderOptions(lm=Path("x.arpa")))
     with pytest.raises(DecodeError, match="--grammar is for the decoder grammar"):
-        make_decoder("lm", LETTERS, DecoderOptions(grammar=Path("x.yaml")))
+        make_decoder("lm", DEFAULT_TOKENIZER, DecoderOptions(grammar=Path("x.yaml")))
 
 
 @pytest.mark.parametrize("option", ["lm", "grammar"])
 def test_a_missing_file_is_one_line(option: str, tmp_path: Path) -> None:
     with pytest.raises(LipnetError, match="none"):
-        make_decoder(option, LETTERS, DecoderOptions(**{option: tmp_path / "none"}))
+        make_decoder(option, DEFAULT_TOKENIZER, DecoderOptions(**{option: tmp_path / "none"}))

@@ -15,11 +15,11 @@ from torch import Tensor
 from lipnet.decoding.base import DecodeError
 from lipnet.decoding.factory import DecoderOptions, make_decoder
 from lipnet.decoding.forced_alignment import align
-from lipnet.decoding.grammar import GRID_SLOTS, HEADS_WEIGHT, SlotDecoder, Slots, read_grammar
+from lipnet.decoding.grammar import GRID_SLOTS, HEADS_WEIGHT, GrammarDecoder, Slots, read_grammar
 from lipnet.grid import WORDS
-from lipnet.tokenizer import LETTERS, Alphabet
+from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
 
-ABC = Alphabet(" abc")
+ABC = Tokenizer(" abc")
 GRAMMARS: dict[str, Slots] = {
     "one slot": [["a", "b", "abba", "cc"]],
     "two slots": [["a", "ab"], ["b", "bb", "c"]],
@@ -38,7 +38,7 @@ def test_every_sentence_scores_as_ctc_says(slots: Slots, seed: int) -> None:
     sentences = sentences_of(slots)
     log_probs = random_log_probs(seed, 1, 14, ABC.size)
     expected = dict(zip(sentences, ctc_log_probabilities(log_probs[0], sentences, ABC), strict=True))
-    [hypotheses] = SlotDecoder(ABC, slots, n_best=100)(log_probs, all_steps(log_probs))
+    [hypotheses] = GrammarDecoder(ABC, slots, n_best=100)(log_probs, all_steps(log_probs))
     assert {h.text: h.score for h in hypotheses} == pytest.approx(
         {text: score for text, score in expected.items() if score > -np.inf}
     )
@@ -49,10 +49,10 @@ def test_every_sentence_scores_as_ctc_says(slots: Slots, seed: int) -> None:
 
 def noisy(sentence: str, seed: int, frames: int = 100) -> Tensor:
     """(1, frames, V): a sentence, each character held for a while, under noise that beats it at times."""
-    symbols = [symbol for label in LETTERS.encode(sentence) for symbol in (label, label, 0)]
+    symbols = [symbol for label in DEFAULT_TOKENIZER.encode(sentence) for symbol in (label, label, 0)]
     path = np.zeros(frames, dtype=int)
     path[10 : 10 + len(symbols)] = symbols
-    logits = 2.0 * torch.randn(frames, LETTERS.size, generator=torch.Generator().manual_seed(seed))
+    logits = 2.0 * torch.randn(frames, DEFAULT_TOKENIZER.size, generator=torch.Generator().manual_seed(seed))
     logits[torch.arange(frames), torch.tensor(path)] += 4.0
     return logits.log_softmax(-1)[None]
 
@@ -61,8 +61,8 @@ def test_all_of_grids_sentences_score_as_ctc_says() -> None:
     sentences = sentences_of(GRID_SLOTS)
     assert len(sentences) == 64_000
     log_probs = noisy("place red in j seven please", seed=1)
-    expected = ctc_log_probabilities(log_probs[0], sentences, LETTERS)
-    decoder = SlotDecoder(LETTERS, n_best=5)
+    expected = ctc_log_probabilities(log_probs[0], sentences, DEFAULT_TOKENIZER)
+    decoder = GrammarDecoder(DEFAULT_TOKENIZER, n_best=5)
     scores = decoder.scores(log_probs[0].double().numpy())
     assert scores.ravel() == pytest.approx(expected, rel=1e-9)
     [hypotheses] = decoder(log_probs, all_steps(log_probs))
@@ -92,10 +92,10 @@ def labelled_log_probability(log_probs: Tensor, words: list[str]) -> float:
 
 @pytest.mark.parametrize("slots", [[["at"]], [["at", "by"], ["a", "b"]], [["at", "a"], ["a"], ["at", "a"]]])
 def test_the_word_heads_evidence_is_added(slots: Slots) -> None:
-    log_probs, words = random_log_probs(0, 1, 10, LETTERS.size), word_posteriors(1, 5)
+    log_probs, words = random_log_probs(0, 1, 10, DEFAULT_TOKENIZER.size), word_posteriors(1, 5)
     sentences = sentences_of(slots)
-    ctc = ctc_log_probabilities(log_probs[0], sentences, LETTERS)
-    [hypotheses] = SlotDecoder(LETTERS, slots, 99)(log_probs, torch.tensor([10]), words)
+    ctc = ctc_log_probabilities(log_probs[0], sentences, DEFAULT_TOKENIZER)
+    [hypotheses] = GrammarDecoder(DEFAULT_TOKENIZER, slots, 99)(log_probs, torch.tensor([10]), words)
     assert {h.text: h.score for h in hypotheses} == pytest.approx(
         {
             sentence: score + HEADS_WEIGHT * labelled_log_probability(words[0], sentence.split())
@@ -106,7 +106,7 @@ def test_the_word_heads_evidence_is_added(slots: Slots) -> None:
 
 def test_evidence_decides_between_letters_that_ctc_cannot_tell_apart() -> None:
     log_probs = noisy("bin blue at f two now", seed=0)
-    f, s = LETTERS.encode("fs")
+    f, s = DEFAULT_TOKENIZER.encode("fs")
     either = torch.logaddexp(log_probs[..., f], log_probs[..., s]) - np.log(2)
     log_probs[..., f] = log_probs[..., s] = either
     words = torch.full((1, 50, len(WORDS) + 1), -6.0)
@@ -114,22 +114,25 @@ def test_evidence_decides_between_letters_that_ctc_cannot_tell_apart() -> None:
     words[0, :10, 0] = words[0, 40:, 0] = 0.0
     for i, word in enumerate(said):
         words[0, 10 + 5 * i : 15 + 5 * i, 1 + WORDS.index(word)] = 0.0
-    [[best]] = SlotDecoder(LETTERS)(log_probs, torch.tensor([100]), words.log_softmax(-1))
+    [[best]] = GrammarDecoder(DEFAULT_TOKENIZER)(log_probs, torch.tensor([100]), words.log_softmax(-1))
     assert best.text == "bin blue at s two now"
 
 
 def test_words_that_the_heads_do_not_know_leave_ctc_alone() -> None:
     slots = [["hello", "bye"], ["now", "soon"]]
-    log_probs, words = random_log_probs(0, 1, 20, LETTERS.size), word_posteriors(1, 20)
+    log_probs, words = random_log_probs(0, 1, 20, DEFAULT_TOKENIZER.size), word_posteriors(1, 20)
     steps = torch.tensor([20])
-    assert SlotDecoder(LETTERS, slots)(log_probs, steps, words) == SlotDecoder(LETTERS, slots)(
-        log_probs, steps
-    )
+    assert GrammarDecoder(DEFAULT_TOKENIZER, slots)(log_probs, steps, words) == GrammarDecoder(
+        DEFAULT_TOKENIZER, slots
+    )(log_probs, steps)
 
 
 def test_padding_changes_nothing_and_short_clips_say_nothing() -> None:
-    decoder = SlotDecoder(LETTERS)
-    log_probs, words = random_log_probs(0, 3, 60, LETTERS.size), random_log_probs(1, 3, 30, len(WORDS) + 1)
+    decoder = GrammarDecoder(DEFAULT_TOKENIZER)
+    log_probs, words = (
+        random_log_probs(0, 3, 60, DEFAULT_TOKENIZER.size),
+        random_log_probs(1, 3, 30, len(WORDS) + 1),
+    )
     batch = decoder(log_probs, torch.tensor([60, 50, 12]), words)
     assert batch[0] == decoder(log_probs[:1], torch.tensor([60]), words[:1])[0]
     assert batch[1] == decoder(log_probs[1:2, :50], torch.tensor([50]), words[1:2, :25])[0]
@@ -138,29 +141,31 @@ def test_padding_changes_nothing_and_short_clips_say_nothing() -> None:
 
 def test_a_text_comes_once_and_an_impossible_one_not_at_all() -> None:
     log_probs = random_log_probs(0, 1, 14, ABC.size)
-    [hypotheses] = SlotDecoder(ABC, [["a b", "a"], ["c", "b c"]], n_best=9)(log_probs, all_steps(log_probs))
+    [hypotheses] = GrammarDecoder(ABC, [["a b", "a"], ["c", "b c"]], n_best=9)(
+        log_probs, all_steps(log_probs)
+    )
     assert sorted(h.text for h in hypotheses) == ["a b b c", "a b c", "a c"]
-    [short] = SlotDecoder(ABC, [["a b", "a"], ["c", "b c"]], n_best=9)(log_probs, torch.tensor([4]))
+    [short] = GrammarDecoder(ABC, [["a b", "a"], ["c", "b c"]], n_best=9)(log_probs, torch.tensor([4]))
     assert [h.text for h in short] == ["a c"]
 
 
 def test_unlikely_sentences_keep_their_scores() -> None:
     """Twelve slots, a blank everywhere, letters 20 nats below it: e**-1000 is no float."""
-    log_probs = torch.full((1, 300, LETTERS.size), -20.0)
+    log_probs = torch.full((1, 300, DEFAULT_TOKENIZER.size), -20.0)
     log_probs[..., 0] = 0.0
-    [[best]] = SlotDecoder(LETTERS, [["please", "again"]] * 12)(
+    [[best]] = GrammarDecoder(DEFAULT_TOKENIZER, [["please", "again"]] * 12)(
         log_probs.log_softmax(-1), torch.tensor([300])
     )
-    expected = ctc_log_probabilities(log_probs[0].log_softmax(-1), [best.text], LETTERS)[0]
+    expected = ctc_log_probabilities(log_probs[0].log_softmax(-1), [best.text], DEFAULT_TOKENIZER)[0]
     assert best.score == pytest.approx(expected) and expected < -1000
 
 
 def test_long_clips_do_not_underflow() -> None:
-    spoken, silence = noisy("set white by o nine soon", 3), on_path("-" * 600, LETTERS)
+    spoken, silence = noisy("set white by o nine soon", 3), on_path("-" * 600, DEFAULT_TOKENIZER)
     log_probs = torch.cat([silence, spoken, silence], 1)
-    [[short]] = SlotDecoder(LETTERS)(spoken, all_steps(spoken))
-    [[best]] = SlotDecoder(LETTERS)(log_probs, all_steps(log_probs))
-    score, score_of_short = ctc_log_probabilities(log_probs[0], [best.text, short.text], LETTERS)
+    [[short]] = GrammarDecoder(DEFAULT_TOKENIZER)(spoken, all_steps(spoken))
+    [[best]] = GrammarDecoder(DEFAULT_TOKENIZER)(log_probs, all_steps(log_probs))
+    score, score_of_short = ctc_log_probabilities(log_probs[0], [best.text, short.text], DEFAULT_TOKENIZER)
     assert best.score == pytest.approx(score) and score >= score_of_short
 
 
@@ -180,19 +185,19 @@ def test_long_clips_do_not_underflow() -> None:
 )
 def test_grammar_files(name: str, content: str, expected: object, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content)
-    assert read_grammar(tmp_path / name, LETTERS) == expected
+    assert read_grammar(tmp_path / name, DEFAULT_TOKENIZER) == expected
 
 
 @pytest.mark.parametrize("content", ["", "- [a, [b]]\n", "- []\n", "{a: b}\n", "- [a\n", "- a\n- [b]\n"])
 def test_broken_grammar_files(content: str, tmp_path: Path) -> None:
     (tmp_path / "g.yaml").write_text(content)
     with pytest.raises(DecodeError, match=r"g\.yaml: no grammar"):
-        read_grammar(tmp_path / "g.yaml", LETTERS)
+        read_grammar(tmp_path / "g.yaml", DEFAULT_TOKENIZER)
 
 
 def test_a_missing_grammar_file_and_words_that_cannot_be_spelled(tmp_path: Path) -> None:
     with pytest.raises(DecodeError, match=r"no\.yaml: no grammar can be read"):
-        read_grammar(tmp_path / "no.yaml", LETTERS)
+        read_grammar(tmp_path / "no.yaml", DEFAULT_TOKENIZER)
     for content, complaint in (
         ("- [7, 8]\n", "'7'"),
         ('- [now, ""]\n', "'' is no word"),
@@ -200,7 +205,7 @@ def test_a_missing_grammar_file_and_words_that_cannot_be_spelled(tmp_path: Path)
     ):
         (tmp_path / "g.yaml").write_text(content)
         with pytest.raises(DecodeError, match=rf"g\.yaml: .*{complaint}"):
-            read_grammar(tmp_path / "g.yaml", LETTERS)
+            read_grammar(tmp_path / "g.yaml", DEFAULT_TOKENIZER)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +213,7 @@ def test_a_missing_grammar_file_and_words_that_cannot_be_spelled(tmp_path: Path)
 )
 def test_a_grammar_of_too_many_sentences_says_so(slots: Slots) -> None:
     with pytest.raises(DecodeError, match=r"\d+,\d+ sentences.*plain list"):
-        SlotDecoder(LETTERS, slots)
+        GrammarDecoder(DEFAULT_TOKENIZER, slots)
 
 
 def test_a_grammar_file_is_what_is_read_by(tmp_path: Path) -> None:
@@ -219,7 +224,7 @@ def test_a_grammar_file_is_what_is_read_by(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("bin lay blue green at by s g two now")
     read = {}
     for name in ("slots.yaml", "words.txt"):
-        decoder = make_decoder("grammar", LETTERS, DecoderOptions(grammar=tmp_path / name))
+        decoder = make_decoder("grammar", DEFAULT_TOKENIZER, DecoderOptions(grammar=tmp_path / name))
         read[name] = decoder(log_probs, all_steps(log_probs))[0][0].text
     assert read["slots.yaml"] in ("bin blue at s two now", "bin blue at g two now")
     assert set(read["words.txt"].split()) <= {

@@ -8,10 +8,10 @@ from posteriors import all_steps, on_path, random_log_probs
 from lipnet.decoding.base import DecodeError, Hypothesis, word_spans
 from lipnet.decoding.forced_alignment import align
 from lipnet.decoding.greedy import GreedyDecoder
-from lipnet.tokenizer import Alphabet
+from lipnet.tokenizer import Tokenizer
 
-AB = Alphabet("ab")
-ABC = Alphabet("abc")
+AB = Tokenizer("ab")
+ABC = Tokenizer("abc")
 
 
 @pytest.mark.parametrize(

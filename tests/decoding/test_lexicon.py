@@ -9,13 +9,13 @@ import pytest
 
 from lipnet.decoding.base import DecodeError
 from lipnet.decoding.lexicon import DictionaryDecoder, read_dictionary
-from lipnet.tokenizer import BLANK, LETTERS, Alphabet, TextError
+from lipnet.tokenizer import BLANK, DEFAULT_TOKENIZER, Tokenizer, TokenizerError
 
 
 def spelling(text: str, blanks: int = 1) -> np.ndarray:
     """(1, S, V) log-probabilities whose greedy text is ``text``, with blanks between the characters."""
-    path = [step for symbol in LETTERS.encode(text) for step in (symbol, *[BLANK] * blanks)]
-    p = np.full((1, len(path), LETTERS.size), 0.1 / (LETTERS.size - 1))
+    path = [step for symbol in DEFAULT_TOKENIZER.encode(text) for step in (symbol, *[BLANK] * blanks)]
+    p = np.full((1, len(path), DEFAULT_TOKENIZER.size), 0.1 / (DEFAULT_TOKENIZER.size - 1))
     p[0, np.arange(len(path)), path] = 0.9
     return np.log(p)
 
@@ -38,34 +38,38 @@ def read(decoder: DictionaryDecoder, text: str, blanks: int = 1) -> str:
     ],
 )
 def test_words_are_set_to_the_nearest_of_grid(greedy: str, mended: str) -> None:
-    assert read(DictionaryDecoder(LETTERS), greedy, blanks=2) == mended
+    assert read(DictionaryDecoder(DEFAULT_TOKENIZER), greedy, blanks=2) == mended
 
 
 def test_of_equally_near_words_the_more_frequent_wins() -> None:
-    assert DictionaryDecoder(LETTERS, {"cat": 1, "bat": 5, "rat": 2}).nearest("mat") == "bat"
-    assert DictionaryDecoder(LETTERS, {"cat": 5, "bat": 5}).nearest("mat") == "bat"  # or the first by letters
-    assert DictionaryDecoder(LETTERS, {"cat": 1, "bat": 99}).nearest("cut") == "cat"  # distance goes first
+    assert DictionaryDecoder(DEFAULT_TOKENIZER, {"cat": 1, "bat": 5, "rat": 2}).nearest("mat") == "bat"
+    assert (
+        DictionaryDecoder(DEFAULT_TOKENIZER, {"cat": 5, "bat": 5}).nearest("mat") == "bat"
+    )  # or the first by letters
+    assert (
+        DictionaryDecoder(DEFAULT_TOKENIZER, {"cat": 1, "bat": 99}).nearest("cut") == "cat"
+    )  # distance goes first
 
 
 def test_steps_follow_the_mended_text() -> None:
     log_probs = spelling("re", blanks=2)
-    [[hypothesis]] = DictionaryDecoder(LETTERS)(log_probs, [6])
+    [[hypothesis]] = DictionaryDecoder(DEFAULT_TOKENIZER)(log_probs, [6])
     assert hypothesis.text == "red" and hypothesis.steps[:2] == [0, 3] and hypothesis.steps[2] in (4, 5)
 
 
 def test_a_clip_too_short_for_the_mended_text_keeps_the_greedy_one() -> None:
-    assert read(DictionaryDecoder(LETTERS, {"seventeen": 1}), "svn", blanks=0) == "svn"
+    assert read(DictionaryDecoder(DEFAULT_TOKENIZER, {"seventeen": 1}), "svn", blanks=0) == "svn"
 
 
 def test_words_that_the_alphabet_lacks_are_named() -> None:
-    with pytest.raises(TextError, match="character 'b'"):
-        DictionaryDecoder(Alphabet("0123456789 "))
+    with pytest.raises(TokenizerError, match="character 'b'"):
+        DictionaryDecoder(Tokenizer("0123456789 "))
 
 
 def test_dictionary_files(tmp_path: Path) -> None:
     path = tmp_path / "words.txt"
     path.write_text("# mine\nHello 3\nworld\n\nwell-known 2  # two words\nhello\n")
-    assert read_dictionary(path, LETTERS) == {"hello": 4, "world": 1, "well": 2, "known": 2}
+    assert read_dictionary(path, DEFAULT_TOKENIZER) == {"hello": 4, "world": 1, "well": 2, "known": 2}
 
 
 @pytest.mark.parametrize(
@@ -80,6 +84,6 @@ def test_files_that_are_no_dictionary(tmp_path: Path, content: str, message: str
     path = tmp_path / "words.txt"
     path.write_text(content)
     with pytest.raises(DecodeError, match=message):
-        read_dictionary(path, LETTERS)
+        read_dictionary(path, DEFAULT_TOKENIZER)
     with pytest.raises(DecodeError, match="no dictionary can be read"):
-        read_dictionary(tmp_path, LETTERS)
+        read_dictionary(tmp_path, DEFAULT_TOKENIZER)

@@ -15,7 +15,7 @@ from language_models import HAND_WRITTEN, SENTENCES, WORDS, hand_written
 
 from lipnet.decoding.ngram import NGram, NGramError, estimate, is_character_model, perplexity
 from lipnet.errors import LipnetError
-from lipnet.tokenizer import LETTERS
+from lipnet.tokenizer import DEFAULT_TOKENIZER
 
 LN10 = math.log(10)
 
@@ -131,7 +131,8 @@ def test_unseen_letters_of_the_vocabulary_share_the_uniform_part() -> None:
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize(
-    ("sentences", "vocabulary"), [(SENTENCES, LETTERS.symbols), (WORDS, ["lay", "zulu"]), (["", "a"], "ab")]
+    ("sentences", "vocabulary"),
+    [(SENTENCES, DEFAULT_TOKENIZER.alphabet), (WORDS, ["lay", "zulu"]), (["", "a"], "ab")],
 )
 def test_estimate_is_the_formula_and_sums_to_one(
     order: int, sentences: Sequence[Sequence[str]], vocabulary: Sequence[str]
@@ -230,8 +231,8 @@ def assert_contexts_are_states(model: NGram, sequences: Sequence[tuple[str, ...]
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 def test_contexts_are_the_states_of_an_automaton(order: int) -> None:
-    model = estimate(SENTENCES, order, LETTERS.symbols)
-    assert_contexts_are_states(model, histories(SENTENCES[:2], LETTERS.symbols))
+    model = estimate(SENTENCES, order, DEFAULT_TOKENIZER.alphabet)
+    assert_contexts_are_states(model, histories(SENTENCES[:2], DEFAULT_TOKENIZER.alphabet))
 
 
 def test_contexts_of_an_estimate() -> None:
@@ -260,7 +261,12 @@ def test_contexts_of_a_pruned_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("vocabulary", "expected"),
-    [(LETTERS.symbols, True), (["<unk>", "a", "<"], True), (["a", "now"], False), (["ab>"], False)],
+    [
+        (DEFAULT_TOKENIZER.alphabet, True),
+        (["<unk>", "a", "<"], True),
+        (["a", "now"], False),
+        (["ab>"], False),
+    ],
 )
 def test_is_character_model(vocabulary: Sequence[str], expected: bool) -> None:
     assert is_character_model(estimate(["a"], 2, vocabulary)) is expected

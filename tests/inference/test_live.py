@@ -8,36 +8,36 @@ from queue import Queue
 
 import numpy as np
 import pytest
-from scripted_video import CROP, FakeFinder, Script, sentences
+from scripted_video import CROP, FakeTracker, Script, sentences
 from video_files import numbered, numbers_of, write_video
 
 from lipnet.config import ModelConfig
 from lipnet.cropping.cropper import NoFaceError
 from lipnet.grid import WORDS
-from lipnet.inference.emissions import Evidence
+from lipnet.inference.emissions import Emissions
 from lipnet.inference.live import Heard, listen
 from lipnet.inference.reader import LipReader
-from lipnet.models.metadata import Checkpoint
-from lipnet.tokenizer import BLANK, LETTERS
+from lipnet.models.metadata import Metadata
+from lipnet.tokenizer import BLANK, DEFAULT_TOKENIZER
 from lipnet.video import camera
 from lipnet.video.camera import camera_frames
 from lipnet.video.decode import Picture, VideoError
 
 
-class Network:
+class Backend:
     """Says by characters, too, what a script shows."""
 
-    checkpoint = Checkpoint(ModelConfig(word_heads=True), CROP)
+    metadata = Metadata(ModelConfig(word_heads=True), CROP)
 
     def __init__(self, script: Script) -> None:
         self.script = script
 
-    def __call__(self, clips: list[np.ndarray]) -> list[Evidence]:
-        return [self.spell(self.script.network(clip)) for clip in clips]
+    def __call__(self, clips: list[np.ndarray]) -> list[Emissions]:
+        return [self.spell(self.script.backend(clip)) for clip in clips]
 
-    def spell(self, evidence: Evidence) -> Evidence:
-        numbers = evidence.log_probs[:, 0].astype(int)
-        p = np.full((len(numbers), LETTERS.size), 1e-5)
+    def spell(self, emissions: Emissions) -> Emissions:
+        numbers = emissions.log_probs[:, 0].astype(int)
+        p = np.full((len(numbers), DEFAULT_TOKENIZER.size), 1e-5)
         p[:, BLANK] = 1
         for row, number in enumerate(numbers):
             word = self.script.classes[number]
@@ -46,13 +46,13 @@ class Network:
                 start -= 1
             place, odd = divmod(number - start, 2)
             if word and not odd and place < len(WORDS[word - 1]):
-                p[row, BLANK], p[row, LETTERS.encode(WORDS[word - 1][place])[0]] = 1e-5, 1
-        return evidence._replace(log_probs=np.log(p / p.sum(1, keepdims=True)).astype(np.float32))
+                p[row, BLANK], p[row, DEFAULT_TOKENIZER.encode(WORDS[word - 1][place])[0]] = 1e-5, 1
+        return emissions._replace(log_probs=np.log(p / p.sum(1, keepdims=True)).astype(np.float32))
 
 
 def reader_of(script: Script) -> LipReader:
-    reader = LipReader(Network(script))  # type: ignore[arg-type]
-    reader.cropper.finder = FakeFinder()  # type: ignore[assignment]
+    reader = LipReader(Backend(script))  # type: ignore[arg-type]
+    reader.cropper.tracker = FakeTracker()  # type: ignore[assignment]
     return reader
 
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from scripted_video import CROP, FakeFinder, Script, sentences
+from scripted_video import CROP, FakeTracker, Script, sentences
 
 from lipnet.cropping.cropper import MouthCropper, NoFaceError
-from lipnet.inference.emissions import Evidence
+from lipnet.inference.emissions import Emissions
 from lipnet.inference.segmentation import PAUSE
 from lipnet.inference.streaming import ABSENT, CONTEXT, LONGEST, MARGIN, WINDOW, Reading
 
@@ -18,7 +18,7 @@ from lipnet.inference.streaming import ABSENT, CONTEXT, LONGEST, MARGIN, WINDOW,
 @pytest.fixture
 def cropper() -> MouthCropper:
     made = MouthCropper(CROP)
-    made.finder = FakeFinder()  # type: ignore[assignment]
+    made.tracker = FakeTracker()  # type: ignore[assignment]
     return made
 
 
@@ -26,16 +26,16 @@ def read(script: Script, cropper: MouthCropper, live: bool = False) -> tuple[Rea
     """The reading, and the numbers of the frames of each utterance."""
     reading = Reading(cropper, "v.mp4", live)
     requests = reading.run(script.frames())
-    evidence, said = None, []
+    emissions, said = None, []
     while True:
         try:
-            crops = requests.send(evidence)  # type: ignore[arg-type]
+            crops = requests.send(emissions)  # type: ignore[arg-type]
         except StopIteration:
             break
         if crops is not None:
-            evidence = script.network(crops)
+            emissions = script.backend(crops)
     for utterance in reading.finished:
-        numbers = utterance.evidence.log_probs[:, 0].astype(int).tolist()
+        numbers = utterance.emissions.log_probs[:, 0].astype(int).tolist()
         assert numbers[0] == utterance.first
         said.append(numbers)
     return reading, said
@@ -92,7 +92,7 @@ def test_memory_and_work_grow_with_the_window_only(cropper: MouthCropper) -> Non
     while crops is not None:
         most = max(most, len(reading._window))
         try:
-            crops = requests.send(script.network(crops))
+            crops = requests.send(script.backend(crops))
         except StopIteration:
             break
     assert most <= LONGEST
@@ -132,22 +132,22 @@ def test_a_face_that_comes_late(cropper: MouthCropper) -> None:
 def test_a_live_reading_tells_after_every_stride(cropper: MouthCropper) -> None:
     script = Script(sentences(50, 40, 45, pause=30))
     reading = Reading(cropper, "camera", live=True)
-    requests, evidence = reading.run(script.frames()), None
+    requests, emissions = reading.run(script.frames()), None
     looks, current, ended = [], [], []
     while True:
         try:
-            crops = requests.send(evidence)  # type: ignore[arg-type]
+            crops = requests.send(emissions)  # type: ignore[arg-type]
         except StopIteration:
             break
         if crops is not None:
-            evidence = script.network(crops)
+            emissions = script.backend(crops)
             continue
         looks.append(reading.frames)
         ended += [(reading.frames, utterance.first) for utterance in reading.finished]
         reading.finished.clear()
         if reading.current is not None:
             current.append(
-                (reading.frames, spoken(script, reading.current.evidence.log_probs[:, 0].astype(int)))
+                (reading.frames, spoken(script, reading.current.emissions.log_probs[:, 0].astype(int)))
             )
     assert max(np.diff(looks)) == 25
     assert (50, [1]) in current and current[0][0] <= 30 + 25
@@ -161,13 +161,13 @@ def test_a_live_reading_tells_after_every_stride(cropper: MouthCropper) -> None:
 class Revising(Script):
     """A network that sees speech up to the window's end, and silence once it has seen what follows."""
 
-    def network(self, crops: np.ndarray) -> Evidence:
-        evidence = super().network(crops)
+    def backend(self, crops: np.ndarray) -> Emissions:
+        emissions = super().backend(crops)
         numbers = crops[:, 0, 0, :2].astype(int) @ (1, 256)
         if numbers[-1] < 160:
-            assert evidence.word_log_probs is not None
-            evidence.word_log_probs[numbers > 40] = evidence.word_log_probs[np.argmax(numbers > 30)]
-        return evidence
+            assert emissions.word_log_probs is not None
+            emissions.word_log_probs[numbers > 40] = emissions.word_log_probs[np.argmax(numbers > 30)]
+        return emissions
 
 
 def test_the_window_moves_on_when_speech_ends_at_a_cut(cropper: MouthCropper) -> None:

@@ -1,4 +1,4 @@
-"""From evidence to words with times and confidences, doubts, and files."""
+"""From emissions to words with times and confidences, quality_warnings, and files."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from lipnet.inference.confidence import (
     fit,
     word_features,
 )
-from lipnet.inference.emissions import Evidence
-from lipnet.inference.quality import doubts, misfit
-from lipnet.inference.timestamps import word_times
+from lipnet.inference.emissions import Emissions
+from lipnet.inference.quality import path_score_gap, quality_warnings
+from lipnet.inference.timestamps import word_timestamps
 from lipnet.inference.transcript import Alternative, Sentence, TranscribedWord, Transcript
 from lipnet.output.formats import FORMATS, summary_table
-from lipnet.tokenizer import LETTERS
+from lipnet.tokenizer import DEFAULT_TOKENIZER
 
 
 def shown(*runs: tuple[str, int], sure: float = 0.9) -> np.ndarray:
@@ -39,9 +39,11 @@ def shown(*runs: tuple[str, int], sure: float = 0.9) -> np.ndarray:
     return np.log(p).astype(np.float32)
 
 
-def evidence_of(words: np.ndarray | None, frames: int, rate: int = 2) -> Evidence:
-    log_probs = np.full((frames * rate, LETTERS.size), -math.log(LETTERS.size), np.float32)
-    return Evidence(log_probs, words, rate)
+def evidence_of(words: np.ndarray | None, frames: int, rate: int = 2) -> Emissions:
+    log_probs = np.full(
+        (frames * rate, DEFAULT_TOKENIZER.size), -math.log(DEFAULT_TOKENIZER.size), np.float32
+    )
+    return Emissions(log_probs, words, rate)
 
 
 # Times
@@ -56,22 +58,25 @@ def test_spans_of_labels_by_hand() -> None:
 def test_words_are_where_the_heads_see_them() -> None:
     words = shown(("", 12), ("bin", 5), ("blue", 6), ("", 3), ("at", 2), ("f", 4), ("", 9))
     early = Hypothesis("bin blue at f", -1.0, list(range(13)))  # where CTC wrote them does not matter
-    times = word_times(early, evidence_of(words, len(words)))
+    times = word_timestamps(early, evidence_of(words, len(words)))
     assert times == [(12, 17), (17, 23), (26, 28), (28, 32)]
 
 
 def test_a_word_without_a_class_is_where_no_silence_is() -> None:
     words = shown(("", 10), ("bin", 5), ("green", 7), ("", 8))
-    times = word_times(Hypothesis("bin grean", -1.0, list(range(9))), evidence_of(words, len(words)))
+    times = word_timestamps(Hypothesis("bin grean", -1.0, list(range(9))), evidence_of(words, len(words)))
     assert times == [(10, 15), (15, 22)]
 
 
 def test_without_heads_words_are_where_ctc_writes_them() -> None:
     hypothesis = Hypothesis("bin blue", -1.0, [4, 6, 8, 10, 13, 14, 15, 20])
-    assert word_times(hypothesis, evidence_of(None, 15)) == [(2.0, 4.5), (6.5, 10.5)]
+    assert word_timestamps(hypothesis, evidence_of(None, 15)) == [(2.0, 4.5), (6.5, 10.5)]
     more_words_than_frames = Hypothesis("a b", -1.0, [0, 1, 2])
-    assert word_times(more_words_than_frames, evidence_of(shown(("a", 1)), 1, 4)) == [(0, 0.25), (0.5, 0.75)]
-    assert word_times(Hypothesis("", 0.0, []), evidence_of(shown(("", 9)), 9)) == []
+    assert word_timestamps(more_words_than_frames, evidence_of(shown(("a", 1)), 1, 4)) == [
+        (0, 0.25),
+        (0.5, 0.75),
+    ]
+    assert word_timestamps(Hypothesis("", 0.0, []), evidence_of(shown(("", 9)), 9)) == []
 
 
 # Confidences
@@ -79,16 +84,18 @@ def test_without_heads_words_are_where_ctc_writes_them() -> None:
 
 def test_features_by_hand() -> None:
     words = shown(("", 2), ("at", 2), ("f", 2))
-    evidence = evidence_of(words, 6)
+    emissions = evidence_of(words, 6)
     for step, symbol, p in ((4, "a", 0.5), (6, "t", 0.02), (7, " ", 0.9), (8, "f", 0.8)):
-        evidence.log_probs[step, LETTERS.encode(symbol)[0]] = math.log(p)
+        emissions.log_probs[step, DEFAULT_TOKENIZER.encode(symbol)[0]] = math.log(p)
     hypothesis = Hypothesis("at f", -1.0, [4, 6, 7, 8])
-    features = word_features(hypothesis, [(2, 4), (4, 6)], evidence, LETTERS)
+    features = word_features(hypothesis, [(2, 4), (4, 6)], emissions, DEFAULT_TOKENIZER)
     expected = [[math.log(0.1), math.log(0.9)], [math.log(0.8), math.log(0.9)]]
     np.testing.assert_allclose(features, expected, rtol=1e-5)
     raw = confidences(features, None)
     np.testing.assert_allclose(raw, [0.1, 0.8], rtol=1e-5)
-    unknown = word_features(Hypothesis("ta f", -1.0, [4, 6, 7, 8]), [(2, 4), (4, 6)], evidence, LETTERS)
+    unknown = word_features(
+        Hypothesis("ta f", -1.0, [4, 6, 7, 8]), [(2, 4), (4, 6)], emissions, DEFAULT_TOKENIZER
+    )
     assert unknown[0, 1] == LEAST
 
 
@@ -141,26 +148,30 @@ GOOD = sentence("bin blue at f two now")
 
 def test_misfit_by_hand() -> None:
     words = shown(("", 4), ("at", 2), ("f", 3), ("", 3))
-    evidence = evidence_of(words, 12, rate=1)
-    best = [0, 0, 0, 0, *LETTERS.encode("at f"), 0, 0, 0, 0]
-    evidence.log_probs[:] = np.log(0.1 / 27)
-    evidence.log_probs[np.arange(12), best] = math.log(0.9)
+    emissions = evidence_of(words, 12, rate=1)
+    best = [0, 0, 0, 0, *DEFAULT_TOKENIZER.encode("at f"), 0, 0, 0, 0]
+    emissions.log_probs[:] = np.log(0.1 / 27)
+    emissions.log_probs[np.arange(12), best] = math.log(0.9)
     right = Hypothesis("at f", -1.0, [4, 5, 6, 7])
-    assert misfit(right, word_times(right, evidence), evidence, LETTERS) == pytest.approx(0, abs=1e-6)
+    assert path_score_gap(
+        right, word_timestamps(right, emissions), emissions, DEFAULT_TOKENIZER
+    ) == pytest.approx(0, abs=1e-6)
     wrong = Hypothesis("at x", -1.0, [4, 5, 6, 7])
     spelled = math.log(0.9) - math.log(0.1 / 27)  # one character, and three frames of another word
     seen = 3 * (math.log(0.9) - math.log(0.1 / 51))
-    assert misfit(wrong, [(4, 6), (6, 9)], evidence, LETTERS) == pytest.approx((spelled + seen) / 4, rel=1e-5)
+    assert path_score_gap(wrong, [(4, 6), (6, 9)], emissions, DEFAULT_TOKENIZER) == pytest.approx(
+        (spelled + seen) / 4, rel=1e-5
+    )
     unknown = Hypothesis("at xx", -1.0, [4, 5, 6, 7, 9])
-    assert misfit(unknown, [(4, 6), (6, 9)], evidence, LETTERS) > 0
+    assert path_score_gap(unknown, [(4, 6), (6, 9)], emissions, DEFAULT_TOKENIZER) > 0
 
 
 def test_own_words_are_not_doubted() -> None:
-    assert doubts([sentence("turn lights on")], None, face()) == []
+    assert quality_warnings([sentence("turn lights on")], None, face()) == []
 
 
 def test_nothing_speaks_against_a_good_clip() -> None:
-    assert doubts([GOOD], [0.3], face()) == []
+    assert quality_warnings([GOOD], [0.3], face()) == []
 
 
 def test_each_doubt_names_its_reason() -> None:
@@ -184,8 +195,11 @@ def test_each_doubt_names_its_reason() -> None:
             "speech that does not fit a GRID sentence in 1 of 2 sentences: these weights know 51 words",
         ),
     ):
-        assert doubts(*given) == [reason]
-    assert doubts([], [], never) == ["a face is seen in only 0 % of the frames", "nobody is seen to speak"]
+        assert quality_warnings(*given) == [reason]
+    assert quality_warnings([], [], never) == [
+        "a face is seen in only 0 % of the frames",
+        "nobody is seen to speak",
+    ]
 
 
 # Files

@@ -20,7 +20,7 @@ Frames = Sequence[np.ndarray]
 CLIPS = 10
 
 
-def at_rate(frames: Frames, rate: Fraction) -> Frames:
+def resample(frames: Frames, rate: Fraction) -> Frames:
     """The picture shown at each moment of another rate."""
     count = int(len(frames) * rate / 25)
     return [frames[min(int((i + Fraction(1, 2)) * 25 / rate), len(frames) - 1)] for i in range(count)]
@@ -55,7 +55,7 @@ def grey(frames: Frames) -> Frames:
 
 
 def with_rate(rate: Fraction) -> Callable[[Path, Frames], Path]:
-    return lambda path, frames: write_video(path, at_rate(frames, rate), rate)
+    return lambda path, frames: write_video(path, resample(frames, rate), rate)
 
 
 def with_variable_rate(path: Path, frames: Frames) -> Path:

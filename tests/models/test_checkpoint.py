@@ -13,9 +13,9 @@ from tiny import CROP, tiny_model
 
 from lipnet.models import checkpoint
 from lipnet.models.checkpoint import (
-    Checkpoint,
     CheckpointError,
-    begin_with,
+    Metadata,
+    load_matching,
     load_resume,
     load_weights,
     save_resume,
@@ -38,10 +38,10 @@ OTHER = {
 def test_weights_come_back_without_being_told_their_sizes(changes: dict[str, object], tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = LipNet(tiny_model(**changes)).eval().place("cpu")
-    described = Checkpoint(model.config, CROP, {"epoch": 3, "dev": {"seen": {"wer": 0.5}}})
+    described = Metadata(model.config, CROP, {"epoch": 3, "dev": {"seen": {"wer": 0.5}}})
     save_weights(tmp_path / "best.safetensors", model.state_dict(), described)
-    loaded, checkpoint = load_weights(tmp_path / "best.safetensors")
-    assert checkpoint == described
+    loaded, metadata = load_weights(tmp_path / "best.safetensors")
+    assert metadata == described
     assert not loaded.training
     frames = torch.randint(256, (2, 6, 16, 24, 3), dtype=torch.uint8)
     lengths = torch.tensor([6, 4])
@@ -102,7 +102,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "last.safetensors"
     model = LipNet(tiny_model())
-    save_weights(path, model.state_dict(), Checkpoint(model.config, CROP))
+    save_weights(path, model.state_dict(), Metadata(model.config, CROP))
     before = path.read_bytes()
 
     def disk_full(*_: object) -> bytes:
@@ -110,23 +110,23 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(checkpoint, "save", disk_full)
     with pytest.raises(OSError, match="no space"):
-        save_weights(path, model.state_dict(), Checkpoint(model.config, CROP))
+        save_weights(path, model.state_dict(), Metadata(model.config, CROP))
     assert path.read_bytes() == before
 
 
 def test_an_output_layer_for_other_letters_begins_anew() -> None:
     weights, model = LipNet(tiny_model(alphabet="abc ")), LipNet(tiny_model(alphabet="cab "))
-    assert begin_with(model, weights) == ["output.weight", "output.bias"]
+    assert load_matching(model, weights) == ["output.weight", "output.bias"]
     assert torch.equal(model.blocks[0].conv.weight, weights.blocks[0].conv.weight)
     assert not torch.equal(model.output.weight, weights.output.weight)
 
 
 def test_the_resume_state_comes_back(tmp_path: Path) -> None:
-    state = {"epoch": 3, "best": float("inf"), "learner": {"weights": torch.arange(3), "lrs": [0.1]}}
+    state = {"epoch": 3, "best": float("inf"), "train_state": {"weights": torch.arange(3), "lrs": [0.1]}}
     save_resume(tmp_path / "resume.pt", state)
     loaded = load_resume(tmp_path / "resume.pt")
-    assert torch.equal(loaded["learner"].pop("weights"), torch.arange(3))
-    assert loaded == {"epoch": 3, "best": float("inf"), "learner": {"lrs": [0.1]}}
+    assert torch.equal(loaded["train_state"].pop("weights"), torch.arange(3))
+    assert loaded == {"epoch": 3, "best": float("inf"), "train_state": {"lrs": [0.1]}}
     assert [path.name for path in tmp_path.iterdir()] == ["resume.pt"]
 
 

@@ -51,9 +51,9 @@ def test_instance_normalisation_is_of_each_clip_and_channel() -> None:
     x = 3 * torch.randn(2, 4, 5, 6, 7) + 2
     expected = nn.functional.instance_norm(x, weight=norm.weight, bias=norm.bias, eps=EPSILON)
     torch.testing.assert_close(norm(x), expected)
-    real = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
     alone = nn.functional.instance_norm(x[1:, :, :3], weight=norm.weight, bias=norm.bias, eps=EPSILON)
-    torch.testing.assert_close(norm(x, real)[1:, :, :3], alone)
+    torch.testing.assert_close(norm(x, mask)[1:, :, :3], alone)
 
 
 def test_blocks_can_have_a_dropout_of_their_own() -> None:

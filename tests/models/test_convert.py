@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from plain_numpy import Layers, Network, keras_network, vipl_network
+from plain_numpy import Backend, Layers, keras_network, vipl_network
 from tiny import assert_one_line, contents, run_script
 
 from lipnet.config import CropConfig
 from lipnet.models.checkpoint import load_weights
-from lipnet.models.convert import read_public_weights
+from lipnet.models.convert import load_published_weights
 from lipnet.models.lipnet import LipNet
-from lipnet.models.metadata import Checkpoint, CheckpointError
-from lipnet.tokenizer import Alphabet
+from lipnet.models.metadata import CheckpointError, Metadata
+from lipnet.tokenizer import Tokenizer
 
 h5py = pytest.importorskip("h5py")
 
@@ -100,7 +100,7 @@ def write_vipl(path: Path, state: dict[str, np.ndarray], zipped: bool = True) ->
 # What is made of them
 
 
-def converted(path: Path) -> tuple[LipNet, Checkpoint]:
+def converted(path: Path) -> tuple[LipNet, Metadata]:
     out = path.with_name("lipnet.safetensors")
     result = run_script("convert", path, "--out", out)
     assert result.code == 0, result.err
@@ -108,12 +108,12 @@ def converted(path: Path) -> tuple[LipNet, Checkpoint]:
 
 
 @torch.no_grad()
-def assert_reads_like(network: Network, model: LipNet, symbols: str) -> None:
+def assert_reads_like(network: Backend, model: LipNet, symbols: str) -> None:
     """On clips of two lengths in one padded batch; ``symbols``: the network's, with ``_`` for the blank."""
     size = (model.config.height, model.config.width, 3)
     frames = np.random.default_rng(1).integers(0, 256, (len(LENGTHS), max(LENGTHS), *size), np.uint8)
     log_probs = model(torch.from_numpy(frames), torch.tensor(LENGTHS)).log_probs.numpy()
-    ours = Alphabet(model.config.alphabet)
+    ours = Tokenizer(model.config.alphabet)
     columns = [0 if symbol == "_" else ours.encode(symbol)[0] for symbol in symbols]
     for clip, read, length in zip(frames, log_probs, LENGTHS, strict=True):
         expected = network(clip[:length])
@@ -130,11 +130,11 @@ def test_keras_weights_read_as_the_architecture_does(
     kind: str, source: str, nested: bool, tmp_path: Path
 ) -> None:
     layers = keras_layers(kind)
-    model, checkpoint = converted(write_keras(tmp_path / "weights.bin", layers, nested))
+    model, metadata = converted(write_keras(tmp_path / "weights.bin", layers, nested))
     assert_reads_like(keras_network(kind, layers), model, "abcdefghijklmnopqrstuvwxyz _")
-    assert checkpoint.crop == CropConfig(width=100, height=50, eye_distance=50.0)
-    assert checkpoint.info["source"] == f"github.com/{source}"
-    assert (checkpoint.model.channels, checkpoint.model.hidden) == (list(CHANNELS), HIDDEN)
+    assert metadata.crop == CropConfig(width=100, height=50, eye_distance=50.0)
+    assert metadata.info["source"] == f"github.com/{source}"
+    assert (metadata.model.channels, metadata.model.hidden) == (list(CHANNELS), HIDDEN)
 
 
 def test_kernels_that_theano_convolved_with_are_turned_round(tmp_path: Path) -> None:
@@ -161,11 +161,11 @@ def test_vipl_weights_read_as_the_architecture_does(
     features: int, crop: CropConfig, zipped: bool, tmp_path: Path
 ) -> None:
     state = vipl_state(features)
-    model, checkpoint = converted(write_vipl(tmp_path / "weights.bin", state, zipped))
+    model, metadata = converted(write_vipl(tmp_path / "weights.bin", state, zipped))
     assert_reads_like(vipl_network(state), model, "_ abcdefghijklmnopqrstuvwxyz")
-    assert checkpoint.crop == crop
-    assert checkpoint.info["source"].startswith("github.com/VIPL")
-    assert checkpoint.info["file"] == "weights.bin"
+    assert metadata.crop == crop
+    assert metadata.info["source"].startswith("github.com/VIPL")
+    assert metadata.info["file"] == "weights.bin"
 
 
 def test_the_script_says_whose_weights_they_were(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_file_of_another_layout_is_told_which_are_known(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "gone.h5", tmp_path):
         with pytest.raises(CheckpointError, match=f"{path}: no such weights file"):
-            read_public_weights(path)
+            load_published_weights(path)
 
 
 def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def test_initialisation_of_keras(cell: str) -> None:
 
 
 def test_initialisation_of_the_baseline() -> None:
-    model = LipNet(tiny_model(cell="lstm", initial="uniform", norm="batch"))
+    model = LipNet(tiny_model(cell="lstm", init="uniform", norm="batch"))
     for name, parameter in model.named_parameters():
         if "norm" not in name:
             assert 0.5 * BOUND < float(parameter.detach().abs().max()) <= BOUND, name

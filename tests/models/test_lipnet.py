@@ -15,7 +15,7 @@ from lipnet.errors import ConfigError
 from lipnet.grid import WORDS
 from lipnet.models.flops import parameters
 from lipnet.models.lipnet import RGB_MEAN, RGB_STD, LipNet
-from lipnet.models.metadata import Checkpoint, read_header, write_header
+from lipnet.models.metadata import Metadata, dump_metadata, parse_metadata
 
 
 def test_the_papers_network_layer_by_layer() -> None:
@@ -71,12 +71,12 @@ def test_a_distribution_for_each_frame(frames: int) -> None:
     "settings",
     [
         *({"cell": cell, "norm": norm} for cell in ("gru", "lstm") for norm in ("none", "batch", "instance")),
-        {"cell": "keras_gru", "norm": "batch", "pixels": "unit"},
+        {"cell": "keras_gru", "norm": "batch", "normalization": "unit"},
         {"cell": "keras_gru", "candidate": "linear", "activation": "relu"},
         {"cell": "keras_gru", "bidirectional": False},
         {"cell": "lstm", "bidirectional": False, "channels": [], "kernels": [], "strides": []},
-        {"pixels": "clip"},
-        {"pixels": "clip", "channels": [], "kernels": [], "strides": []},
+        {"normalization": "clip"},
+        {"normalization": "clip", "channels": [], "kernels": [], "strides": []},
         {"paddings": [[1, 2, 2]] * 3, "activation": "relu"},
     ],
     ids=str,
@@ -122,7 +122,7 @@ def test_pixels_are_normalised_inside(in_channels: int) -> None:
 
 
 @pytest.mark.parametrize("in_channels", [1, 3])
-@pytest.mark.parametrize("pixels", ["unit", "clip"])
+@pytest.mark.parametrize("normalization", ["unit", "clip"])
 def test_pixels_as_others_scale_them(pixels: str, in_channels: int) -> None:
     model = LipNet(tiny_model(pixels=pixels, in_channels=in_channels)).eval()
     seen: list[Tensor] = []
@@ -142,7 +142,7 @@ def test_pixels_as_others_scale_them(pixels: str, in_channels: int) -> None:
 
 
 def test_a_clip_of_one_colour_is_not_divided_by_its_deviation() -> None:
-    model = LipNet(tiny_model(pixels="clip")).eval()
+    model = LipNet(tiny_model(normalization="clip")).eval()
     frames = torch.full((1, 4, 16, 24, 3), 77, dtype=torch.uint8)
     assert model(frames, torch.tensor([4])).log_probs.isfinite().all()
 
@@ -191,10 +191,10 @@ def test_each_word_head_reads_its_own_layer() -> None:
 
 def test_headers_written_before_there_was_a_choice_mean_the_default() -> None:
     config = tiny_model()
-    header = json.loads(write_header(Checkpoint(config, CROP)))
-    since = ("pixels", "paddings", "candidate", "bidirectional", "activation", "block_dropout", "initial")
+    header = json.loads(dump_metadata(Metadata(config, CROP)))
+    since = ("normalization", "paddings", "candidate", "bidirectional", "activation", "block_dropout", "init")
     header["model"] = {key: value for key, value in asdict(config).items() if key not in since}
-    assert read_header(json.dumps(header)).model == config
+    assert parse_metadata(json.dumps(header)).model == config
 
 
 def test_placing_makes_the_convolutions_channels_last() -> None:
@@ -220,11 +220,11 @@ def test_placing_makes_the_convolutions_channels_last() -> None:
         ({"strides": [[2, 2, 2], [1, 1, 1], [1, 1, 1]]}, "in time"),
         ({"cell": "rnn"}, "model.cell 'rnn': choose one of gru, lstm, keras_gru"),
         ({"norm": "layer"}, "model.norm 'layer': choose one of none, batch, instance"),
-        ({"pixels": "raw"}, "model.pixels 'raw': choose one of dataset, clip, unit"),
+        ({"normalization": "raw"}, "model.normalization 'raw': choose one of dataset, clip, unit"),
         ({"cell": "keras_gru", "candidate": "relu"}, "model.candidate 'relu': choose one of tanh, linear"),
         ({"candidate": "linear"}, "model.candidate 'linear': only model.cell=keras_gru has it"),
         ({"activation": "tanh"}, "model.activation 'tanh': choose one of none, relu"),
-        ({"initial": "zeros"}, "model.initial 'zeros': choose one of paper, keras, glorot, uniform"),
+        ({"init": "zeros"}, "model.init 'zeros': choose one of paper, keras, glorot, uniform"),
         ({"in_channels": 2}, "model.in_channels 2"),
         ({"layers": 0}, "must be 1 or more"),
         ({"height": 7}, "nothing is left of the input"),

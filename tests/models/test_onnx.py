@@ -14,10 +14,10 @@ from tiny import CROP, SCRIPTS, assert_one_line, contents, run_script, tiny_mode
 
 from lipnet.config import ModelConfig
 from lipnet.errors import LipnetError
-from lipnet.inference.onnx_backend import OnnxNetwork
+from lipnet.inference.onnx_backend import OnnxBackend
 from lipnet.models.checkpoint import save_weights
 from lipnet.models.lipnet import LipNet
-from lipnet.models.metadata import KEY, Checkpoint, CheckpointError
+from lipnet.models.metadata import KEY, CheckpointError, Metadata
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -45,13 +45,13 @@ CONFIGS = {
     ),
     "other paddings": tiny_model(paddings=[[1, 2, 2]] * 3, norm="instance"),
     "forwards only": tiny_model(bidirectional=False),
-    "keras": tiny_model(cell="keras_gru", pixels="unit"),
+    "keras": tiny_model(cell="keras_gru", normalization="unit"),
     "keras, forwards only": tiny_model(cell="keras_gru", bidirectional=False),
     "keras with ReLU": tiny_model(
-        cell="keras_gru", candidate="linear", activation="relu", pixels="unit", norm="batch"
+        cell="keras_gru", candidate="linear", activation="relu", normalization="unit", norm="batch"
     ),
-    "each clip's own scale": tiny_model(pixels="clip", norm="instance", word_heads=True),
-    "each grey clip's own scale": tiny_model(pixels="clip", in_channels=1, cell="lstm"),
+    "each clip's own scale": tiny_model(normalization="clip", norm="instance", word_heads=True),
+    "each grey clip's own scale": tiny_model(normalization="clip", in_channels=1, cell="lstm"),
     "one long kernel": tiny_model(channels=[2], kernels=[[5, 7, 1]], strides=[[1, 3, 3]], norm="batch"),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -67,10 +67,10 @@ def lively(config: ModelConfig) -> LipNet:
     return model
 
 
-def export(model: LipNet, checkpoint: Checkpoint | None = None) -> bytes:
+def export(model: LipNet, metadata: Metadata | None = None) -> bytes:
     from lipnet.models.onnx_export import onnx_model  # here, since it needs onnx
 
-    content: bytes = onnx_model(model, checkpoint or Checkpoint(model.config, CROP)).SerializeToString()
+    content: bytes = onnx_model(model, metadata or Metadata(model.config, CROP)).SerializeToString()
     return content
 
 
@@ -99,12 +99,12 @@ def assert_close(values: np.ndarray | None, expected: np.ndarray | None) -> None
 @every_config
 def test_each_clip_of_a_padded_batch_is_read_as_pytorch_reads_it_alone(config: ModelConfig) -> None:
     model = lively(config)
-    network, clips = OnnxNetwork(export(model)), random_clips(config)
+    network, clips = OnnxBackend(export(model)), random_clips(config)
     together = network(clips)
     assert len(together) == len(clips)
-    for clip, evidence in zip(clips, together, strict=True):
+    for clip, emissions in zip(clips, together, strict=True):
         log_probs, words = pytorch_says(model, clip)
-        for said in (evidence, *network([clip])):
+        for said in (emissions, *network([clip])):
             assert_close(said.log_probs, log_probs)
             assert_close(said.word_log_probs, words)
             assert (said.rate, said.frames) == (config.outputs_per_frame, len(clip))
@@ -149,17 +149,17 @@ def test_the_graph_is_valid_and_says_what_it_takes_and_gives(config: ModelConfig
 
 def test_an_exported_file_says_of_itself_what_the_weights_say(tmp_path: Path) -> None:
     model = lively(tiny_model(cell="lstm", outputs_per_frame=2))
-    described = Checkpoint(model.config, CROP, {"epoch": 3, "dev": {"wer": 0.5}}, {"greedy": [1.5, -0.5]})
+    described = Metadata(model.config, CROP, {"epoch": 3, "dev": {"wer": 0.5}}, {"greedy": [1.5, -0.5]})
     path = tmp_path / "lipnet.onnx"
     path.write_bytes(export(model, described))
-    assert OnnxNetwork.load(path).checkpoint == OnnxNetwork.load(str(path)).checkpoint == described
+    assert OnnxBackend.load(path).metadata == OnnxBackend.load(str(path)).metadata == described
 
 
 READING = """
 import sys
 import numpy as np
-from lipnet.inference.onnx_backend import OnnxNetwork
-network = OnnxNetwork.load(sys.argv[1])
+from lipnet.inference.onnx_backend import OnnxBackend
+network = OnnxBackend.load(sys.argv[1])
 print(network([np.zeros((3, 16, 24, 3), np.uint8)])[0].log_probs.shape)
 assert not {"torch", "onnx"} & set(sys.modules)
 """
@@ -202,7 +202,7 @@ def test_an_onnx_file_of_another_kind_is_named(
     path = tmp_path / "other.onnx"
     path.write_bytes(with_metadata(export(lively(tiny_model())), **metadata))
     with pytest.raises(CheckpointError, match=f"{re.escape(str(path))}: {message}"):
-        OnnxNetwork.load(path)
+        OnnxBackend.load(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"words", bytes(range(256))])
@@ -212,14 +212,14 @@ def test_a_file_that_is_no_onnx_is_named(
     path = tmp_path / "lipnet.onnx"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"lipnet\.onnx: not an ONNX file; give one of scripts/export"):
-        OnnxNetwork.load(path)
+        OnnxBackend.load(path)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing.onnx", tmp_path):
         with pytest.raises(CheckpointError, match=r"no such ONNX file; write one with scripts/export\.py"):
-            OnnxNetwork.load(path)
+            OnnxBackend.load(path)
 
 
 def test_a_missing_onnx_runtime_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,7 @@ def test_a_missing_onnx_runtime_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     path.write_bytes(export(lively(tiny_model())))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(LipnetError, match="ONNX Runtime is not installed: pip install onnxruntime"):
-        OnnxNetwork.load(path)
+        OnnxBackend.load(path)
 
 
 # The script
@@ -237,7 +237,7 @@ def test_a_missing_onnx_runtime_is_named(tmp_path: Path, monkeypatch: pytest.Mon
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = lively(tiny_model(word_heads=True, norm="batch"))
     path = tmp_path_factory.mktemp("weights") / "lively.safetensors"
-    save_weights(path, model.state_dict(), Checkpoint(model.config, CROP, {"epoch": 3}))
+    save_weights(path, model.state_dict(), Metadata(model.config, CROP, {"epoch": 3}))
     return path
 
 
@@ -251,7 +251,7 @@ def test_the_script_writes_a_file_that_reads_alike_and_says_how_alike(weights: P
         result.out,
     )
     assert said and float(said[1]) <= 1e-4
-    assert OnnxNetwork.load(out).checkpoint.info == {"epoch": 3}
+    assert OnnxBackend.load(out).metadata.info == {"epoch": 3}
     assert list(contents(tmp_path)) == ["new/lipnet.onnx"]
 
 

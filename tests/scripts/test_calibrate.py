@@ -15,17 +15,17 @@ import torch
 from tiny import CROP, assert_one_line, make_clip, pack, run_script, tiny_model, write_list
 
 from lipnet.data.corpus import Clip
-from lipnet.data.crop_store import SpeakerWriter
+from lipnet.data.crop_store import CropStoreWriter
 from lipnet.decoding.factory import DECODERS, DecoderOptions
 from lipnet.grid import WORD_CLASS
-from lipnet.inference.emissions import Evidence
+from lipnet.inference.emissions import Emissions
 from lipnet.inference.reader import LipReader
 from lipnet.inference.streaming import Utterance
-from lipnet.inference.torch_backend import TorchNetwork
+from lipnet.inference.torch_backend import TorchBackend
 from lipnet.models.checkpoint import load_weights, save_weights
 from lipnet.models.lipnet import LipNet
-from lipnet.models.metadata import Checkpoint
-from lipnet.tokenizer import BLANK, LETTERS
+from lipnet.models.metadata import Metadata
+from lipnet.tokenizer import BLANK, DEFAULT_TOKENIZER
 
 READ = ["bin", "blue", "at", "f", "two", "now"]  # in every clip
 OTHERS = ["lay", "green", "by", "z", "nine", "again"]  # said in their stead, where they are wrong
@@ -34,11 +34,11 @@ SURE, UNSURE = 0.7, 0.4  # how probable the network finds a word
 SURE_RIGHT, UNSURE_RIGHT = 0.9, 0.3  # how often such words are right
 
 
-def evidence(sure: Sequence[bool], by_heads: bool = False, size: int = LETTERS.size) -> Evidence:
+def emissions(sure: Sequence[bool], by_heads: bool = False, size: int = DEFAULT_TOKENIZER.size) -> Emissions:
     """That of READ, sure or unsure of each word, by its characters (of ``size`` outputs) or by word heads."""
     labels, words, probabilities = [], [], []
     for word, is_sure in zip(READ, sure, strict=True):
-        labels += [*LETTERS.encode(word), *LETTERS.encode(" ")]
+        labels += [*DEFAULT_TOKENIZER.encode(word), *DEFAULT_TOKENIZER.encode(" ")]
         words += [WORD_CLASS[word]] * len(word) + [0]
         probabilities += [SURE if is_sure else UNSURE] * len(word) + [0.9]
     shown = np.repeat(words, 2)  # a frame with the character, and a blank one
@@ -46,7 +46,7 @@ def evidence(sure: Sequence[bool], by_heads: bool = False, size: int = LETTERS.s
     of_words = np.repeat(probabilities, 2)
     of_characters = np.where(spelled == BLANK, 0.9, SURE if by_heads else of_words)
     heads = certain(shown, of_words, len(WORD_CLASS) + 1) if by_heads else None
-    return Evidence(certain(spelled, of_characters, size), heads, 1)
+    return Emissions(certain(spelled, of_characters, size), heads, 1)
 
 
 def certain(classes: np.ndarray, probabilities: np.ndarray, count: int) -> np.ndarray:
@@ -58,8 +58,8 @@ def certain(classes: np.ndarray, probabilities: np.ndarray, count: int) -> np.nd
 
 def pack_clips(root: Path, said: Sequence[str], sure: np.ndarray) -> Path:
     """A clip a sentence, whose first pixels tell how sure the network shall be of each word."""
-    frames = len(evidence(sure[0]).log_probs)
-    with SpeakerWriter(root, "s1", CROP) as writer:
+    frames = len(emissions(sure[0]).log_probs)
+    with CropStoreWriter(root, "s1", CROP) as writer:
         for index, sentence in enumerate(said):
             crops = np.zeros((frames, CROP.height, CROP.width, 3), np.uint8)
             crops[0, 0, : len(READ), 0] = sure[index]
@@ -70,12 +70,12 @@ def pack_clips(root: Path, said: Sequence[str], sure: np.ndarray) -> Path:
 def let_network_say(patch: pytest.MonkeyPatch, by_heads: bool = False) -> None:
     """Whatever its weights, it finds READ in every clip, as sure of each word as the first pixels tell."""
 
-    def call(network: TorchNetwork, clips: Sequence[np.ndarray]) -> list[Evidence]:
+    def call(backend: TorchBackend, clips: Sequence[np.ndarray]) -> list[Emissions]:
         told = (crops[0, 0, : len(READ), 0] > 0 for crops in clips)
-        size = len(network.checkpoint.model.alphabet) + 1
-        return [evidence(sure.tolist(), by_heads, size) for sure in told]
+        size = len(backend.metadata.model.alphabet) + 1
+        return [emissions(sure.tolist(), by_heads, size) for sure in told]
 
-    patch.setattr(TorchNetwork, "__call__", call)
+    patch.setattr(TorchBackend, "__call__", call)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_confidences_become_how_often_such_words_are_right(
         said, _, error = line.partition(", calibration error ")
         assert said == f"{decoder}: 72 of 120 words right"
         assert float(error.removesuffix(" % (5-fold cross-validation)")) < 10
-        read = LipReader.load(weights, decoder).sentence(Utterance(0, evidence(sure, by_heads)))
+        read = LipReader.load(weights, decoder).sentence(Utterance(0, emissions(sure, by_heads)))
         assert read is not None and read[0].text.split() == READ
         expected = [SURE_RIGHT if is_sure else UNSURE_RIGHT for is_sure in sure]
         assert [word.confidence for word in read[0].words] == pytest.approx(expected, abs=0.01)
@@ -141,10 +141,10 @@ def test_all_else_in_the_weights_file_stays(
 
 
 def test_predict_says_whether_it_is_calibrated(
-    corpus: Path, weights: Path, drawn_clip: Path, tmp_path: Path
+    corpus: Path, weights: Path, synthetic_clip: Path, tmp_path: Path
 ) -> None:
     def predict() -> Any:
-        result = run_script("predict", drawn_clip, "--weights", weights, "--format", "json")
+        result = run_script("predict", synthetic_clip, "--weights", weights, "--format", "json")
         assert result.code == 0, result.err
         return json.loads(result.out)
 
@@ -168,7 +168,7 @@ def test_predict_says_whether_it_is_calibrated(
         ("beam", None, False),
     ):
         reader = LipReader.load(weights, decoder, options=options)
-        assert reader.read(drawn_clip).calibrated is calibrated
+        assert reader.read(synthetic_clip).calibrated is calibrated
 
 
 @pytest.mark.parametrize("said", [READ, OTHERS], ids=["all are right", "none is"])
@@ -185,22 +185,22 @@ def test_words_that_are_all_alike_teach_nothing(
     assert weights.read_bytes() == before
 
 
-def test_bad_input(packed_corpus: Path, weights: Path, text_file: Path, tmp_path: Path) -> None:
+def test_bad_input(crop_store: Path, weights: Path, text_file: Path, tmp_path: Path) -> None:
     before = weights.read_bytes()
     absent = write_list(tmp_path / "absent.txt", ["s7/swiz0n"])
     wide = tmp_path / "wide"
     pack(wide, [make_clip("s1", "bbaf2n")], [75], replace(CROP, width=48))
     for file, data, split, parts in (
-        (tmp_path / "gone", packed_corpus, "all", ("gone", "no such weights")),
-        (text_file, packed_corpus, "all", (text_file, "not lipnet weights; give")),
+        (tmp_path / "gone", crop_store, "all", ("gone", "no such weights")),
+        (text_file, crop_store, "all", (text_file, "not lipnet weights; give")),
         (weights, tmp_path / "none", "all", (tmp_path / "none", "make them with scripts/preprocess.py")),
-        (weights, packed_corpus, "test", ("no split 'test'", "dev, train")),
-        (weights, packed_corpus, absent, (absent, "s7/swiz0n")),
+        (weights, crop_store, "test", ("no split 'test'", "dev, train")),
+        (weights, crop_store, absent, (absent, "s7/swiz0n")),
         (weights, wide, "all", (wide, "crop.width=48, the weights need 24")),
     ):
         result = run_script("calibrate", file, "--data", data, "--split", split)
         assert_one_line(result, *parts)
-    result = run_script("calibrate", weights, "--data", packed_corpus, "--split", "all", "--decoder", "best")
+    result = run_script("calibrate", weights, "--data", crop_store, "--split", "all", "--decoder", "best")
     assert_one_line(result, "'best'", "greedy, beam")
     assert weights.read_bytes() == before
 
@@ -209,9 +209,9 @@ def test_decoders_that_lack_a_letter_are_left_out(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     let_network_say(monkeypatch)
-    model = LipNet(tiny_model(alphabet=f"{LETTERS.symbols}'"))
+    model = LipNet(tiny_model(alphabet=f"{DEFAULT_TOKENIZER.alphabet}'"))
     weights = tmp_path / "quote.safetensors"
-    save_weights(weights, model.state_dict(), Checkpoint(model.config, CROP))
+    save_weights(weights, model.state_dict(), Metadata(model.config, CROP))
     given = ("calibrate", weights, "--data", corpus, "--split", "all")
     result = run_script(*given)
     assert result.code == 0, result.err

@@ -8,10 +8,8 @@ from pathlib import Path
 from tiny import CROP, Result, assert_one_line, make_clip, pack, run_script, write_list
 
 
-def test_evaluating_bad_input(
-    loud_weights: Path, packed_corpus: Path, text_file: Path, tmp_path: Path
-) -> None:
-    def evaluate(*more: object, weights: Path = loud_weights, data: Path = packed_corpus) -> Result:
+def test_evaluating_bad_input(loud_weights: Path, crop_store: Path, text_file: Path, tmp_path: Path) -> None:
+    def evaluate(*more: object, weights: Path = loud_weights, data: Path = crop_store) -> Result:
         given = ("--weights", weights, "--data", data, "--split", "all", "--out", tmp_path / "out")
         return run_script("evaluate", *given, *more)
 

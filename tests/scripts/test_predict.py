@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tiny import Result, assert_one_line, contents, draw_clips, run_script, shell
+from tiny import Result, assert_one_line, contents, render_clips, run_script, shell
 from video_files import write_video
 
 from lipnet.grid import sentence_of
@@ -22,7 +22,7 @@ SEED = 7002  # of speakers whom the weights have not seen
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three sentences of one drawn speaker, with their alignments beside them."""
-    return draw_clips(tmp_path_factory.mktemp("drawn"), 1, 3, SEED)
+    return render_clips(tmp_path_factory.mktemp("drawn"), 1, 3, SEED)
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +152,8 @@ def test_bad_paths(tmp_path: Path) -> None:
 # With weights of another network, and bad input
 
 
-def test_predicting_as_text(drawn_corpus: Path, loud_weights: Path) -> None:
-    videos = sorted(drawn_corpus.glob("s3/*.mp4"))
+def test_predicting_as_text(synthetic_corpus: Path, loud_weights: Path) -> None:
+    videos = sorted(synthetic_corpus.glob("s3/*.mp4"))
     result = run_script("predict", *videos, "--weights", loud_weights)
     assert result.code == 0, result.err
     for video in videos:
@@ -167,12 +167,12 @@ def test_a_missing_video_from_the_shell(loud_weights: Path, tmp_path: Path) -> N
     assert contents(tmp_path) == {}
 
 
-def test_predicting_bad_videos(loud_weights: Path, wall: Path, text_file: Path, tmp_path: Path) -> None:
+def test_predicting_bad_videos(loud_weights: Path, grey_video: Path, text_file: Path, tmp_path: Path) -> None:
     for video, complaint in (
         (tmp_path / "gone.mp4", "no such file"),
         (tmp_path, "no videos in this folder"),
         (text_file, ""),
-        (wall, "face"),
+        (grey_video, "face"),
     ):
         result = run_script("predict", video, "--weights", loud_weights, "--out", tmp_path / "out")
         assert_one_line(result, video, complaint)
@@ -180,27 +180,29 @@ def test_predicting_bad_videos(loud_weights: Path, wall: Path, text_file: Path, 
 
 
 def test_of_many_videos_the_bad_ones_are_skipped_and_listed(
-    drawn_clip: Path, loud_weights: Path, wall: Path, text_file: Path, tmp_path: Path
+    synthetic_clip: Path, loud_weights: Path, grey_video: Path, text_file: Path, tmp_path: Path
 ) -> None:
     gone = tmp_path / "gone.mp4"
-    videos = (text_file, drawn_clip, wall, gone)
+    videos = (text_file, synthetic_clip, grey_video, gone)
     result = run_script("predict", *videos, "--weights", loud_weights, "--out", tmp_path / "out")
     assert result.code == 1
     lines = result.err.splitlines()
     start = lines.index("3 of 4 videos could not be read:")
     assert [line.startswith("  ") for line in lines[start + 1 :]] == [True] * 3
-    for line, path in zip(lines[start + 1 :], (text_file, wall, gone), strict=True):
+    for line, path in zip(lines[start + 1 :], (text_file, grey_video, gone), strict=True):
         assert str(path) in line
-    assert set(contents(tmp_path / "out")) == {f"{drawn_clip.stem}.txt", "predictions.csv"}
+    assert set(contents(tmp_path / "out")) == {f"{synthetic_clip.stem}.txt", "predictions.csv"}
 
 
-def test_transcripts_never_overwrite_each_other(drawn_clip: Path, loud_weights: Path, tmp_path: Path) -> None:
+def test_transcripts_never_overwrite_each_other(
+    synthetic_clip: Path, loud_weights: Path, tmp_path: Path
+) -> None:
     def predict(*given: object) -> Result:
         return run_script("predict", "--weights", loud_weights, *given)
 
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        (tmp_path / folder / "x.mp4").write_bytes(drawn_clip.read_bytes())
+        (tmp_path / folder / "x.mp4").write_bytes(synthetic_clip.read_bytes())
     both = (tmp_path / "a" / "x.mp4", tmp_path / "b" / "x.mp4")
     assert_one_line(predict(*both, "--out", tmp_path / "out"), "x.mp4")
     assert predict(*both).code == 0
@@ -209,10 +211,10 @@ def test_transcripts_never_overwrite_each_other(drawn_clip: Path, loud_weights: 
 
 
 def test_predicting_with_bad_settings(
-    drawn_clip: Path, loud_weights: Path, text_file: Path, tmp_path: Path
+    synthetic_clip: Path, loud_weights: Path, text_file: Path, tmp_path: Path
 ) -> None:
     def predict(*more: object, weights: Path = loud_weights) -> Result:
-        return run_script("predict", drawn_clip, "--weights", weights, *more)
+        return run_script("predict", synthetic_clip, "--weights", weights, *more)
 
     assert_one_line(predict(weights=tmp_path / "w"), tmp_path / "w", "no such weights")
     assert_one_line(predict(weights=text_file), text_file, "not lipnet weights")

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pytest
 from tiny import make_clip, pack, run_script, write_list
 
-from lipnet.config import load_config
 from lipnet.models.flops import CLIP_FRAMES, operations, parameters
 from lipnet.models.lipnet import LipNet
+from lipnet.settings import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FRAMES = 30  # of the clips that are trained on here: enough for a sentence's 20 or so symbols

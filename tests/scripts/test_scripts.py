@@ -12,7 +12,7 @@ import pytest
 import torch
 from tiny import CROP, OVERRIDES, SCRIPTS, contents, run_script, shell
 
-from lipnet.data.crop_store import PackedCorpus
+from lipnet.data.crop_store import CropStore
 from lipnet.decoding.factory import DECODERS
 from lipnet.grid import sentence_of
 from lipnet.inference.reader import LipReader
@@ -22,10 +22,10 @@ SIZE = (f"crop.width={CROP.width}", f"crop.height={CROP.height}")
 
 
 @pytest.fixture(scope="module")
-def packed(drawn_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(synthetic_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The drawn corpus after preprocessing."""
     out = tmp_path_factory.mktemp("packed_drawn")
-    result = shell("preprocess", drawn_corpus, "--out", out, "--workers", 2, *SIZE)
+    result = shell("preprocess", synthetic_corpus, "--out", out, "--workers", 2, *SIZE)
     assert result.code == 1, result.err  # of many files, some are bad
     assert "6 clips cropped, 0 were there already, 3 left out" in result.out
     assert "left out 3 clips:" in result.err and "Traceback" not in result.err
@@ -35,11 +35,11 @@ def packed(drawn_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="module")
-def trained(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "a"
     config = run.parent / "tiny.yaml"
     config.write_text("train:\n  epochs: 9\n")
-    settings = (f"data.root={packed}", f"run.dir={run}", "train.epochs=2")
+    settings = (f"data.root={store}", f"run.dir={run}", "train.epochs=2")
     splits = ("data.dev_splits=[dev_seen,dev_unseen]",)
     result = shell("train", "--config", config, *OVERRIDES, *splits, *settings)
     assert result.code == 0, result.err
@@ -47,19 +47,21 @@ def trained(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run / "best.safetensors"
 
 
-def test_a_second_preprocessing_does_nothing_and_says_so(drawn_corpus: Path, packed: Path) -> None:
-    before = contents(packed)
-    result = shell("preprocess", drawn_corpus, "--out", packed, "--workers", 1, *SIZE, "--speakers", "s3,s1")
+def test_a_second_preprocessing_does_nothing_and_says_so(synthetic_corpus: Path, store: Path) -> None:
+    before = contents(store)
+    result = shell(
+        "preprocess", synthetic_corpus, "--out", store, "--workers", 1, *SIZE, "--speakers", "s3,s1"
+    )
     assert "nothing to do, all 4 clips are there" in result.out
     assert result.code == 1  # the bad files are still bad
-    assert contents(packed) == before
+    assert contents(store) == before
 
 
-def test_the_packed_corpus_is_the_drawn_one(drawn_corpus: Path, packed: Path) -> None:
-    corpus = PackedCorpus(packed)
+def test_the_packed_corpus_is_the_drawn_one(synthetic_corpus: Path, store: Path) -> None:
+    corpus = CropStore(store)
     assert len(corpus.clips) == 6
     for clip in corpus.clips.values():
-        assert (drawn_corpus / f"{clip.name}.mp4").exists()
+        assert (synthetic_corpus / f"{clip.name}.mp4").exists()
         assert clip.frames == clip.faces == 75
         assert clip.sentence == sentence_of(clip.id)
         assert [word.text for word in clip.words] == clip.sentence.split()
@@ -67,10 +69,10 @@ def test_the_packed_corpus_is_the_drawn_one(drawn_corpus: Path, packed: Path) ->
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_evaluating_a_trained_run(decoder: str, packed: Path, trained: Path, tmp_path: Path) -> None:
-    split = packed / "splits" / "dev_unseen.txt"
+def test_evaluating_a_trained_run(decoder: str, store: Path, trained: Path, tmp_path: Path) -> None:
+    split = store / "splits" / "dev_unseen.txt"
     start = shell if decoder == "greedy" else run_script
-    given = ("--weights", trained, "--data", packed, "--split", split, "--decoder", decoder)
+    given = ("--weights", trained, "--data", store, "--split", split, "--decoder", decoder)
     result = start("evaluate", *given, "--out", tmp_path)
     assert result.code == 0, result.err
     pattern = rf"WER [\d.]+ % \((\d+)/12 words\) CER [\d.]+ % \((\d+)/\d+ characters\) 2 clips, {decoder}\n"
@@ -86,20 +88,20 @@ def test_evaluating_a_trained_run(decoder: str, packed: Path, trained: Path, tmp
     assert all(float(row["score"]) <= 0 for row in rows)
 
 
-def test_weights_say_what_trained_them(trained: Path, packed: Path) -> None:
+def test_weights_say_what_trained_them(trained: Path, store: Path) -> None:
     _, said = load_weights(trained)
-    assert said.info["recipe"]["data"]["root"] == str(packed)
+    assert said.info["recipe"]["data"]["root"] == str(store)
     assert set(said.info["dev"]) == {"dev_seen", "dev_unseen"}
 
 
-def test_predicting_from_the_shell(drawn_clip: Path, trained: Path) -> None:
-    result = shell("predict", drawn_clip, "--weights", trained, "--format", "json")
+def test_predicting_from_the_shell(synthetic_clip: Path, trained: Path) -> None:
+    result = shell("predict", synthetic_clip, "--weights", trained, "--format", "json")
     assert result.code == 0, result.err
     said = json.loads(result.out)
     keys = "video text confidence words sentences frames fps decoder calibrated warnings"
     assert list(said) == keys.split()
     assert (said["video"], said["frames"], said["fps"], said["decoder"]) == (
-        str(drawn_clip),
+        str(synthetic_clip),
         75,
         25,
         "greedy",
@@ -108,13 +110,13 @@ def test_predicting_from_the_shell(drawn_clip: Path, trained: Path) -> None:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_predicting_equals_evaluating(
-    decoder: str, drawn_corpus: Path, packed: Path, loud_weights: Path, tmp_path: Path
+    decoder: str, synthetic_corpus: Path, store: Path, loud_weights: Path, tmp_path: Path
 ) -> None:
     given = ("--weights", loud_weights, "--decoder", decoder)
-    evaluated = run_script("evaluate", *given, "--data", packed, "--split", "all", "--out", tmp_path / "e")
+    evaluated = run_script("evaluate", *given, "--data", store, "--split", "all", "--out", tmp_path / "e")
     assert evaluated.code == 0, evaluated.err
     rows = {row["clip"]: row for row in csv.DictReader((tmp_path / "e" / "predictions.csv").open())}
-    folders = [drawn_corpus / "s1", drawn_corpus / "s2"]
+    folders = [synthetic_corpus / "s1", synthetic_corpus / "s2"]
     out = tmp_path / "p"
     result = run_script("predict", *folders, *given, "--format", "json", "--out", out)
     assert result.code == 1  # two bad files among them
@@ -134,17 +136,17 @@ def test_predicting_equals_evaluating(
 
 
 def test_a_reader_sees_the_crops_that_were_packed(
-    drawn_corpus: Path, packed: Path, loud_weights: Path
+    synthetic_corpus: Path, store: Path, loud_weights: Path
 ) -> None:
-    corpus, reader = PackedCorpus(packed), LipReader.load(loud_weights)
+    corpus, reader = CropStore(store), LipReader.load(loud_weights)
     clip = corpus.split("dev_unseen")[0]
     crops = corpus.array(clip.speaker)[clip.start : clip.start + clip.frames]
-    said = reader.read(drawn_corpus / f"{clip.name}.mp4")
-    best = reader.hypotheses(reader.network([np.array(crops)])[0])[0]
+    said = reader.read(synthetic_corpus / f"{clip.name}.mp4")
+    best = reader.hypotheses(reader.backend([np.array(crops)])[0])[0]
     assert said.text == best.text != ""
 
 
-def test_half_the_weights_read_the_same(packed: Path, loud_weights: Path, tmp_path: Path) -> None:
+def test_half_the_weights_read_the_same(store: Path, loud_weights: Path, tmp_path: Path) -> None:
     shrunk = tmp_path / "half.safetensors"
     result = run_script("shrink", loud_weights, "--out", shrunk)
     assert result.code == 0, result.err
@@ -152,7 +154,7 @@ def test_half_the_weights_read_the_same(packed: Path, loud_weights: Path, tmp_pa
     header = 4096
     assert abs(half - header - (whole - header) / 2) < header
     lines = [
-        run_script("evaluate", "--weights", path, "--data", packed, "--split", "all").out
+        run_script("evaluate", "--weights", path, "--data", store, "--split", "all").out
         for path in (loud_weights, shrunk)
     ]
     assert lines[0] == lines[1] != ""

@@ -12,7 +12,7 @@ from tiny import CROP, assert_one_line, run_script, tiny_model
 from lipnet.config import CropConfig
 from lipnet.models.checkpoint import load_weights, save_weights
 from lipnet.models.lipnet import LipNet
-from lipnet.models.metadata import Checkpoint
+from lipnet.models.metadata import Metadata
 
 
 def write_run(
@@ -25,7 +25,7 @@ def write_run(
         for name, tensor in model.state_dict().items()
     }
     info = {"epoch": epoch, "revision": f"r{epoch}", "dev": {"a": epoch / 10}, "train_split": "train"}
-    save_weights(path, state, Checkpoint(model.config, crop, info, {"greedy": [1.0, 2.0]}, grid))
+    save_weights(path, state, Metadata(model.config, crop, info, {"greedy": [1.0, 2.0]}, grid))
     return path
 
 

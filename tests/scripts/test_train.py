@@ -8,9 +8,9 @@ from pathlib import Path
 from tiny import OVERRIDES, Result, assert_one_line, contents, run_script, write_list
 
 
-def test_training_on_bad_input(packed_corpus: Path, tmp_path: Path) -> None:
+def test_training_on_bad_input(crop_store: Path, tmp_path: Path) -> None:
     def train(*more: str) -> Result:
-        settings = (f"data.root={packed_corpus}", f"run.dir={tmp_path / 'run'}")
+        settings = (f"data.root={crop_store}", f"run.dir={tmp_path / 'run'}")
         return run_script("train", *OVERRIDES, *settings, *more)
 
     absent = write_list(tmp_path / "absent.txt", ["s7/swiz0n"])
@@ -19,7 +19,7 @@ def test_training_on_bad_input(packed_corpus: Path, tmp_path: Path) -> None:
     assert_one_line(train("train.epochs=many"), "train.epochs", "many")
     assert_one_line(train(f"data.train_split={absent}"), absent, "s7/swiz0n")
     assert_one_line(train("data.dev_splits=[test]"), "no split 'test'")
-    assert_one_line(train("model.width=100"), packed_corpus, geometry)
+    assert_one_line(train("model.width=100"), crop_store, geometry)
     assert_one_line(train("model.cell=rnn"), "model.cell 'rnn'", "gru, lstm")
     assert_one_line(train("model.alphabet=abc"), "alphabet 'abc'")
     assert_one_line(train("data.batch_size=0"), "data.batch_size 0")
@@ -27,7 +27,7 @@ def test_training_on_bad_input(packed_corpus: Path, tmp_path: Path) -> None:
     assert_one_line(train(f"data.root={tmp_path}"), tmp_path, "no packed crops")
     assert_one_line(train("run.device=tpu"), "'tpu'")
     assert_one_line(train("run.dir=''"), "run.dir is not set")
-    assert_one_line(train(f"init={tmp_path / 'w'}"), tmp_path / "w", "no such weights")
+    assert_one_line(train(f"pretrained={tmp_path / 'w'}"), tmp_path / "w", "no such weights")
     assert_one_line(train(f"data.mix_root={tmp_path}"), tmp_path, "no packed crops")
     config, run = tmp_path / "c.yaml", tmp_path / "run"
     assert_one_line(run_script("train", "--config", config), config, "no such config")
@@ -35,28 +35,28 @@ def test_training_on_bad_input(packed_corpus: Path, tmp_path: Path) -> None:
     assert list(contents(tmp_path)) == ["absent.txt"]
 
 
-def test_crops_cannot_be_changed_in_training(packed_corpus: Path, tmp_path: Path) -> None:
-    settings = (f"data.root={packed_corpus}", f"run.dir={tmp_path / 'run'}", "crop.eye_distance=60")
+def test_crops_cannot_be_changed_in_training(crop_store: Path, tmp_path: Path) -> None:
+    settings = (f"data.root={crop_store}", f"run.dir={tmp_path / 'run'}", "crop.eye_distance=60")
     assert_one_line(run_script("train", *settings), "crop.eye_distance=60", "scripts/preprocess.py")
 
 
-def test_a_broken_resume_state_is_named(packed_corpus: Path, tmp_path: Path) -> None:
+def test_a_broken_resume_state_is_named(crop_store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    run_script("train", *OVERRIDES, f"data.root={packed_corpus}", f"run.dir={run}", "train.epochs=1")
+    run_script("train", *OVERRIDES, f"data.root={crop_store}", f"run.dir={run}", "train.epochs=1")
     (run / "resume.pt").write_bytes(b"half a file")
     complaint = "delete it to start the run anew"
     assert_one_line(run_script("train", "--resume", run), run / "resume.pt", complaint)
 
 
-def test_settings_may_stand_on_either_side_of_options(packed_corpus: Path, tmp_path: Path) -> None:
+def test_settings_may_stand_on_either_side_of_options(crop_store: Path, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("run: {seed: 5}\n")
-    arguments = ("run.device=tpu", "--config", tmp_path / "c.yaml", f"data.root={packed_corpus}", "run.dir=x")
+    arguments = ("run.device=tpu", "--config", tmp_path / "c.yaml", f"data.root={crop_store}", "run.dir=x")
     assert_one_line(run_script("train", *arguments), "device 'tpu'")
 
 
-def test_the_bar_ends_at_its_total(packed_corpus: Path, tmp_path: Path) -> None:
+def test_the_bar_ends_at_its_total(crop_store: Path, tmp_path: Path) -> None:
     """Also with single words, of which each epoch has fewer."""
-    settings = (f"data.root={packed_corpus}", f"run.dir={tmp_path / 'run'}", "augment.word_clips=1")
+    settings = (f"data.root={crop_store}", f"run.dir={tmp_path / 'run'}", "augment.word_clips=1")
     shown = run_script("train", *OVERRIDES, *settings, "train.epochs=2").err
     done, total = re.findall(r"(\d+)/(\d+) \[", shown)[-1]
     assert done == total

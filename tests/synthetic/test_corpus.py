@@ -25,7 +25,7 @@ from lipnet.synthetic.articulation import (
     phonemes_of,
     time_sentence,
 )
-from lipnet.synthetic.corpus import film, plan_corpus, rehearse, speaker_face, write_corpus
+from lipnet.synthetic.corpus import plan_corpus, render_frames, sample_take, speaker_face, write_corpus
 from lipnet.synthetic.face import Mouth, Pose, outline_lips
 from lipnet.synthetic.head import HEIGHT, WIDTH
 from lipnet.video.decode import read_video
@@ -72,7 +72,7 @@ def test_splits_keep_the_last_speaker_unseen(corpus: Path) -> None:
 
 def test_video_is_what_was_drawn(corpus: Path) -> None:
     video = min(corpus.glob("s2/*.mp4"))
-    decoded, drawn = read_video(video), list(film(0, 2, video.stem))
+    decoded, drawn = read_video(video), list(render_frames(0, 2, video.stem))
     assert decoded.shape == (FRAMES, HEIGHT, WIDTH, 3)
     assert np.abs(decoded[::10].astype(int) - np.stack(drawn[::10])).mean() < 6  # grey levels
 
@@ -101,7 +101,7 @@ def test_a_killed_run_goes_on(corpus: Path, tmp_path: Path) -> None:
 
 def test_seed_and_speaker_decide_the_pictures() -> None:
     def first(seed: int, speaker: int) -> np.ndarray:
-        return next(film(seed, speaker, "bbaf2n"))
+        return next(render_frames(seed, speaker, "bbaf2n"))
 
     assert np.array_equal(first(0, 1), first(0, 1))
     assert np.abs(first(0, 1).astype(int) - first(1, 1)).mean() > 10
@@ -168,14 +168,14 @@ def test_timing_is_like_grids() -> None:
 def test_lips_close_for_b_and_open_for_vowels() -> None:
     """On the frame nearest to a phoneme's middle, in the drawn lips of any speaker."""
     rng = np.random.default_rng(1)
-    look = speaker_face(0, 1).look
+    appearance = speaker_face(0, 1).appearance
     for sentence in ("bin blue by b five please", "place green at p one again", "bin white by m nine now"):
         _, segments = time_sentence(sentence.split(), rng)
         frames = coarticulate(segments, (np.arange(FRAMES) + 0.5) * FRAME_MS)
         for segment in segments[1:-1]:
             frame = round((segment.start + segment.end) / 2 / FRAME_MS - 0.5)
             mouth = Mouth(*frames[frame])
-            gap = outline_lips(look, mouth, MIDDLE).gap * look.unit  # px
+            gap = outline_lips(appearance, mouth, MIDDLE).gap * appearance.unit  # px
             if segment.phoneme.aim.press == 1:
                 assert mouth.press > 0.85 and gap < 0.6
             elif segment.phoneme.aim.jaw >= 0.5:
@@ -185,9 +185,9 @@ def test_lips_close_for_b_and_open_for_vowels() -> None:
 
 
 def test_rounding_narrows_and_spreading_widens() -> None:
-    look, rest = speaker_face(0, 1).look, Mouth(*[0.0] * 7)
+    appearance, rest = speaker_face(0, 1).appearance, Mouth(*[0.0] * 7)
     widths = [
-        outline_lips(look, m, MIDDLE).half_width
+        outline_lips(appearance, m, MIDDLE).half_width
         for m in (rest._replace(round=1), rest, rest._replace(spread=1))
     ]
     assert widths[0] < 0.8 * widths[1] < widths[1] < 0.95 * widths[2]
@@ -202,7 +202,7 @@ def test_dlib_finds_every_face_and_the_drawn_corners() -> None:
     predictor = dlib.shape_predictor(str(models / "shape_predictor_68_face_landmarks.dat"))
     distances = []
     for speaker, clip_id in ((1, "bbaf2n"), (2, "lgbm4s"), (5, "pwwu8p"), (9, "sriv5a")):
-        face, take = speaker_face(0, speaker), rehearse(0, speaker, clip_id)
+        face, take = speaker_face(0, speaker), sample_take(0, speaker, clip_id)
         for mouth, pose in list(zip(take.mouths, take.poses, strict=True))[4::9]:
             image = face.frame(mouth, pose)
             boxes = detector(image, 0)

@@ -1,4 +1,4 @@
-"""The schedule and the averages by hand, what a learner keeps, and steps that must stop."""
+"""The schedule and the averages by hand, what a train_state keeps, and steps that must stop."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tiny import tiny_model
 from torch.optim import Adam, AdamW
 
 from lipnet.config import AugmentConfig, TrainConfig
-from lipnet.data.crop_store import PackedCorpus
+from lipnet.data.crop_store import CropStore
 from lipnet.data.dataset import Batch, ClipDataset
 from lipnet.data.dataset import SampleKey as Key
 from lipnet.data.loaders import collate, eval_loader
 from lipnet.decoding.greedy import GreedyDecoder
-from lipnet.device import Hardware
+from lipnet.device import Device
 from lipnet.errors import ConfigError, TrainingError
 from lipnet.models.lipnet import LipNet
-from lipnet.tokenizer import LETTERS
+from lipnet.tokenizer import DEFAULT_TOKENIZER
 from lipnet.training.engine import Step, evaluate, train_one_epoch
-from lipnet.training.optim import Learner, learning_rate_factor, make_optimizer
+from lipnet.training.optim import TrainState, learning_rate_factor, make_optimizer
 
-CPU = Hardware(torch.device("cpu"), bfloat16=False)
+CPU = Device(torch.device("cpu"), bfloat16=False)
 OFF = AugmentConfig(resample=0.0, flip=0.0)
 
 
@@ -63,69 +63,69 @@ def test_unknown_optimizers_and_schedules_are_named() -> None:
 
 
 @pytest.fixture
-def batches(packed_corpus: Path) -> list[Batch]:
+def batches(crop_store: Path) -> list[Batch]:
     """Two batches of three clips."""
-    corpus = PackedCorpus(packed_corpus)
-    data = ClipDataset(corpus, corpus.split("train"), LETTERS)
+    corpus = CropStore(crop_store)
+    data = ClipDataset(corpus, corpus.split("train"), DEFAULT_TOKENIZER)
     return [collate([data[Key(i)] for i in group]) for group in ((0, 1, 2), (3, 4, 5))]
 
 
-def make_learner(config: TrainConfig, steps: int = 2) -> Learner:
+def make_learner(config: TrainConfig, steps: int = 2) -> TrainState:
     torch.manual_seed(0)
     model = LipNet(tiny_model(word_heads=True, norm="batch", dropout=0.0))
-    return Learner(model, config, steps * config.epochs)
+    return TrainState(model, config, steps * config.epochs)
 
 
-def steps(learner: Learner, batches: list[Batch], config: TrainConfig) -> Iterator[Step]:
-    return train_one_epoch(learner, batches, config, OFF, CPU)
+def steps(train_state: TrainState, batches: list[Batch], config: TrainConfig) -> Iterator[Step]:
+    return train_one_epoch(train_state, batches, config, OFF, CPU)
 
 
-def gradient_norm(learner: Learner) -> float:
-    gradients = [p.grad.flatten() for p in learner.model.parameters() if p.grad is not None]
+def gradient_norm(train_state: TrainState) -> float:
+    gradients = [p.grad.flatten() for p in train_state.model.parameters() if p.grad is not None]
     return float(torch.cat(gradients).norm())
 
 
 def test_a_step_reports_what_it_did(batches: list[Batch]) -> None:
     config = TrainConfig(lr=1e-2, clip_norm=0.0, word_loss=0.5, epochs=1)
-    learner = make_learner(config)
-    for number, step in enumerate(steps(learner, batches, config)):
+    train_state = make_learner(config)
+    for number, step in enumerate(steps(train_state, batches, config)):
         assert step.loss == pytest.approx(step.ctc + 0.5 * step.words)
         assert step.words > 0 and step.clips == 3 and step.seconds > 0
         assert step.lr == pytest.approx(1e-2 * (number + 1) / 3)
-        assert step.grad_norm == pytest.approx(gradient_norm(learner), rel=1e-4)  # not clipped
+        assert step.grad_norm == pytest.approx(gradient_norm(train_state), rel=1e-4)  # not clipped
 
 
 def test_the_whole_gradient_is_clipped(batches: list[Batch]) -> None:
     config = TrainConfig(clip_norm=0.1)
-    learner = make_learner(config)
-    for step in steps(learner, batches, config):
+    train_state = make_learner(config)
+    for step in steps(train_state, batches, config):
         assert step.grad_norm > 0.2
-        assert gradient_norm(learner) == pytest.approx(0.1, rel=1e-3)
+        assert gradient_norm(train_state) == pytest.approx(0.1, rel=1e-3)
 
 
 def test_training_lowers_the_loss(batches: list[Batch]) -> None:
     config = TrainConfig(lr=1e-2, epochs=8, warmup=0.0)
-    learner = make_learner(config)
-    seen = [step.loss for _ in range(8) for step in steps(learner, batches, config)]
+    train_state = make_learner(config)
+    seen = [step.loss for _ in range(8) for step in steps(train_state, batches, config)]
     assert sum(seen[-2:]) < 0.7 * sum(seen[:2])
 
 
 def test_biases_and_gains_do_not_decay(batches: list[Batch]) -> None:
-    learner = make_learner(TrainConfig(weight_decay=0.3))
+    train_state = make_learner(TrainConfig(weight_decay=0.3))
     decays = {
-        id(p): group["weight_decay"] for group in learner.optimizer.param_groups for p in group["params"]
+        id(p): group["weight_decay"] for group in train_state.optimizer.param_groups for p in group["params"]
     }
-    for name, parameter in learner.model.named_parameters():
+    for name, parameter in train_state.model.named_parameters():
         is_vector = "bias" in name or "norm" in name
         assert decays[id(parameter)] == (0.0 if is_vector else 0.3), name
 
 
 def test_averaged_weights_by_hand(batches: list[Batch]) -> None:
     config = TrainConfig(ema=0.25, lr=1e-2)
-    learner = make_learner(config)
+    train_state = make_learner(config)
     expected = None
-    for count, _ in enumerate(steps(learner, batches * 3, config)):
-        now = {name: value.clone() for name, value in learner.model.state_dict().items()}
+    for count, _ in enumerate(steps(train_state, batches * 3, config)):
+        now = {name: value.clone() for name, value in train_state.model.state_dict().items()}
         if expected is None:
             expected = now
             continue
@@ -134,9 +134,9 @@ def test_averaged_weights_by_hand(batches: list[Batch]) -> None:
             mixed = keep * expected[name] + (1 - keep) * value
             expected[name] = mixed if value.is_floating_point() else value
     assert expected is not None
-    for name, value in learner.averaged.state_dict().items():
+    for name, value in train_state.averaged.state_dict().items():
         torch.testing.assert_close(value, expected[name], msg=name)
-    assert not torch.equal(learner.averaged.output.weight, learner.model.output.weight)
+    assert not torch.equal(train_state.averaged.output.weight, train_state.model.output.weight)
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_averaged_weights_by_hand(batches: list[Batch]) -> None:
     ],
 )
 def test_frozen_parts_stay_as_they_are(batches: list[Batch], frozen: list[str], learning: set[str]) -> None:
-    config = TrainConfig(frozen=frozen, ema=0.5)
-    learner = make_learner(config)
-    before = {name: tensor.clone() for name, tensor in learner.model.state_dict().items()}
-    list(steps(learner, batches, config))
-    for model in (learner.model, learner.averaged):
+    config = TrainConfig(freeze=frozen, ema=0.5)
+    train_state = make_learner(config)
+    before = {name: tensor.clone() for name, tensor in train_state.model.state_dict().items()}
+    list(steps(train_state, batches, config))
+    for model in (train_state.model, train_state.averaged):
         same = {name for name, tensor in model.state_dict().items() if torch.equal(tensor, before[name])}
         for name in before.keys() - {name for name in before if name.endswith("num_batches_tracked")}:
             assert (name in same) == name.startswith(tuple(frozen)) != name.startswith(tuple(learning)), name
@@ -159,19 +159,19 @@ def test_frozen_parts_stay_as_they_are(batches: list[Batch], frozen: list[str], 
 
 def test_frozen_word_heads_that_a_model_does_without() -> None:
     model = LipNet(tiny_model(word_heads=False))
-    Learner(model, TrainConfig(frozen=["recurrent", "word_heads", "output"]), 2)
+    TrainState(model, TrainConfig(freeze=["recurrent", "word_heads", "output"]), 2)
     learning = {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad}
     assert learning == {"blocks"}
 
 
 def test_a_frozen_part_that_there_is_not() -> None:
     with pytest.raises(ConfigError, match=r"train\.frozen block\.0: choose of blocks, recurrent, output"):
-        make_learner(TrainConfig(frozen=["block.0"]))
+        make_learner(TrainConfig(freeze=["block.0"]))
 
 
 def test_without_averaging_the_model_itself_is_evaluated() -> None:
-    learner = make_learner(TrainConfig(ema=0.0))
-    assert learner.averaged is learner.model
+    train_state = make_learner(TrainConfig(ema=0.0))
+    assert train_state.averaged is train_state.model
 
 
 def test_a_learners_state_continues_it(batches: list[Batch]) -> None:
@@ -211,37 +211,37 @@ def test_a_loss_that_is_not_finite_names_the_clips_and_changes_nothing(
     value: float, batches: list[Batch]
 ) -> None:
     config = TrainConfig()
-    learner = make_learner(config)
-    epoch = steps(learner, batches, config)
+    train_state = make_learner(config)
+    epoch = steps(train_state, batches, config)
     next(epoch)
     with torch.no_grad():
-        learner.model.output.bias[3] = value
-    before = {name: parameter.clone() for name, parameter in learner.model.named_parameters()}
+        train_state.model.output.bias[3] = value
+    before = {name: parameter.clone() for name, parameter in train_state.model.named_parameters()}
     with pytest.raises(TrainingError, match=r"loss nan.* s1/swiq9a s2/lwik7a s2/pbaxzn; .*lower train\.lr"):
         next(epoch)
-    for name, parameter in learner.model.named_parameters():
+    for name, parameter in train_state.model.named_parameters():
         assert torch.equal(parameter.nan_to_num(), before[name].nan_to_num()), name
 
 
 def test_a_gradient_that_is_not_finite_stops_too(batches: list[Batch]) -> None:
     config = TrainConfig()
-    learner = make_learner(config)
-    learner.model.output.bias.register_hook(lambda gradient: gradient * math.inf)
+    train_state = make_learner(config)
+    train_state.model.output.bias.register_hook(lambda gradient: gradient * math.inf)
     with pytest.raises(
         TrainingError, match=r"gradient norm (inf|nan) on clips s1/bbaf2n s1/lgbm5p s1/prwazs"
     ):
-        next(steps(learner, batches, config))
+        next(steps(train_state, batches, config))
 
 
 # Evaluation
 
 
-def test_evaluation_does_not_depend_on_the_batches(packed_corpus: Path) -> None:
-    corpus = PackedCorpus(packed_corpus)
-    data = ClipDataset(corpus, corpus.split("all"), LETTERS)
+def test_evaluation_does_not_depend_on_the_batches(crop_store: Path) -> None:
+    corpus = CropStore(crop_store)
+    data = ClipDataset(corpus, corpus.split("all"), DEFAULT_TOKENIZER)
     model = make_learner(TrainConfig()).model
     alone, together = (
-        evaluate(model, eval_loader(data, size), GreedyDecoder(LETTERS), CPU) for size in (1, 4)
+        evaluate(model, eval_loader(data, size), GreedyDecoder(DEFAULT_TOKENIZER), CPU) for size in (1, 4)
     )
     assert alone.loss == pytest.approx(together.loss, rel=1e-4)
     assert alone.counts == together.counts
@@ -252,4 +252,4 @@ def test_evaluation_does_not_depend_on_the_batches(packed_corpus: Path) -> None:
 
 def test_evaluation_of_nothing() -> None:
     model = LipNet(tiny_model())
-    assert evaluate(model, [], GreedyDecoder(LETTERS), CPU).counts.sentences == 0
+    assert evaluate(model, [], GreedyDecoder(DEFAULT_TOKENIZER), CPU).counts.sentences == 0

@@ -11,10 +11,10 @@ import pytest
 import torch
 from tiny import CROP, Train, contents, run_script
 
-from lipnet.config import load_config
 from lipnet.errors import ConfigError
 from lipnet.models.checkpoint import load_resume, load_weights
-from lipnet.training.run_dir import RunFolder
+from lipnet.settings import load_config
+from lipnet.training.run_dir import RunDir
 
 
 class Killed(BaseException):
@@ -52,10 +52,10 @@ def assert_same_run(folder: Path, other: Path) -> None:
             assert torch.equal(value, other_model.state_dict()[key]), (name, key)
 
 
-def test_what_a_run_leaves_behind(straight: Path, packed_corpus: Path) -> None:
+def test_what_a_run_leaves_behind(straight: Path, crop_store: Path) -> None:
     names = {path.name for path in straight.iterdir() if "tfevents" not in path.name}
     assert names == {"config.yaml", "log.jsonl", "best.safetensors", "last.safetensors", "resume.pt"}
-    assert load_config(straight / "config.yaml").data.root == str(packed_corpus)
+    assert load_config(straight / "config.yaml").data.root == str(crop_store)
     log = log_of(straight)
     assert [(line["epoch"], line["step"]) for line in log] == [(1, 3), (2, 6), (3, 9)]
     assert all(line["loss"] == pytest.approx(line["ctc"] + line["words"], abs=2e-5) for line in log)
@@ -148,8 +148,8 @@ def test_a_config_that_no_longer_fits_the_weights_is_named(
     assert f"{tmp_path / 'run'}/config.yaml: the saved state does not fit" in result.err
 
 
-def test_a_corpus_is_mixed_in(train: Train, packed_corpus: Path, tmp_path: Path) -> None:
-    result = train(tmp_path / "run", f"data.mix_root={packed_corpus}", "data.mix=0.5", "train.epochs=1")
+def test_a_corpus_is_mixed_in(train: Train, crop_store: Path, tmp_path: Path) -> None:
+    result = train(tmp_path / "run", f"data.mix_root={crop_store}", "data.mix=0.5", "train.epochs=1")
     assert result.code == 0, result.err
     assert "7 training clips, 10 to mix in" in result.out
     (line,) = log_of(tmp_path / "run")
@@ -174,9 +174,9 @@ def test_an_empty_folder_may_become_a_run(train: Train, tmp_path: Path) -> None:
 
 def test_runs_without_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"run\.dir is not set"):
-        RunFolder.create(load_config())
+        RunDir.create(load_config())
     with pytest.raises(ConfigError, match="no run to resume; start one with --config"):
-        RunFolder.resume(tmp_path)
+        RunDir.resume(tmp_path)
 
 
 def test_a_run_cannot_be_written_into_a_file(train: Train, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lipnet.utils.prefetch import ahead, one_at_a_time
+from lipnet.utils.prefetch import one_at_a_time, prefetch
 
 
 def test_items_come_in_order_and_so_many_ahead() -> None:
@@ -19,12 +19,12 @@ def test_items_come_in_order_and_so_many_ahead() -> None:
             made.append(i)
             yield i
 
-    result = ahead(items(), 3)
+    result = prefetch(items(), 3)
     assert next(result) == 0
     time.sleep(0.3)
     assert len(made) <= 1 + 3 + 1  # what was taken, what waits, and what waits to wait
     assert list(result) == list(range(1, 20))
-    assert list(ahead(iter(()), 2)) == []
+    assert list(prefetch(iter(()), 2)) == []
 
 
 def test_errors_come_after_what_was_made_before_them() -> None:
@@ -32,7 +32,7 @@ def test_errors_come_after_what_was_made_before_them() -> None:
         yield 1
         raise ValueError("two")
 
-    result = ahead(items(), 5)
+    result = prefetch(items(), 5)
     assert next(result) == 1
     with pytest.raises(ValueError, match="two"):
         next(result)
@@ -40,7 +40,7 @@ def test_errors_come_after_what_was_made_before_them() -> None:
 
 def test_the_thread_ends_with_the_generator() -> None:
     before = threading.active_count()
-    result = ahead(iter(range(10**9)), 4)
+    result = prefetch(iter(range(10**9)), 4)
     next(result)
     assert threading.active_count() == before + 1
     result.close()

@@ -1,0 +1,205 @@
+"""Reading settings: dataclass defaults <- YAML file <- ``key=value`` overrides.
+
+An unknown key is an error that names the nearest known one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from lipnet.config import Config, ModelConfig
+from lipnet.errors import ConfigError
+from lipnet.utils.files import write_atomically
+
+if TYPE_CHECKING:
+    from omegaconf.errors import OmegaConfBaseException
+
+# Keys whose value is 1 or more; every other number may be 0.
+SIGNED = {"center_offset"}  # keys whose value may be negative
+COUNTS = {"width", "height", "eye_distance", "detect_every", "batch_size", "epochs", "eval_every"}
+
+# Former names of settings, weights' metadata and resume states: files with these names are still read.
+OLD_NAMES = {
+    "init": "pretrained",
+    "model.initial": "model.init",
+    "model.pixels": "model.normalization",
+    "train.frozen": "train.freeze",
+    "info.init": "info.pretrained",
+    "info.recipe.train.frozen": "info.recipe.train.freeze",
+    "ancestor": "pretrained_info",
+    "learner": "train_state",
+}
+
+
+def rename_old_names(tree: dict[str, Any]) -> dict[str, Any]:
+    """A nested dict of settings, metadata or state with the OLD_NAMES in it replaced by today's.
+
+    Raises ConfigError where an old name stands beside today's.
+    """
+    for old, new in OLD_NAMES.items():
+        *path, old_key = old.split(".")
+        new_key = new.rpartition(".")[2]
+        section = _section(tree, path)
+        if section is not None and old_key in section:
+            if new_key in section:
+                raise ConfigError(f"{old} is the old name of {new}; give only {new}")
+            renamed = {new_key if key == old_key else key: value for key, value in section.items()}
+            tree = _replaced(tree, path, renamed)
+    return tree
+
+
+def _section(tree: Any, path: Sequence[str]) -> dict[str, Any] | None:
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree if isinstance(tree, dict) else None
+
+
+def _replaced(tree: dict[str, Any], path: Sequence[str], section: dict[str, Any]) -> dict[str, Any]:
+    if not path:
+        return section
+    return {**tree, path[0]: _replaced(tree[path[0]], path[1:], section)}
+
+
+class Settings:
+    """The settings of a YAML file and, over them, those of a command line."""
+
+    def __init__(self, path: str | Path | None = None, overrides: Sequence[str] = ()) -> None:
+        """``overrides``: ``section.key=value``. Raises ConfigError on a missing file or broken YAML."""
+        self._layers: list[tuple[str, dict[str, Any]]] = []  # with the source of each, for error messages
+        if path is not None:
+            self._layers.append((str(path), _read_yaml(_existing(path))))
+        for override in overrides:
+            self._layers.append((f"override {override!r}", _read_override(override)))
+
+    @property
+    def pretrained(self) -> str:
+        """The weights file to start from; empty where none is named."""
+        return next(
+            (str(tree["pretrained"]) for _, tree in reversed(self._layers) if "pretrained" in tree), ""
+        )
+
+    def config(self, model: ModelConfig | None = None) -> Config:
+        """The whole tree: the defaults, and these settings over them.
+
+        Args:
+            model: stands in place of the default model, such as that of the weights to start from.
+
+        Raises:
+            ConfigError: an unknown key, or a value of the wrong type or range.
+        """
+        from omegaconf import OmegaConf  # here, so that reading weights need not wait for it
+
+        tree = OmegaConf.structured(Config() if model is None else Config(model=model))
+        for source, layer in self._layers:
+            with _settings_errors(source):
+                tree = OmegaConf.merge(tree, layer)
+        with _settings_errors(", ".join(source for source, _ in self._layers) or "defaults"):
+            config = OmegaConf.to_object(tree)
+        assert isinstance(config, Config)
+        _check_numbers(config)
+        return config
+
+
+def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """The defaults, the YAML file at ``path`` and ``section.key=value`` overrides. Errors: see `Settings`."""
+    return Settings(path, overrides).config()
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write the whole tree as YAML, atomically."""
+    from omegaconf import OmegaConf
+
+    write_atomically(path, OmegaConf.to_yaml(OmegaConf.structured(config)).encode())
+
+
+def _existing(path: str | Path) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such config file; the recipes are in configs/")
+    return path
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    with _settings_errors(str(path)):
+        return _plain(OmegaConf.load(path))
+
+
+def _read_override(override: str) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    source = f"override {override!r}"
+    if "=" not in override:
+        raise ConfigError(f"{source}: expected section.key=value, such as train.epochs=20")
+    with _settings_errors(source):
+        return _plain(OmegaConf.from_dotlist([override]))
+
+
+@contextmanager
+def _settings_errors(source: str) -> Iterator[None]:
+    """Whatever reading settings from ``source`` raises, as a ConfigError of one line."""
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{source}: {_explain(error)}") from error
+    except (YAMLError, UnicodeDecodeError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{source}: cannot be read as settings ({' '.join(str(error).split())})") from error
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    tree = OmegaConf.to_container(settings, resolve=False)
+    if not isinstance(tree, dict):
+        raise TypeError("sections of key: value expected")
+    return rename_old_names({str(key): value for key, value in tree.items()})
+
+
+def _check_numbers(config: Config) -> None:
+    """No number is negative, COUNTS are 1 or more, parts 1 at most. The model's sizes are model.py's."""
+    for section in ("crop", "data", "augment", "train", "run"):
+        for key, value in dataclasses.asdict(getattr(config, section)).items():
+            if isinstance(value, (int, float)):
+                is_part = key in ("ema", "balance") or (section == "augment" and isinstance(value, float))
+                low = -math.inf if key in SIGNED else int(key in COUNTS)
+                high = 1 if is_part else math.inf
+                if not low <= value <= high:
+                    bounds = "0 to 1" if is_part else f"{low} or more"
+                    raise ConfigError(f"{section}.{key} {value:g}: give {bounds}")
+
+
+def _explain(error: OmegaConfBaseException) -> str:
+    """One line for OmegaConf's several; an unknown key comes with the nearest known one."""
+    key = str(getattr(error, "full_key", "") or "").partition("[")[0]  # less a place in a list
+    known = _keys(Config)
+    sections = [entry.name for entry in dataclasses.fields(Config)]
+    if key and key not in known + sections:
+        namesakes = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+        nearest = difflib.get_close_matches(key, namesakes or known + sections, n=1, cutoff=0.0)[0]
+        return f"unknown key {key!r}; did you mean {nearest!r}?"
+    reason = str(error.msg or error).splitlines()[0]
+    return f"{key}: {reason}" if key else reason
+
+
+def _keys(section: Any, prefix: str = "") -> list[str]:
+    """Dotted names of every leaf below a dataclass."""
+    hints = get_type_hints(section)
+    names = []
+    for entry in dataclasses.fields(section):
+        kind = hints[entry.name]
+        name = f"{prefix}{entry.name}"
+        names += _keys(kind, f"{name}.") if dataclasses.is_dataclass(kind) else [name]
+    return names
+
+
+LUMA = (0.299, 0.587, 0.114)  # RGB -> grey, ITU-R BT.601
