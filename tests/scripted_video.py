@@ -26,7 +26,7 @@ class Script:
         for number in range(len(self.classes)):
             yield np.full((SIZE, SIZE, 3), (number % 256, number // 256, self.faces[number]), np.uint8)
 
-    def network(self, crops: np.ndarray) -> Emissions:
+    def backend(self, crops: np.ndarray) -> Emissions:
         numbers = crops[:, 0, 0, :2].astype(int) @ (1, 256)
         self.asked.append(numbers)
         words = np.full((len(crops), len(WORDS) + 1), 1e-6)

@@ -15,7 +15,7 @@ def test_hardware_by_name() -> None:
     assert choose_device("cpu", "bfloat16") == Device(torch.device("cpu"), True)
     assert choose_device("cpu", "float32") == Device(torch.device("cpu"), False)
     assert str(choose_device("cpu", "bfloat16")) == "cpu in bfloat16"
-    assert choose_device().device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert choose_device().torch_device.type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.mark.parametrize("features", [{"avx512_bf16": True}, {"amx_bf16": True}, {"avx512_f": True}, {}])

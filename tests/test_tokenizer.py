@@ -16,7 +16,7 @@ def test_default_alphabet_is_the_papers():
 
 
 @pytest.mark.parametrize(
-    ("alphabet", "text"),
+    ("tokenizer", "text"),
     [
         (DEFAULT_TOKENIZER, "bin blue at f two now"),
         (DEFAULT_TOKENIZER, "aa  bb"),

@@ -91,7 +91,7 @@ def write_list(path: Path, names: Iterable[str]) -> Path:
     return path
 
 
-@dataclass(freeze=True)
+@dataclass(frozen=True)
 class Result:
     """What a script did: its exit code, and what it printed."""
 

@@ -203,7 +203,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for seed, name in enumerate(("s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "s2/swiq9a")):
         path = root / f"{name}.mp4"
         path.parent.mkdir(exist_ok=True)
-        write_video(path, noise(seed))
+        write_video(path, noise(seed), 360, 288)
     return root
 
 

@@ -122,7 +122,7 @@ def weighed(log_probs, weight):
 @pytest.mark.parametrize("steps", [1, 3, 5])
 @pytest.mark.parametrize("order", [1, 3])
 def test_a_character_model_weighs_every_text(steps, order):
-    model = estimate([list("ab a"), list("b ab"), list("a")], order, vocabulary=SPACED.symbols)
+    model = estimate([list("ab a"), list("b ab"), list("a")], order, vocabulary=SPACED.alphabet)
 
     def weight(text):
         history, total = ["<s>"], 0.0

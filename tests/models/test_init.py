@@ -35,7 +35,7 @@ def test_initialisation_of_the_paper() -> None:
 @pytest.mark.parametrize("cell", ["gru", "lstm", "keras_gru"])
 def test_initialisation_of_keras(cell: str) -> None:
     torch.manual_seed(0)
-    recipes = {recipe: LipNet(tiny_model(cell=cell, initial=recipe)) for recipe in ("keras", "glorot")}
+    recipes = {recipe: LipNet(tiny_model(cell=cell, init=recipe)) for recipe in ("keras", "glorot")}
     for model in recipes.values():
         for name, parameter in model.recurrent[0].named_parameters():
             if name.startswith("weight"):  # all gates together

@@ -123,15 +123,15 @@ def test_pixels_are_normalised_inside(in_channels: int) -> None:
 
 @pytest.mark.parametrize("in_channels", [1, 3])
 @pytest.mark.parametrize("normalization", ["unit", "clip"])
-def test_pixels_as_others_scale_them(pixels: str, in_channels: int) -> None:
-    model = LipNet(tiny_model(pixels=pixels, in_channels=in_channels)).eval()
+def test_pixels_as_others_scale_them(normalization: str, in_channels: int) -> None:
+    model = LipNet(tiny_model(normalization=normalization, in_channels=in_channels)).eval()
     seen: list[Tensor] = []
     model.blocks[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     frames = random_frames(2, 5, 16, 24) // torch.tensor([1, 2, 4], dtype=torch.uint8)
     model(frames, torch.tensor([5, 3]))
     for clip, scaled, length in zip(frames.double(), seen[0], (5, 3), strict=True):
         values = clip[:length] if in_channels == 3 else clip[:length] @ torch.tensor(LUMA).double()[:, None]
-        if pixels == "unit":
+        if normalization == "unit":
             expected = values / 255
         else:
             flat = values.flatten(0, 2)

@@ -165,7 +165,7 @@ def test_frozen_word_heads_that_a_model_does_without() -> None:
 
 
 def test_a_frozen_part_that_there_is_not() -> None:
-    with pytest.raises(ConfigError, match=r"train\.frozen block\.0: choose of blocks, recurrent, output"):
+    with pytest.raises(ConfigError, match=r"train\.freeze block\.0: choose of blocks, recurrent, output"):
         make_learner(TrainConfig(freeze=["block.0"]))
 
 
