@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from tiny import CROP, random_crops, run_script
 
-from lipnet.data.corpus import Clip, Corpus, select_clips
 from lipnet.data.crop_store import CropStore
 from lipnet.data.external_crops import KINDS, ExternalCropsError, find_crops, load_crops, save_crops
 from lipnet.errors import CorpusError
@@ -136,55 +135,6 @@ def test_crops_that_are_not_there(tmp_path: Path) -> None:
         find_crops(tmp_path, "png")
     with pytest.raises(CorpusError, match="no speaker 's9'; there are s1"):
         find_crops(tmp_path, "npy", speakers=["s9"])
-
-
-# Parts of a corpus
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Corpus:
-    """Clips a ... e of s1 and s2; s1/c and s2/f.mpg have problems."""
-    clips = [
-        Clip(speaker, name, tmp_path / speaker / f"{name}.{'mpg' if name < 'd' else 'mp4'}", "bin", ())
-        for speaker in ("s1", "s2")
-        for name in "abcde"
-        if (speaker, name) != ("s1", "c")
-    ]
-    return Corpus(
-        tmp_path, clips, {"s1/c": "no alignment", "s2/f.mpg": "another video there has the same id"}
-    )
-
-
-@pytest.mark.parametrize(
-    ("wanted", "expected", "problems"),
-    [
-        ({}, "s1/a s1/b s1/d s1/e s2/a s2/b s2/c s2/d s2/e", "s1/c s2/f.mpg"),
-        ({"pattern": "*.mpg"}, "s1/a s1/b s2/a s2/b s2/c", "s1/c s2/f.mpg"),
-        ({"pattern": "s2/*"}, "s2/a s2/b s2/c s2/d s2/e", "s2/f.mpg"),
-        ({"pattern": "s1/[bc].*"}, "s1/b", "s1/c"),
-        ({"first": 3, "last": 4}, "s1/d s2/c s2/d", "s1/c"),
-        ({"first": 5}, "s1/e s2/e", "s2/f.mpg"),
-        ({"pattern": "*.mp4", "last": 1}, "s2/d", "s1/c"),
-    ],
-)
-def test_a_part_of_a_corpus(corpus: Corpus, wanted: dict[str, object], expected: str, problems: str) -> None:
-    part = select_clips(corpus, **wanted)  # type: ignore[arg-type]
-    assert " ".join(clip.name for clip in part.clips) == expected
-    assert " ".join(part.problems) == problems
-
-
-@pytest.mark.parametrize(
-    ("wanted", "reason"),
-    [
-        ({"pattern": "s9/*"}, "no clip is left of 9"),
-        ({"first": 7}, "no clip is left of 9"),
-        ({"first": 0}, "first clip 0 of each speaker: count from 1"),
-        ({"first": 4, "last": 3}, "clips 4 to 3 of each speaker"),
-    ],
-)
-def test_a_part_with_nothing_in_it(corpus: Corpus, wanted: dict[str, object], reason: str) -> None:
-    with pytest.raises(CorpusError, match=reason):
-        select_clips(corpus, **wanted)  # type: ignore[arg-type]
 
 
 # preprocess.py
