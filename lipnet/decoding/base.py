@@ -15,6 +15,7 @@ is an output of the network: ``model.outputs_per_frame`` make a video frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -30,13 +31,60 @@ class DecodeError(LipnetError):
     """An unknown decoder, or a text that cannot be aligned with a clip."""
 
 
+class Alignment(NamedTuple):
+    """The most probable CTC path that spells a text."""
+
+    starts: list[int]  # step in which each character starts
+    score: float  # natural log-probability of the path
+
+
+class WordSpan(NamedTuple):
+    """A word and the steps, both inclusive, in which its first and its last character start."""
+
+    word: str
+    first: int
+    last: int
+
+
 @dataclass(frozen=True)
 class Hypothesis:
-    """What a clip may say: ``score`` is a natural log-probability, ``steps[i]`` where character i starts."""
+    """One possible transcript of a clip. Only the best hypothesis of a clip is aligned.
+
+    Attributes:
+        text: the transcript.
+        score: natural log-probability by which the decoder ranks it.
+        alignment: of the text with the clip's emissions; None for all hypotheses but the best.
+    """
 
     text: str
     score: float
-    steps: list[int]
+    alignment: Alignment | None = None
+
+    @property
+    def steps(self) -> list[int]:
+        """Step in which each character starts. DecodeError without an alignment."""
+        return self._aligned().starts
+
+    @property
+    def path_score(self) -> float:
+        """Natural log-probability of the best CTC path of the text. DecodeError without an alignment."""
+        return self._aligned().score
+
+    @cached_property
+    def words(self) -> tuple[WordSpan, ...]:
+        """The words, split at spaces, with their steps. DecodeError without an alignment."""
+        spans = []
+        start = 0
+        for word in self.text.split(" "):
+            if word:
+                spans.append(WordSpan(word, self.steps[start], self.steps[start + len(word) - 1]))
+            start += len(word) + 1
+        return tuple(spans)
+
+    def _aligned(self) -> Alignment:
+        if self.alignment is None:
+            raise DecodeError(f"{self.text!r} is not aligned: only the best hypothesis of a clip is")
+        return self.alignment
 
 
 class Decoder(Protocol):
@@ -47,27 +95,7 @@ class Decoder(Protocol):
     ) -> list[list[Hypothesis]]: ...
 
 
-class WordSpan(NamedTuple):
-    """A word and the steps, both inclusive, in which its first and last character start."""
-
-    word: str
-    first: int
-    last: int
-
-
 def unpad(log_probs: ArrayLike, lengths: ArrayLike) -> list[Floats]:
     """Each clip's (S, V) of a padded batch (B, S, V), in double precision."""
     clips = np.asarray(log_probs, dtype=np.float64)
     return [clip[:length] for clip, length in zip(clips, np.asarray(lengths), strict=True)]
-
-
-def word_spans(hypothesis: Hypothesis) -> list[WordSpan]:
-    """Split a hypothesis at its spaces."""
-    spans = []
-    start = 0
-    for word in hypothesis.text.split(" "):
-        if word:
-            steps = hypothesis.steps[start : start + len(word)]
-            spans.append(WordSpan(word, steps[0], steps[-1]))
-        start += len(word) + 1
-    return spans

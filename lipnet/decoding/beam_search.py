@@ -87,13 +87,13 @@ class BeamSearchDecoder:
         for step in log_probs:
             beam = self._step(beam, step, trie)
         scores = beam.scores + beam.weights + self.language.ending(beam.states)
-        hypotheses = []
-        for i in np.argsort(-scores)[: self.n_best]:
-            if scores[i] > -np.inf:
-                labels = trie.labels(beam.nodes[i])
-                steps = align(log_probs, labels)
-                hypotheses.append(Hypothesis(self.tokenizer.decode(labels), float(scores[i]), steps))
-        return hypotheses or [Hypothesis("", -np.inf, [])]
+        ranked = [(trie.labels(beam.nodes[i]), float(scores[i])) for i in np.argsort(-scores)[: self.n_best]]
+        possible = [(labels, score) for labels, score in ranked if score > -np.inf] or [([], -np.inf)]
+        alignment = align(log_probs, possible[0][0])
+        return [
+            Hypothesis(self.tokenizer.decode(labels), score, None if rank else alignment)
+            for rank, (labels, score) in enumerate(possible)
+        ]
 
     def _step(self, beam: _Beam, step: Floats, trie: _Trie) -> _Beam:
         """The beam of K prefixes, one step of log-probabilities (V,) later."""

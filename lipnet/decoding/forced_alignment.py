@@ -6,35 +6,41 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lipnet.decoding.base import DecodeError, Floats, Integers
+from lipnet.decoding.base import Alignment, DecodeError, Floats, Integers
 from lipnet.tokenizer import BLANK
 
 
-def align(log_probs: Floats, labels: Sequence[int]) -> list[int]:
-    """Step in which each label starts on the best CTC path; see ``align_spans``."""
-    return [first for first, _ in align_spans(log_probs, labels)]
+def align(log_probs: Floats, labels: Sequence[int]) -> Alignment:
+    """Starts of the labels on the best CTC path that spells them, and the path's log-probability.
+
+    Args:
+        log_probs: (S, V), natural logarithms.
+        labels: L indices without blanks.
+
+    Raises:
+        DecodeError: no path of S steps spells the labels; each takes a step, and two equal neighbours need a
+            blank between them.
+    """
+    path, score = _best_path(log_probs, labels)
+    return Alignment(np.searchsorted(path, _states(labels)).tolist(), score)  # states never decrease
 
 
 def align_spans(log_probs: Floats, labels: Sequence[int]) -> list[tuple[int, int]]:
-    """First and last step of each label on the best CTC path that spells ``labels``.
-
-    ``log_probs``: (S, V), natural log; ``labels``: L indices without blanks. DecodeError if no path of S
-    steps spells them: each label takes a step, and a blank must part equal neighbours.
-    """
-    path, _ = _viterbi(log_probs, labels)
-    states = np.arange(1, 2 * len(labels) + 1, 2)
-    firsts = np.searchsorted(path, states)  # a path only moves on
+    """First and last step of each label on that path; arguments and errors as of ``align``."""
+    path, _ = _best_path(log_probs, labels)
+    states = _states(labels)
+    firsts = np.searchsorted(path, states)
     lasts = np.searchsorted(path, states, side="right") - 1
     return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
-def path_score(log_probs: Floats, labels: Sequence[int]) -> float:
-    """The log-probability of that path; errors as of ``align_spans``."""
-    return _viterbi(log_probs, labels)[1]
+def _states(labels: Sequence[int]) -> Integers:
+    """The state of each label: 2 i + 1 for label i."""
+    return np.arange(1, 2 * len(labels) + 1, 2)
 
 
-def _viterbi(log_probs: Floats, labels: Sequence[int]) -> tuple[Integers, float]:
-    """The best path as (S,) states, 2 i + 1 being label i and even ones blanks, and its score."""
+def _best_path(log_probs: Floats, labels: Sequence[int]) -> tuple[Integers, float]:
+    """The best path as (S,) states and its score, by the Viterbi algorithm; even states are blanks."""
     # States: blank, label 1, blank, label 2, ..., blank. Per step one may stay, move on by one, or skip
     # the blank between two labels that differ.
     states = np.full(2 * len(labels) + 1, BLANK)
@@ -54,7 +60,7 @@ def _viterbi(log_probs: Floats, labels: Sequence[int]) -> tuple[Integers, float]
         scores = arrivals.max(axis=0) + step[states]
 
     ends = scores[-2:]  # the last label or the blank after it
-    if ends.max() == -np.inf:
+    if labels and ends.max() == -np.inf:
         raise DecodeError(f"{len(labels)} characters cannot be aligned with {len(log_probs)} steps")
     state = int(len(states) - len(ends) + ends.argmax())
     path = np.empty(len(log_probs), dtype=np.int64)

@@ -76,16 +76,18 @@ class GrammarDecoder:
 
     def _decode(self, log_probs: Floats, word_log_probs: Floats | None = None) -> list[Hypothesis]:
         scores = self.scores(log_probs, word_log_probs).ravel()
-        hypotheses: dict[str, Hypothesis] = {}  # by text, which phrases may spell in two ways
+        possible: dict[str, float] = {}  # score by text, which phrases may spell in two ways
         for index in np.argsort(-scores):
-            if len(hypotheses) == self.n_best or scores[index] == -np.inf:
+            if len(possible) == self.n_best or scores[index] == -np.inf:
                 break
             first, second = divmod(int(index), len(self.seconds))
-            text = self.firsts[first] + self.seconds[second]
-            if text not in hypotheses:
-                steps = align(log_probs, self.tokenizer.encode(text))
-                hypotheses[text] = Hypothesis(text, float(scores[index]), steps)
-        return list(hypotheses.values()) or [Hypothesis("", -math.inf, [])]
+            possible.setdefault(self.firsts[first] + self.seconds[second], float(scores[index]))
+        possible = possible or {"": -math.inf}
+        alignment = align(log_probs, self.tokenizer.encode(next(iter(possible))))
+        return [
+            Hypothesis(text, score, None if rank else alignment)
+            for rank, (text, score) in enumerate(possible.items())
+        ]
 
     def scores(self, log_probs: Floats, word_log_probs: Floats | None = None) -> Floats:
         """Scores of all sentences, natural logarithms.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lipnet.decoding.base import Floats, Hypothesis, unpad
+from lipnet.decoding.base import Alignment, Floats, Hypothesis, unpad
 from lipnet.tokenizer import BLANK, Tokenizer
 
 
@@ -24,7 +24,8 @@ class GreedyDecoder:
         return [[self._collapse(clip)] for clip in unpad(log_probs, lengths)]
 
     def _collapse(self, log_probs: Floats) -> Hypothesis:
-        path, score = log_probs.argmax(axis=1), log_probs.max(axis=1)
+        path, score = log_probs.argmax(axis=1), float(log_probs.max(axis=1).sum())
         previous = np.concatenate(([BLANK], path[:-1]))
         steps = np.flatnonzero((path != BLANK) & (path != previous))
-        return Hypothesis(self.tokenizer.decode(path[steps]), float(score.sum()), steps.tolist())
+        # The best path of all is also the best of those that spell its text.
+        return Hypothesis(self.tokenizer.decode(path[steps]), score, Alignment(steps.tolist(), score))

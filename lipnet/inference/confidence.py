@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lipnet.decoding.base import Floats, Hypothesis, word_spans
+from lipnet.decoding.base import Floats, Hypothesis
 from lipnet.grid import WORD_CLASS
 from lipnet.inference.emissions import Emissions
 from lipnet.inference.timestamps import Span
@@ -33,7 +33,7 @@ def word_features(
     written = np.maximum(emissions.log_probs[hypothesis.steps, symbols].astype(np.float64), LEAST)
     rows = []
     position = 0
-    for span, (start, end) in zip(word_spans(hypothesis), times, strict=True):
+    for span, (start, end) in zip(hypothesis.words, times, strict=True):
         position = hypothesis.text.index(span.word, position)
         characters = written[position : position + len(span.word)].mean()
         position += len(span.word)

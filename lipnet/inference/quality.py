@@ -12,13 +12,11 @@ import numpy as np
 
 from lipnet.cropping.cropper import FaceTrack
 from lipnet.cropping.geometry import LANDMARK_LAYOUTS, fit_pose, transform
-from lipnet.decoding.base import Floats, Hypothesis, word_spans
-from lipnet.decoding.forced_alignment import path_score
+from lipnet.decoding.base import Floats, Hypothesis
 from lipnet.grid import WORD_CLASS
 from lipnet.inference.emissions import Emissions
 from lipnet.inference.timestamps import Span
 from lipnet.inference.transcript import Sentence
-from lipnet.tokenizer import Tokenizer
 
 MIN_FACE_FRACTION = 0.75  # part of the frames with a face
 MIN_EYE_DISTANCE = 20.0  # px between the eyes: the network reads crops of 72
@@ -32,20 +30,17 @@ MAX_UNKNOWN_FRACTION = 1 / 3  # part of the words that are not GRID's
 UNKNOWN = -1  # class of a word that is not GRID's
 
 
-def path_score_gap(
-    hypothesis: Hypothesis, times: Sequence[Span], emissions: Emissions, tokenizer: Tokenizer
-) -> float:
+def path_score_gap(hypothesis: Hypothesis, times: Sequence[Span], emissions: Emissions) -> float:
     """By how much what the network sees beats what was read, in nats a character of the hypothesis.
 
     That is the best path of CTC over the best one that spells the text, and the likeliest class of every
     frame over the classes of the words at their ``times``, as far as these have one.
     """
-    steps = emissions.log_probs.astype(np.float64)
-    lost = steps.max(axis=1).sum() - path_score(steps, tokenizer.encode(hypothesis.text))
+    lost = emissions.log_probs.astype(np.float64).max(axis=1).sum() - hypothesis.path_score
     if emissions.word_log_probs is not None:
         frames = emissions.word_log_probs.astype(np.float64)
         classes = np.zeros(len(frames), dtype=np.int64)
-        for span, (start, end) in zip(word_spans(hypothesis), times, strict=True):
+        for span, (start, end) in zip(hypothesis.words, times, strict=True):
             classes[int(start) : int(end)] = WORD_CLASS.get(span.word, UNKNOWN)
         known = np.flatnonzero(classes != UNKNOWN)
         lost += (frames[known].max(axis=1) - frames[known, classes[known]]).sum()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lipnet.cropping.factory import make_cropper
-from lipnet.decoding.base import Hypothesis, word_spans
+from lipnet.decoding.base import Hypothesis
 from lipnet.decoding.factory import DecoderOptions, make_decoder
 from lipnet.errors import LipnetError
 from lipnet.grid import FRAME_RATE
@@ -139,7 +139,7 @@ class LipReader:
                 round((utterance.first + end) / FRAME_RATE, 3),
                 round(float(confidence), 4),
             )
-            for span, (start, end), confidence in zip(word_spans(best), times, sure, strict=True)
+            for span, (start, end), confidence in zip(best.words, times, sure, strict=True)
         ]
         sentence = Sentence(
             text=best.text,
@@ -149,7 +149,7 @@ class LipReader:
             words=words,
             n_best=[Alternative(h.text, round(h.score, 4)) for h in hypotheses],
         )
-        return sentence, path_score_gap(best, times, emissions, self.tokenizer)
+        return sentence, path_score_gap(best, times, emissions)
 
     def hypotheses(self, emissions: Emissions) -> list[Hypothesis]:
         """What the decoder makes of one clip, best first."""

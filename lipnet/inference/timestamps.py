@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lipnet.decoding.base import DecodeError, Floats, Hypothesis, word_spans
+from lipnet.decoding.base import DecodeError, Floats, Hypothesis
 from lipnet.decoding.forced_alignment import align_spans
 from lipnet.grid import WORD_CLASS
 from lipnet.inference.emissions import Emissions
@@ -22,7 +22,7 @@ def word_timestamps(hypothesis: Hypothesis, emissions: Emissions) -> list[Span]:
     CTC writes a word somewhere near where it is spoken, often early; the word heads were taught where. So
     the words are aligned with the heads' emissions where there is any, else with CTC's best path.
     """
-    spans = word_spans(hypothesis)
+    spans = hypothesis.words
     if emissions.word_log_probs is not None and spans:
         try:
             return _by_heads([span.word for span in spans], emissions.word_log_probs)

@@ -32,9 +32,11 @@ def test_beam_equals_brute_force(symbols, frames, seed):
     [hypotheses] = wide(log_probs, all_steps(log_probs))
 
     assert {h.text: math.exp(h.score) for h in hypotheses} == pytest.approx(expected)
-    for hypothesis in hypotheses:
-        path = best_paths[tuple(tokenizer.encode(hypothesis.text))]
-        assert hypothesis.steps == collapse(path)[1]
+    best_path = best_paths[tuple(tokenizer.encode(hypotheses[0].text))]
+    assert hypotheses[0].steps == collapse(best_path)[1]
+    path_score = log_probs[0].double()[range(frames), best_path].sum()
+    assert hypotheses[0].path_score == pytest.approx(float(path_score))
+    assert all(hypothesis.alignment is None for hypothesis in hypotheses[1:])
 
 
 def test_beam_sums_alignments_where_greedy_takes_one_path():

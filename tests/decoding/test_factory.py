@@ -11,6 +11,7 @@ from posteriors import all_steps, random_log_probs
 from lipnet.decoding.arpa import save_arpa
 from lipnet.decoding.base import DecodeError, Decoder
 from lipnet.decoding.factory import DECODERS, DecoderOptions, make_decoder
+from lipnet.decoding.forced_alignment import align
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.decoding.lexicon import DictionaryDecoder
 from lipnet.decoding.ngram import estimate
@@ -52,9 +53,18 @@ def test_hypotheses_are_sorted_unique_and_in_time_order(decoder: Decoder) -> Non
         assert scores == sorted(scores, reverse=True)
         assert len(scores) == (1 if isinstance(decoder, (GreedyDecoder, DictionaryDecoder)) else 3)
         assert len({h.text for h in hypotheses}) == len(hypotheses)
-        for h in hypotheses:
-            assert len(h.steps) == len(h.text)
-            assert h.steps == sorted(set(h.steps)) and set(h.steps) <= set(range(70))
+        best, *others = hypotheses
+        assert len(best.steps) == len(best.text)
+        assert best.steps == sorted(set(best.steps)) and set(best.steps) <= set(range(70))
+        assert all(h.alignment is None for h in others)
+
+
+def test_the_path_score_is_that_of_the_best_path_of_the_text(decoder: Decoder) -> None:
+    log_probs = random_log_probs(4, 1, 70, DEFAULT_TOKENIZER.size, sharpness=4.0)
+    best = decoder(log_probs, all_steps(log_probs))[0][0]
+    assert best.text
+    clip = log_probs[0].double().numpy()
+    assert best.path_score == pytest.approx(align(clip, DEFAULT_TOKENIZER.encode(best.text)).score)
 
 
 def test_unknown_decoder_lists_the_known_ones() -> None:

@@ -6,14 +6,15 @@ import csv
 import io
 import json
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from lipnet.cropping.cropper import FaceTrack
 from lipnet.cropping.geometry import STABLE, STABLE_FACE
-from lipnet.decoding.base import Hypothesis
-from lipnet.decoding.forced_alignment import align_spans
+from lipnet.decoding.base import Alignment, Hypothesis
+from lipnet.decoding.forced_alignment import align, align_spans
 from lipnet.grid import WORD_CLASS
 from lipnet.inference.confidence import (
     LEAST,
@@ -46,6 +47,11 @@ def evidence_of(words: np.ndarray | None, frames: int, rate: int = 2) -> Emissio
     return Emissions(log_probs, words, rate)
 
 
+def hypothesis(text: str, steps: Sequence[int]) -> Hypothesis:
+    """A hypothesis whose characters start in ``steps``."""
+    return Hypothesis(text, -1.0, Alignment(list(steps), -1.0))
+
+
 # Times
 
 
@@ -57,26 +63,26 @@ def test_spans_of_labels_by_hand() -> None:
 
 def test_words_are_where_the_heads_see_them() -> None:
     words = shown(("", 12), ("bin", 5), ("blue", 6), ("", 3), ("at", 2), ("f", 4), ("", 9))
-    early = Hypothesis("bin blue at f", -1.0, list(range(13)))  # where CTC wrote them does not matter
+    early = hypothesis("bin blue at f", range(13))  # where CTC wrote them does not matter
     times = word_timestamps(early, evidence_of(words, len(words)))
     assert times == [(12, 17), (17, 23), (26, 28), (28, 32)]
 
 
 def test_a_word_without_a_class_is_where_no_silence_is() -> None:
     words = shown(("", 10), ("bin", 5), ("green", 7), ("", 8))
-    times = word_timestamps(Hypothesis("bin grean", -1.0, list(range(9))), evidence_of(words, len(words)))
+    times = word_timestamps(hypothesis("bin grean", range(9)), evidence_of(words, len(words)))
     assert times == [(10, 15), (15, 22)]
 
 
 def test_without_heads_words_are_where_ctc_writes_them() -> None:
-    hypothesis = Hypothesis("bin blue", -1.0, [4, 6, 8, 10, 13, 14, 15, 20])
-    assert word_timestamps(hypothesis, evidence_of(None, 15)) == [(2.0, 4.5), (6.5, 10.5)]
-    more_words_than_frames = Hypothesis("a b", -1.0, [0, 1, 2])
+    spelled = hypothesis("bin blue", [4, 6, 8, 10, 13, 14, 15, 20])
+    assert word_timestamps(spelled, evidence_of(None, 15)) == [(2.0, 4.5), (6.5, 10.5)]
+    more_words_than_frames = hypothesis("a b", [0, 1, 2])
     assert word_timestamps(more_words_than_frames, evidence_of(shown(("a", 1)), 1, 4)) == [
         (0, 0.25),
         (0.5, 0.75),
     ]
-    assert word_timestamps(Hypothesis("", 0.0, []), evidence_of(shown(("", 9)), 9)) == []
+    assert word_timestamps(hypothesis("", []), evidence_of(shown(("", 9)), 9)) == []
 
 
 # Confidences
@@ -87,15 +93,13 @@ def test_features_by_hand() -> None:
     emissions = evidence_of(words, 6)
     for step, symbol, p in ((4, "a", 0.5), (6, "t", 0.02), (7, " ", 0.9), (8, "f", 0.8)):
         emissions.log_probs[step, DEFAULT_TOKENIZER.encode(symbol)[0]] = math.log(p)
-    hypothesis = Hypothesis("at f", -1.0, [4, 6, 7, 8])
-    features = word_features(hypothesis, [(2, 4), (4, 6)], emissions, DEFAULT_TOKENIZER)
+    times = [(2, 4), (4, 6)]
+    features = word_features(hypothesis("at f", [4, 6, 7, 8]), times, emissions, DEFAULT_TOKENIZER)
     expected = [[math.log(0.1), math.log(0.9)], [math.log(0.8), math.log(0.9)]]
     np.testing.assert_allclose(features, expected, rtol=1e-5)
     raw = confidences(features, None)
     np.testing.assert_allclose(raw, [0.1, 0.8], rtol=1e-5)
-    unknown = word_features(
-        Hypothesis("ta f", -1.0, [4, 6, 7, 8]), [(2, 4), (4, 6)], emissions, DEFAULT_TOKENIZER
-    )
+    unknown = word_features(hypothesis("ta f", [4, 6, 7, 8]), times, emissions, DEFAULT_TOKENIZER)
     assert unknown[0, 1] == LEAST
 
 
@@ -152,18 +156,18 @@ def test_misfit_by_hand() -> None:
     best = [0, 0, 0, 0, *DEFAULT_TOKENIZER.encode("at f"), 0, 0, 0, 0]
     emissions.log_probs[:] = np.log(0.1 / 27)
     emissions.log_probs[np.arange(12), best] = math.log(0.9)
-    right = Hypothesis("at f", -1.0, [4, 5, 6, 7])
-    assert path_score_gap(
-        right, word_timestamps(right, emissions), emissions, DEFAULT_TOKENIZER
-    ) == pytest.approx(0, abs=1e-6)
-    wrong = Hypothesis("at x", -1.0, [4, 5, 6, 7])
+
+    def aligned(text: str) -> Hypothesis:
+        alignment = align(emissions.log_probs.astype(np.float64), DEFAULT_TOKENIZER.encode(text))
+        return Hypothesis(text, -1.0, alignment)
+
+    right, wrong, unknown = map(aligned, ("at f", "at x", "at xx"))
+    assert path_score_gap(right, word_timestamps(right, emissions), emissions) == pytest.approx(0, abs=1e-6)
     spelled = math.log(0.9) - math.log(0.1 / 27)  # one character, and three frames of another word
     seen = 3 * (math.log(0.9) - math.log(0.1 / 51))
-    assert path_score_gap(wrong, [(4, 6), (6, 9)], emissions, DEFAULT_TOKENIZER) == pytest.approx(
-        (spelled + seen) / 4, rel=1e-5
-    )
-    unknown = Hypothesis("at xx", -1.0, [4, 5, 6, 7, 9])
-    assert path_score_gap(unknown, [(4, 6), (6, 9)], emissions, DEFAULT_TOKENIZER) > 0
+    times = [(4, 6), (6, 9)]
+    assert path_score_gap(wrong, times, emissions) == pytest.approx((spelled + seen) / 4, rel=1e-5)
+    assert path_score_gap(unknown, times, emissions) > 0
 
 
 def test_own_words_are_not_doubted() -> None:
