@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from lipnet.errors import CorpusError
 from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer, TokenizerError, normalize
 
-SILENCES = frozenset({"sil", "sp"})
+SILENCES = frozenset({"sil", "sp"})  # GRID's labels for silence and a short pause
+TICKS_PER_FRAME = 1000  # an alignment's times are in 1/1000 of a frame at 25 fps
+NUMBER = re.compile(r"\d+([.,]\d+)?")
+
+Row = Sequence[str]  # a line's tokens
 
 
 @dataclass(frozen=True)
@@ -21,26 +28,67 @@ class Word:
 
 
 def read_alignment(path: Path, tokenizer: Tokenizer = DEFAULT_TOKENIZER) -> tuple[str, tuple[Word, ...]]:
-    """Read ``start end word`` lines (times in 1/1000 of a frame) or a plain transcript, LF or CRLF.
+    """Read a word alignment or a plain transcript: UTF-8, with any line ends and an optional byte order mark.
 
-    Returns the sentence and its timed words, in ``alphabet``; no words where the file has no timings.
-    Raises CorpusError on a file that is neither.
+    An alignment has lines ``start end word``, with times in 1/1000 of a frame at 25 fps. In a ``.align`` file
+    such lines always are an alignment. In any other file they are one if there are two or more and each
+    starts where the previous one ends; otherwise the file is a transcript, whatever numbers are in it.
+
+    Returns:
+        The sentence as the tokenizer's alphabet writes it, and its words without silences; no words for a
+        plain transcript.
+
+    Raises:
+        CorpusError: the file cannot be read, has times on some lines only or decimal times, or a character
+            outside the alphabet.
     """
     try:
         rows = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        timed = [row for row in rows if len(row) == 3 and row[0].isdecimal() and row[1].isdecimal()]
-        if rows and len(timed) == len(rows):
-            spoken = [
-                Word(normalize(text, tokenizer), int(start) / 1000, int(end) / 1000)
-                for start, end, text in rows
-                if text.lower() not in SILENCES
-            ]
-            words = tuple(word for word in spoken if word.text)  # of "..." nothing is left
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorpusError(f"{path}: cannot be read as text ({error}); save it as UTF-8") from error
+    timed = [row for row in rows if _has_times(row)]
+    is_timed = bool(rows) and len(timed) == len(rows)
+    is_align_file = path.suffix == ".align"
+    try:
+        if is_timed and (is_align_file or _is_contiguous(rows)):
+            words = _read_words(rows, path, tokenizer)
             return " ".join(word.text for word in words), words
-        if timed and path.suffix == ".align":
+        if timed and is_align_file:
             raise CorpusError(
-                f"{path}: some lines are not 'start end word'; give every line its times or none"
+                f"{path}: some lines are not 'start end word'; give times on every line or on none"
             )
         return normalize(" ".join(" ".join(row) for row in rows), tokenizer), ()
-    except (OSError, UnicodeDecodeError, TokenizerError) as error:
-        raise CorpusError(f"{path}: cannot be read as an alignment ({error}); mend or remove it") from error
+    except TokenizerError as error:
+        hint = ""
+        if is_timed and not is_align_file:
+            hint = f"; if its lines are 'start end word', name the file {path.stem}.align"
+        raise CorpusError(f"{path}: {error}{hint}") from error
+
+
+def _has_times(row: Row) -> bool:
+    return len(row) == 3 and all(NUMBER.fullmatch(time) for time in row[:2])
+
+
+def _is_contiguous(rows: Sequence[Row]) -> bool:
+    """Whether the times of two rows or more increase, and each row starts where the previous one ends."""
+    spans = [[float(time.replace(",", ".")) for time in row[:2]] for row in rows]
+    return (
+        len(spans) > 1
+        and all(start < end for start, end in spans)
+        and all(previous[1] == following[0] for previous, following in pairwise(spans))
+    )
+
+
+def _read_words(rows: Sequence[Row], path: Path, tokenizer: Tokenizer) -> tuple[Word, ...]:
+    decimal_times = [time for row in rows for time in row[:2] if not time.isdecimal()]
+    if decimal_times:
+        raise CorpusError(
+            f"{path}: the time {decimal_times[0]} is not a whole number; times are whole numbers in 1/1000 of a frame "
+            "at 25 fps (1 s is 25000)"
+        )
+    words = [
+        Word(normalize(text, tokenizer), int(start) / TICKS_PER_FRAME, int(end) / TICKS_PER_FRAME)
+        for start, end, text in rows
+        if text.lower() not in SILENCES
+    ]
+    return tuple(word for word in words if word.text)  # a token of punctuation only is not a word
