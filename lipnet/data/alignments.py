@@ -83,8 +83,8 @@ def _read_words(rows: Sequence[Row], path: Path, tokenizer: Tokenizer) -> tuple[
     decimal_times = [time for row in rows for time in row[:2] if not time.isdecimal()]
     if decimal_times:
         raise CorpusError(
-            f"{path}: the time {decimal_times[0]} is not a whole number; times are whole numbers in 1/1000 of a frame "
-            "at 25 fps (1 s is 25000)"
+            f"{path}: time {decimal_times[0]} is not a whole number; give whole numbers in 1/1000 of a "
+            "frame at 25 fps (1 s is 25000)"
         )
     words = [
         Word(normalize(text, tokenizer), int(start) / TICKS_PER_FRAME, int(end) / TICKS_PER_FRAME)

@@ -79,7 +79,9 @@ def test_times_with_gaps_in_a_text_file_are_explained(tmp_path: Path) -> None:
 )
 def test_decimal_times_are_an_error(content: str, time: str, suffix: str, tmp_path: Path) -> None:
     path = write_text(tmp_path / f"seconds{suffix}", content)
-    reason = f"seconds.{suffix[1:]}: the time {time} is not a whole number; times are whole numbers in 1/1000"
+    reason = (
+        f"seconds.{suffix[1:]}: time {time} is not a whole number; give whole numbers in 1/1000 of a frame"
+    )
     with pytest.raises(CorpusError, match=reason):
         read_alignment(path)
 
