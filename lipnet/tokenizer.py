@@ -1,7 +1,7 @@
-"""The alphabet: what the network can write, and which index stands for which character.
+"""The alphabet: the characters that the network can write, and their indices.
 
-Index 0 is the blank of CTC (Graves et al. 2006); the characters follow from 1. The default alphabet is
-the paper's, space and a to z, so that the network has 28 outputs.
+Index 0 is the CTC blank (Graves et al. 2006); the characters have the indices from 1. The default alphabet is
+the one of the LipNet paper, space and a to z, which makes 28 network outputs.
 """
 
 from __future__ import annotations
@@ -17,12 +17,19 @@ APOSTROPHES = "'`\u2019\u02bc"  # typewriter, grave accent, typographic, modifie
 
 
 class TokenizerError(LipnetError):
-    """A text that the alphabet cannot write, or an alphabet that cannot be used."""
+    """A text with a character outside the alphabet, or an unusable alphabet."""
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """An ordered set of characters; ``alphabet[i]`` has index ``i + 1``, since 0 is the blank."""
+    """Text to label indices and back.
+
+    Attributes:
+        alphabet: distinct characters; ``alphabet[i]`` has index ``i + 1``, because 0 is the blank.
+
+    Raises:
+        TokenizerError: the alphabet is empty or repeats a character.
+    """
 
     alphabet: str
 
@@ -33,39 +40,49 @@ class Tokenizer:
             )
 
     @property
-    def size(self) -> int:
+    def vocab_size(self) -> int:
         """Number of network outputs V: the characters and the blank."""
         return len(self.alphabet) + 1
 
     def encode(self, text: str) -> list[int]:
-        """Indices of the characters of ``text``, each in 1 ... V - 1. Raises TokenizerError."""
+        """Indices of the characters of ``text``, each from 1 to V - 1.
+
+        Raises:
+            TokenizerError: a character is not in the alphabet.
+        """
         for character in text:
             if character not in self.alphabet:
-                raise TokenizerError(self._complaint(character, text))
+                hint = "spell numbers out" if character.isdigit() else "rewrite the text without it"
+                raise TokenizerError(
+                    f"character {character!r} of {text!r} is not in the alphabet {self.alphabet!r}: {hint}"
+                )
         return [self.alphabet.index(character) + 1 for character in text]
 
     def decode(self, indices: Iterable[int]) -> str:
-        """The characters at ``indices``, the inverse of ``encode``: repeats stay, a blank is a ValueError."""
+        """The characters at ``indices``, the inverse of ``encode``: repeated indices are not merged.
+
+        Raises:
+            ValueError: an index is the blank or out of range.
+        """
         characters = []
         for index in indices:
-            if not BLANK < index < self.size:
-                raise ValueError(f"index {index} is no character: expected 1 to {self.size - 1}")
+            if not BLANK < index < self.vocab_size:
+                raise ValueError(f"index {index} is not a character: expected 1 to {self.vocab_size - 1}")
             characters.append(self.alphabet[index - 1])
         return "".join(characters)
-
-    def _complaint(self, character: str, text: str) -> str:
-        cure = "spell numbers out" if character.isdigit() else "rewrite the text without it"
-        return f"character {character!r} of {text!r} is not in the alphabet {self.alphabet!r}: {cure}"
 
 
 DEFAULT_TOKENIZER = Tokenizer(" abcdefghijklmnopqrstuvwxyz")
 
 
 def normalize(text: str, tokenizer: Tokenizer = DEFAULT_TOKENIZER) -> str:
-    """Bring a transcript into the alphabet: lower case, no punctuation, single spaces.
+    """A transcript in the characters of the alphabet: lower case, no punctuation, single spaces.
 
-    Apostrophes vanish ("don't" is "dont"), other punctuation parts words ("well-known" is "well known"),
-    and what the alphabet itself holds is kept. Any other character is a TokenizerError that names it.
+    Apostrophes are removed ("don't" becomes "dont") and other punctuation separates words ("well-known"
+    becomes "well known"), except for characters that the alphabet contains.
+
+    Raises:
+        TokenizerError: any other character is not in the alphabet.
     """
     characters = []
     for character in text.lower():
@@ -75,5 +92,5 @@ def normalize(text: str, tokenizer: Tokenizer = DEFAULT_TOKENIZER) -> str:
             is_punctuation = unicodedata.category(character).startswith("P")
             characters.append(" " if is_punctuation else character)
     normalized = " ".join("".join(characters).split())
-    tokenizer.encode(normalized)  # a character that is left over is reported here
+    tokenizer.encode(normalized)  # raises on characters outside the alphabet
     return normalized

@@ -22,7 +22,7 @@ def random_log_probs(seed: int, *shape: int, sharpness: float = 2.0) -> Tensor:
 def on_path(path: str, tokenizer: Tokenizer, probability: float = 0.9) -> Tensor:
     """Log-probabilities (1, S, V) that put ``probability`` on each symbol of ``path`` ("-": blank)."""
     indices = [0 if symbol == "-" else tokenizer.encode(symbol)[0] for symbol in path]
-    probs = torch.full((1, len(path), tokenizer.size), (1 - probability) / (tokenizer.size - 1))
+    probs = torch.full((1, len(path), tokenizer.vocab_size), (1 - probability) / (tokenizer.vocab_size - 1))
     probs[0, range(len(path)), indices] = probability
     return probs.log()
 

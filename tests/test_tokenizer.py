@@ -1,4 +1,4 @@
-"""The alphabet and the clean-up of transcripts."""
+"""Encoding, decoding and normalising transcripts."""
 
 import pytest
 
@@ -8,9 +8,9 @@ from lipnet.tokenizer import BLANK, DEFAULT_TOKENIZER, Tokenizer, TokenizerError
 DIGITS = Tokenizer("0123456789")
 
 
-def test_default_alphabet_is_the_papers():
+def test_default_alphabet_is_that_of_the_paper():
     assert BLANK == 0
-    assert DEFAULT_TOKENIZER.size == 28
+    assert DEFAULT_TOKENIZER.vocab_size == 28
     assert DEFAULT_TOKENIZER.encode(" az") == [1, 2, 27]
     assert DEFAULT_TOKENIZER.decode([1, 2, 27]) == " az"
 
@@ -32,18 +32,18 @@ def test_encode_and_decode_are_inverse(tokenizer, text):
 
 
 @pytest.mark.parametrize("index", [BLANK, -1, 28])
-def test_decode_refuses_what_is_no_character(index):
+def test_decode_rejects_an_index_that_is_not_a_character(index):
     with pytest.raises(ValueError, match=str(index)):
         DEFAULT_TOKENIZER.decode([2, index])
 
 
-def test_encode_names_the_unknown_character():
+def test_encode_error_names_the_unknown_character():
     with pytest.raises(TokenizerError, match="'B' of 'aB'"):
         DEFAULT_TOKENIZER.encode("aB")
 
 
 @pytest.mark.parametrize("symbols", ["", "abca"])
-def test_unusable_alphabet(symbols):
+def test_an_empty_alphabet_or_repeated_characters_are_errors(symbols):
     with pytest.raises(TokenizerError, match="alphabet"):
         Tokenizer(symbols)
 
@@ -64,12 +64,12 @@ def test_normalize(text, expected):
     assert normalize(text) == expected
 
 
-def test_normalize_keeps_what_the_alphabet_holds():
+def test_normalize_keeps_punctuation_of_the_alphabet():
     with_apostrophe = Tokenizer(DEFAULT_TOKENIZER.alphabet + "'")
     assert normalize("Don't!", with_apostrophe) == "don't"
 
 
-def test_normalize_names_the_character_and_the_cure():
+def test_normalize_error_names_the_character_and_gives_a_hint():
     with pytest.raises(LipnetError, match=r"'7' of 'at f 7 now'.*spell numbers out"):
         normalize("at f 7 now")
     with pytest.raises(TokenizerError, match=r"'é'.*without it"):

@@ -40,7 +40,7 @@ class UniformScorer:
     """The language in which every text weighs the same."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.size = tokenizer.size
+        self.size = tokenizer.vocab_size
 
     def begin(self) -> None:
         pass
@@ -81,7 +81,7 @@ class BeamSearchDecoder:
 
     def _decode(self, log_probs: Floats) -> list[Hypothesis]:
         self.language.begin()
-        trie = _Trie(1 + len(log_probs) * self.width, self.tokenizer.size)
+        trie = _Trie(1 + len(log_probs) * self.width, self.tokenizer.vocab_size)
         start = np.array([_Trie.ROOT])
         beam = _Beam(start, np.zeros(1), np.array([-np.inf]), np.zeros(1, dtype=np.int64), np.zeros(1))
         for step in log_probs:

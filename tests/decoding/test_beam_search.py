@@ -24,7 +24,7 @@ SPACED = Tokenizer(" ab")
 @pytest.mark.parametrize("seed", range(3))
 def test_beam_equals_brute_force(symbols, frames, seed):
     tokenizer = Tokenizer("abc"[:symbols])
-    log_probs = random_log_probs(seed, 1, frames, tokenizer.size)
+    log_probs = random_log_probs(seed, 1, frames, tokenizer.vocab_size)
     totals, best_paths = brute_force(log_probs[0])
     expected = {tokenizer.decode(labels): total for labels, total in totals.items()}
 
@@ -98,7 +98,7 @@ def dictionary_beam(log_probs, width):
 
 
 def test_n_best_is_a_limit():
-    log_probs = random_log_probs(0, 1, 2, AB.size)
+    log_probs = random_log_probs(0, 1, 2, AB.vocab_size)
     [hypotheses] = BeamSearchDecoder(AB, n_best=50)(log_probs, torch.tensor([2]))
     assert {h.text for h in hypotheses} == {"", "a", "b", "ab", "ba"}  # aa and bb take three frames
 
@@ -133,7 +133,7 @@ def test_a_character_model_weighs_every_text(steps, order):
             history.append(token)
         return total + 0.4 * len(text)
 
-    log_probs = random_log_probs(steps, 1, steps, SPACED.size)
+    log_probs = random_log_probs(steps, 1, steps, SPACED.vocab_size)
     found = guided(CharacterLMScorer(SPACED, model, weight=0.7, bonus=0.4), log_probs)
     assert found == pytest.approx(weighed(log_probs, weight))
 
@@ -151,7 +151,7 @@ def test_a_word_model_weighs_every_text(steps):
             history.append(word)
         return total + 0.4 * len(text.split())
 
-    log_probs = random_log_probs(steps, 1, steps, SPACED.size)
+    log_probs = random_log_probs(steps, 1, steps, SPACED.vocab_size)
     found = guided(WordLMScorer(SPACED, model, weight=0.7, bonus=0.4), log_probs)
     assert found == pytest.approx(weighed(log_probs, weight))
 
@@ -159,7 +159,7 @@ def test_a_word_model_weighs_every_text(steps):
 @pytest.mark.parametrize("steps", [1, 4, 6])
 def test_a_word_list_allows_its_words_and_nothing_else(steps):
     words = {"a", "ab", "bb"}
-    log_probs = random_log_probs(steps, 1, steps, SPACED.size)
+    log_probs = random_log_probs(steps, 1, steps, SPACED.vocab_size)
 
     def weight(text):
         return 0.0 if text and all(word in words for word in text.split(" ")) else None
@@ -168,7 +168,7 @@ def test_a_word_list_allows_its_words_and_nothing_else(steps):
 
 
 def test_where_no_text_is_allowed_nothing_is_said():
-    log_probs = random_log_probs(0, 1, 3, SPACED.size)
+    log_probs = random_log_probs(0, 1, 3, SPACED.vocab_size)
     decoder = BeamSearchDecoder(SPACED, language=WordListScorer(SPACED, ["abba"]))
     [[nothing]] = decoder(log_probs, torch.tensor([3]))
     assert (nothing.text, nothing.score, nothing.steps) == ("", -math.inf, [])
@@ -178,7 +178,7 @@ def test_a_language_forgets_what_it_need_not_know(monkeypatch):
     monkeypatch.setattr("lipnet.decoding.lm_scorers.MAX_STATES", 3)
     language = WordListScorer(SPACED, ["ab", "ba", "aab"])
     decoder = BeamSearchDecoder(SPACED, language=language)
-    log_probs = random_log_probs(0, 2, 30, SPACED.size)
+    log_probs = random_log_probs(0, 2, 30, SPACED.vocab_size)
     both = decoder(log_probs, all_steps(log_probs))
     assert len(language._keys) > 3
     language.begin()
@@ -189,7 +189,7 @@ def test_a_language_forgets_what_it_need_not_know(monkeypatch):
 
 def test_without_unknown_words_a_word_model_writes_its_own_alone():
     model = estimate([["bin", "blue", "now"], ["lay", "red", "soon"]], 2)
-    log_probs = random_log_probs(0, 1, 60, DEFAULT_TOKENIZER.size, sharpness=1.0)
+    log_probs = random_log_probs(0, 1, 60, DEFAULT_TOKENIZER.vocab_size, sharpness=1.0)
     [[best]] = BeamSearchDecoder(DEFAULT_TOKENIZER, language=WordLMScorer(DEFAULT_TOKENIZER, model))(
         log_probs, torch.tensor([60])
     )

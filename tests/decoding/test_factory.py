@@ -33,7 +33,10 @@ def decoder(request: pytest.FixtureRequest, options: dict[str, DecoderOptions]) 
 
 
 def test_steps_behind_a_clips_length_change_nothing(decoder: Decoder) -> None:
-    log_probs, words = random_log_probs(0, 3, 80, DEFAULT_TOKENIZER.size), random_log_probs(1, 3, 40, 52)
+    log_probs, words = (
+        random_log_probs(0, 3, 80, DEFAULT_TOKENIZER.vocab_size),
+        random_log_probs(1, 3, 40, 52),
+    )
     lengths = torch.tensor([80, 70, 0])
     batch = decoder(log_probs, lengths, words)
     single = [
@@ -41,13 +44,13 @@ def test_steps_behind_a_clips_length_change_nothing(decoder: Decoder) -> None:
         for i, n in enumerate(lengths.tolist()[:2])
     ]
     other = log_probs.clone()
-    other[1, 70:] = other[2] = random_log_probs(2, DEFAULT_TOKENIZER.size)
+    other[1, 70:] = other[2] = random_log_probs(2, DEFAULT_TOKENIZER.vocab_size)
     assert batch[:2] == single == decoder(other, lengths, words)[:2]
     assert (batch[2][0].text, batch[2][0].steps) == ("", [])
 
 
 def test_hypotheses_are_sorted_unique_and_in_time_order(decoder: Decoder) -> None:
-    log_probs = random_log_probs(3, 2, 70, DEFAULT_TOKENIZER.size)
+    log_probs = random_log_probs(3, 2, 70, DEFAULT_TOKENIZER.vocab_size)
     for hypotheses in decoder(log_probs, all_steps(log_probs)):
         scores = [h.score for h in hypotheses]
         assert scores == sorted(scores, reverse=True)
@@ -60,7 +63,7 @@ def test_hypotheses_are_sorted_unique_and_in_time_order(decoder: Decoder) -> Non
 
 
 def test_the_path_score_is_that_of_the_best_path_of_the_text(decoder: Decoder) -> None:
-    log_probs = random_log_probs(4, 1, 70, DEFAULT_TOKENIZER.size, sharpness=4.0)
+    log_probs = random_log_probs(4, 1, 70, DEFAULT_TOKENIZER.vocab_size, sharpness=4.0)
     best = decoder(log_probs, all_steps(log_probs))[0][0]
     assert best.text
     clip = log_probs[0].double().numpy()

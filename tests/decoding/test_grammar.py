@@ -36,7 +36,7 @@ def sentences_of(slots: Slots) -> list[str]:
 @pytest.mark.parametrize("seed", range(4))
 def test_every_sentence_scores_as_ctc_says(slots: Slots, seed: int) -> None:
     sentences = sentences_of(slots)
-    log_probs = random_log_probs(seed, 1, 14, ABC.size)
+    log_probs = random_log_probs(seed, 1, 14, ABC.vocab_size)
     expected = dict(zip(sentences, ctc_log_probabilities(log_probs[0], sentences, ABC), strict=True))
     [hypotheses] = GrammarDecoder(ABC, slots, n_best=100)(log_probs, all_steps(log_probs))
     assert {h.text: h.score for h in hypotheses} == pytest.approx(
@@ -53,7 +53,9 @@ def noisy(sentence: str, seed: int, frames: int = 100) -> Tensor:
     symbols = [symbol for label in DEFAULT_TOKENIZER.encode(sentence) for symbol in (label, label, 0)]
     path = np.zeros(frames, dtype=int)
     path[10 : 10 + len(symbols)] = symbols
-    logits = 2.0 * torch.randn(frames, DEFAULT_TOKENIZER.size, generator=torch.Generator().manual_seed(seed))
+    logits = 2.0 * torch.randn(
+        frames, DEFAULT_TOKENIZER.vocab_size, generator=torch.Generator().manual_seed(seed)
+    )
     logits[torch.arange(frames), torch.tensor(path)] += 4.0
     return logits.log_softmax(-1)[None]
 
@@ -93,7 +95,7 @@ def labelled_log_probability(log_probs: Tensor, words: list[str]) -> float:
 
 @pytest.mark.parametrize("slots", [[["at"]], [["at", "by"], ["a", "b"]], [["at", "a"], ["a"], ["at", "a"]]])
 def test_the_word_heads_evidence_is_added(slots: Slots) -> None:
-    log_probs, words = random_log_probs(0, 1, 10, DEFAULT_TOKENIZER.size), word_posteriors(1, 5)
+    log_probs, words = random_log_probs(0, 1, 10, DEFAULT_TOKENIZER.vocab_size), word_posteriors(1, 5)
     sentences = sentences_of(slots)
     ctc = ctc_log_probabilities(log_probs[0], sentences, DEFAULT_TOKENIZER)
     [hypotheses] = GrammarDecoder(DEFAULT_TOKENIZER, slots, 99)(log_probs, torch.tensor([10]), words)
@@ -121,7 +123,7 @@ def test_evidence_decides_between_letters_that_ctc_cannot_tell_apart() -> None:
 
 def test_words_that_the_heads_do_not_know_leave_ctc_alone() -> None:
     slots = [["hello", "bye"], ["now", "soon"]]
-    log_probs, words = random_log_probs(0, 1, 20, DEFAULT_TOKENIZER.size), word_posteriors(1, 20)
+    log_probs, words = random_log_probs(0, 1, 20, DEFAULT_TOKENIZER.vocab_size), word_posteriors(1, 20)
     steps = torch.tensor([20])
     assert GrammarDecoder(DEFAULT_TOKENIZER, slots)(log_probs, steps, words) == GrammarDecoder(
         DEFAULT_TOKENIZER, slots
@@ -131,7 +133,7 @@ def test_words_that_the_heads_do_not_know_leave_ctc_alone() -> None:
 def test_padding_changes_nothing_and_short_clips_say_nothing() -> None:
     decoder = GrammarDecoder(DEFAULT_TOKENIZER)
     log_probs, words = (
-        random_log_probs(0, 3, 60, DEFAULT_TOKENIZER.size),
+        random_log_probs(0, 3, 60, DEFAULT_TOKENIZER.vocab_size),
         random_log_probs(1, 3, 30, len(WORDS) + 1),
     )
     batch = decoder(log_probs, torch.tensor([60, 50, 12]), words)
@@ -141,7 +143,7 @@ def test_padding_changes_nothing_and_short_clips_say_nothing() -> None:
 
 
 def test_a_text_comes_once_and_an_impossible_one_not_at_all() -> None:
-    log_probs = random_log_probs(0, 1, 14, ABC.size)
+    log_probs = random_log_probs(0, 1, 14, ABC.vocab_size)
     [hypotheses] = GrammarDecoder(ABC, [["a b", "a"], ["c", "b c"]], n_best=9)(
         log_probs, all_steps(log_probs)
     )
@@ -152,7 +154,7 @@ def test_a_text_comes_once_and_an_impossible_one_not_at_all() -> None:
 
 def test_unlikely_sentences_keep_their_scores() -> None:
     """Twelve slots, a blank everywhere, letters 20 nats below it: e**-1000 is no float."""
-    log_probs = torch.full((1, 300, DEFAULT_TOKENIZER.size), -20.0)
+    log_probs = torch.full((1, 300, DEFAULT_TOKENIZER.vocab_size), -20.0)
     log_probs[..., 0] = 0.0
     [[best]] = GrammarDecoder(DEFAULT_TOKENIZER, [["please", "again"]] * 12)(
         log_probs.log_softmax(-1), torch.tensor([300])

@@ -48,7 +48,7 @@ def test_align_parts_equal_labels_by_a_blank():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_alignment_equals_brute_force(seed):
-    log_probs = random_log_probs(seed, 6, ABC.size)
+    log_probs = random_log_probs(seed, 6, ABC.vocab_size)
     probs = log_probs.double()
     for labels, path in brute_force(log_probs)[1].items():
         starts, score = align(probs.numpy(), labels)
@@ -58,7 +58,7 @@ def test_alignment_equals_brute_force(seed):
 
 @pytest.mark.parametrize(("text", "frames"), [("ab", 1), ("aa", 2), ("abba", 4), ("a", 0)])
 def test_align_says_when_the_frames_are_too_few(text, frames):
-    log_probs = random_log_probs(0, 5, AB.size).double().numpy()
+    log_probs = random_log_probs(0, 5, AB.vocab_size).double().numpy()
     with pytest.raises(DecodeError, match=f"{len(text)} characters .* {frames} steps"):
         align(log_probs[:frames], AB.encode(text))
 

@@ -15,7 +15,7 @@ from lipnet.tokenizer import BLANK, DEFAULT_TOKENIZER, Tokenizer, TokenizerError
 def spelling(text: str, blanks: int = 1) -> np.ndarray:
     """(1, S, V) log-probabilities whose greedy text is ``text``, with blanks between the characters."""
     path = [step for symbol in DEFAULT_TOKENIZER.encode(text) for step in (symbol, *[BLANK] * blanks)]
-    p = np.full((1, len(path), DEFAULT_TOKENIZER.size), 0.1 / (DEFAULT_TOKENIZER.size - 1))
+    p = np.full((1, len(path), DEFAULT_TOKENIZER.vocab_size), 0.1 / (DEFAULT_TOKENIZER.vocab_size - 1))
     p[0, np.arange(len(path)), path] = 0.9
     return np.log(p)
 

@@ -37,7 +37,7 @@ class Backend:
 
     def spell(self, emissions: Emissions) -> Emissions:
         numbers = emissions.log_probs[:, 0].astype(int)
-        p = np.full((len(numbers), DEFAULT_TOKENIZER.size), 1e-5)
+        p = np.full((len(numbers), DEFAULT_TOKENIZER.vocab_size), 1e-5)
         p[:, BLANK] = 1
         for row, number in enumerate(numbers):
             word = self.script.classes[number]

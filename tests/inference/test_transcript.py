@@ -42,7 +42,7 @@ def shown(*runs: tuple[str, int], sure: float = 0.9) -> np.ndarray:
 
 def evidence_of(words: np.ndarray | None, frames: int, rate: int = 2) -> Emissions:
     log_probs = np.full(
-        (frames * rate, DEFAULT_TOKENIZER.size), -math.log(DEFAULT_TOKENIZER.size), np.float32
+        (frames * rate, DEFAULT_TOKENIZER.vocab_size), -math.log(DEFAULT_TOKENIZER.vocab_size), np.float32
     )
     return Emissions(log_probs, words, rate)
 

@@ -34,7 +34,9 @@ SURE, UNSURE = 0.7, 0.4  # how probable the network finds a word
 SURE_RIGHT, UNSURE_RIGHT = 0.9, 0.3  # how often such words are right
 
 
-def emissions(sure: Sequence[bool], by_heads: bool = False, size: int = DEFAULT_TOKENIZER.size) -> Emissions:
+def emissions(
+    sure: Sequence[bool], by_heads: bool = False, size: int = DEFAULT_TOKENIZER.vocab_size
+) -> Emissions:
     """That of READ, sure or unsure of each word, by its characters (of ``size`` outputs) or by word heads."""
     labels, words, probabilities = [], [], []
     for word, is_sure in zip(READ, sure, strict=True):
