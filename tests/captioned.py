@@ -1,4 +1,4 @@
-"""Captioned videos for the tests: what is said in them, and what a player gets out of them."""
+"""Captioned videos for tests: transcripts to show, and what a player gets from the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLIP = [numbered(index) for index in range(25)]
 
 
 def sentence(text: str, start: float = 0.4, each: float = 0.2) -> Sentence:
-    """Words that follow each other from ``start`` on, ``each`` second long."""
+    """A sentence of words that follow each other from ``start`` seconds on, ``each`` seconds long."""
     times = [start + each * index for index in range(len(text.split()) + 1)]
     words = [
         TranscribedWord(word, round(times[index], 3), round(times[index + 1], 3), 0.9)
@@ -29,33 +29,33 @@ def transcript(*sentences: Sentence, track: FaceTrack | None = None) -> Transcri
     return Transcript("a.mp4", list(sentences), 50, 25.0, "greedy", False, [], track)
 
 
-NOTHING_SAID = transcript()
+NO_WORDS = transcript()
 
 
-def burnt_in(source: Path, what: Transcript = NOTHING_SAID, debug: bool = False) -> Path:
-    """The video with captions: captioned.mp4 beside it."""
+def with_captions(source: Path, what: Transcript = NO_WORDS, debug: bool = False) -> Path:
+    """Write captioned.mp4 beside the video and return its path."""
     target = source.with_name("captioned.mp4")
     burn_in(source, target, what, debug)
     return target
 
 
-class Shown(NamedTuple):
-    """What a player would get out of a file."""
+class Played(NamedTuple):
+    """What a player gets from a file."""
 
     pictures: list[np.ndarray]
     times: np.ndarray  # s
-    end: float  # s: when the last picture goes
+    end: float  # s, when the last picture ends
 
 
-def shown(path: Path) -> Shown:
+def played(path: Path) -> Played:
     with av.open(f"file:{path}") as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))
         pictures = [frame.to_ndarray(format="rgb24") for frame in frames]
         end = float((stream.start_time + stream.duration) * stream.time_base) if stream.duration else 0.0
-        return Shown(pictures, np.array([frame.time for frame in frames]), end)
+        return Played(pictures, np.array([frame.time for frame in frames]), end)
 
 
-def sound_codec(path: Path) -> str:
+def audio_codec(path: Path) -> str:
     with av.open(str(path)) as container:
         return container.streams.audio[0].codec_context.codec.canonical_name

@@ -1,4 +1,4 @@
-"""Videos for the tests: numbered pictures, and any frames in any container, codec and timing."""
+"""Videos for tests: numbered pictures, in any container, codec and timing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import av
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-BITS = 8  # a picture's number is drawn as so many upright bars, each dark or bright
+BITS = 8  # of a picture's number, each a dark or bright vertical bar
 
 
 def numbered(number: int, width: int = 128, height: int = 64) -> np.ndarray:
-    """A grey picture, (height, width, 3) uint8, that survives any codec with its number legible."""
+    """A grey picture, (height, width, 3) uint8, from which `number_of` reads the number after any codec."""
     bits = [number >> bit & 1 for bit in range(BITS)]
     bars = np.repeat(bits, -(-width // BITS))[:width] * 160 + 48
     return np.broadcast_to(bars[None, :, None], (height, width, 3)).astype(np.uint8)
@@ -32,7 +32,7 @@ def numbers_of(pictures: Sequence[np.ndarray]) -> list[int]:
 
 
 def words_that_differ(text: str, other: str) -> int:
-    """Word errors of one text against another."""
+    """Word errors between two texts."""
     return int(Levenshtein.distance(text.split(), other.split()))
 
 
@@ -46,9 +46,12 @@ def write_video(
     rotation: int = 0,
     colours: tuple[int, int] = (2, 0),
 ) -> Path:
-    """Write RGB pictures; ``times_ms`` gives each its own time.
+    """Write (H, W, 3) uint8 RGB pictures and return ``path``.
 
-    ``colours`` are FFmpeg's numbers for colour space and range; (2, 0) leaves them unspecified.
+    Args:
+        times_ms: each picture's time; at ``rate`` if None.
+        rotation: degrees counter-clockwise by which players turn the pictures.
+        colours: FFmpeg's numbers for colour space and range; (2, 0) leaves them unspecified.
     """
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
@@ -79,7 +82,7 @@ def write_video(
 
 
 def write_sound(path: Path, seconds: float = 1.0) -> Path:
-    """A file with a sound track and no pictures."""
+    """Write a file with an audio stream and no pictures."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=16000, layout="mono")
         samples = np.zeros((1, int(16000 * seconds)), np.float32)
@@ -91,7 +94,7 @@ def write_sound(path: Path, seconds: float = 1.0) -> Path:
 
 
 def damage(path: Path, places: int, first: float, last: float = 1.0, seed: int = 0) -> None:
-    """Flip the bits of so many bytes of a file, between two shares of its length."""
+    """Invert ``places`` random bytes of a file between two fractions of its length."""
     content = bytearray(path.read_bytes())
     span = (int(len(content) * first), int(len(content) * last))
     for place in np.random.default_rng(seed).integers(*span, places):

@@ -1,4 +1,4 @@
-"""A video and what was read off it -> the same video with the words burnt in as they are spoken."""
+"""Captioned video: a video with its transcript burnt in, each word from when it is spoken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from av.container import OutputContainer
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lipnet.errors import LipnetError
@@ -24,21 +23,22 @@ from lipnet.output.overlay import CaptionOverlay
 from lipnet.video.audio import AudioPackets, SourceAudio, copy_audio, encode_aac, no_audio, seconds
 from lipnet.video.decode import (
     BT601,
-    MAX_HOLD_S,
-    TimedPicture,
     cause_of,
     declared_rate,
     decode_pictures,
     open_video,
-    picture_step,
-    timed,
     video_stream,
 )
+from lipnet.video.encode import to_video_frame
+from lipnet.video.resample import MAX_HOLD_S, TimedPicture, add_times, picture_step
 
-# In ticks, pictures at 24, 25, 30, 50 or 60 a second, 1000/1001 of these, 1 ms and 1/90000 s are whole.
+# A whole number of ticks lasts a picture at 24, 25, 30, 50 or 60 a second, or at 1000/1001 of these; so do
+# 1 ms and 1/90000 s, the units of other containers.
 TICK = Fraction(1, 360_000)  # s
-X264 = {"crf": "18", "preset": "veryfast", "bf": "0"}  # bf: an MP4 of reordered pictures loses the last's end
-MAX_FPS = Fraction(240)  # announced to the encoder; some files claim 90000
+# No B-frames: an MP4 of reordered pictures does not keep the duration of the last one.
+X264 = {"crf": "18", "preset": "veryfast", "bf": "0"}
+MAX_FPS = Fraction(240)  # declared to the encoder; some files claim 90000
+DEFAULT_FPS = Fraction(25)  # as in `iter_frames`, for a file that declares no rate
 MPEG_RANGE, SMPTE170M = 1, 6  # AVCOL_RANGE_MPEG, AVCOL_SPC_SMPTE170M
 
 
@@ -49,67 +49,71 @@ def burn_in(
     debug: bool = False,
     crop_size: tuple[int, int] = (100, 50),
 ) -> None:
-    """Write ``source`` with captions to ``target``, an MP4 (H.264) that is there whole or not at all.
+    """Write ``source`` with captions to ``target``, an H.264 MP4; if this fails, ``target`` is unchanged.
 
-    Every picture that can be decoded keeps its time. The sound stays in step: as it is where MP4 holds it,
-    otherwise as AAC, left out where it is broken. Words appear as they are spoken, at their seconds from
-    the first picture, counted as `iter_frames` counts them.
+    Every picture that can be decoded keeps its time. The audio stays in sync: copied if players expect its
+    codec in an MP4, otherwise encoded as AAC, left out if it cannot be written. Word times count from the
+    first picture, as those of `iter_frames` do.
 
     Args:
-        source: a video of any kind.
-        target: ends in .mp4; its folder is made if need be.
+        source: a video of any format.
+        target: ends in .mp4; its folder is created if necessary.
         transcript, debug, crop_size: what is drawn, as for `CaptionOverlay`.
 
     Raises:
         VideoError: no picture can be read from ``source``.
-        LipnetError: ``target`` is ``source`` itself, no .mp4, or cannot be written.
+        LipnetError: ``target`` is ``source`` itself, is not an .mp4, or cannot be written.
     """
     unfinished = target.with_name(f".{target.name}.part")
     captions = CaptionOverlay(transcript, debug, crop_size)
     try:
         check_target(source, target)
-        for sound_packets in (copy_audio, encode_aac, no_audio):
+        for audio_packets in (copy_audio, encode_aac, no_audio):
             try:
-                _write(source, unfinished, captions, sound_packets)
+                _write(source, unfinished, captions, audio_packets)
                 break
             except (av.FFmpegError, ValueError) as error:
-                if sound_packets is no_audio or isinstance(error, OSError):
-                    raise  # it was not the sound
+                if audio_packets is no_audio or isinstance(error, OSError):
+                    raise  # the audio is not the cause
         unfinished.replace(target)
     except (av.FFmpegError, OSError) as error:
-        cure = "check the folder, its rights and the free space"
-        raise LipnetError(f"{target}: cannot be written ({cause_of(error)}); {cure}") from error
+        hint = "check the folder, its permissions and the free space"
+        raise LipnetError(f"{target}: cannot be written ({cause_of(error)}); {hint}") from error
     finally:
         with suppress(OSError):
             unfinished.unlink()
 
 
 def check_target(source: Path, target: Path) -> None:
-    """Raises LipnetError where ``burn_in`` could not write, as far as that shows before there is anything."""
+    """Check that `burn_in` may write ``target``, as far as can be known in advance.
+
+    Raises:
+        LipnetError: ``target`` is not an .mp4, is a folder, or is ``source`` itself.
+    """
     if target.suffix.lower() != ".mp4":
         raise LipnetError(f"{target}: not an MP4; give the captioned video a name that ends in .mp4")
     if target.is_dir():
-        raise LipnetError(f"{target}: is a folder; name a file in it")
+        raise LipnetError(f"{target}: is a folder; give a file in it")
     if target.exists() and source.exists() and target.samefile(source):
-        raise LipnetError(f"{target}: is the video itself; give the captioned one another name")
+        raise LipnetError(f"{target}: is the video itself; give the captioned video another name")
 
 
-def _write(source: Path, target: Path, captions: CaptionOverlay, sound_packets: AudioPackets) -> None:
-    """Write picture by picture. The source is open twice: neither pictures nor sound wait for the other."""
+def _write(source: Path, target: Path, captions: CaptionOverlay, audio_packets: AudioPackets) -> None:
+    """Write the captioned video. Pictures and audio are read from the source by a container each."""
     with (
         open_video(source) as container,
-        open_video(source) as sound_container,
+        open_video(source) as audio_container,
         av.open(f"file:{target}", "w", format="mp4", container_options={"movflags": "+faststart"}) as output,
     ):
-        stream = video_stream(container, source)
-        pictures = timed(decode_pictures(container, stream, source), float(_rate(stream)))
+        stream = video_stream(container, str(source))
+        pictures = add_times(decode_pictures(container, stream, str(source)), float(_rate(stream)))
         first = next(pictures)
         target.parent.mkdir(parents=True, exist_ok=True)
         track = _add_video(output, stream, first.rgb)
-        sound = SourceAudio(sound_container, first.time)
-        packets = _encoded(track, stream, chain([first], pictures), captions, sound.zero)
-        # Of both, a packet is taken before one is given: all tracks are there when writing begins.
-        for packet in heapq.merge(packets, sound_packets(output, sound), key=_decoding_time):
+        audio = SourceAudio(audio_container, first.time)
+        packets = _encode(track, stream, chain([first], pictures), captions, audio.zero)
+        # heapq.merge takes a packet of each before it yields one: all streams exist when writing starts.
+        for packet in heapq.merge(packets, audio_packets(output, audio), key=_decoding_time):
             output.mux(packet)
 
 
@@ -118,57 +122,56 @@ def _decoding_time(packet: Packet) -> Fraction:
 
 
 def _rate(stream: VideoStream) -> Fraction:
-    """Pictures a second, as announced, or as `iter_frames` takes them to be where that is not known."""
-    return declared_rate(stream) or Fraction(25)
+    """Pictures a second as declared, or DEFAULT_FPS."""
+    return declared_rate(stream) or DEFAULT_FPS
 
 
 def _add_video(output: OutputContainer, stream: VideoStream, rgb: np.ndarray) -> VideoStream:
-    """A track for pictures such as ``rgb``, to be shown as those of the source's stream are."""
+    """Add a video stream for pictures like ``rgb``, with the colours and pixel shape of the source's."""
     track = output.add_stream("libx264", rate=min(_rate(stream), MAX_FPS), options=X264)
-    track.height, track.width = _even(rgb).shape[:2]
+    track.height, track.width = _pad_to_even(rgb).shape[:2]
     track.pix_fmt = "yuv420p"
-    coder, source = track.codec_context, stream.codec_context
-    coder.time_base = TICK
-    coder.colorspace = source.colorspace if source.colorspace in BT601 else SMPTE170M
-    coder.color_range = MPEG_RANGE
-    coder.color_primaries, coder.color_trc = source.color_primaries, source.color_trc
+    encoder, source = track.codec_context, stream.codec_context
+    encoder.time_base = TICK
+    encoder.colorspace = source.colorspace if source.colorspace in BT601 else SMPTE170M
+    encoder.color_range = MPEG_RANGE
+    encoder.color_primaries, encoder.color_trc = source.color_primaries, source.color_trc
     if aspect := stream.sample_aspect_ratio:
-        turned = rgb.shape[:2] == (stream.width, stream.height) != (stream.height, stream.width)
-        coder.sample_aspect_ratio = 1 / aspect if turned else aspect
+        rotated = rgb.shape[:2] == (stream.width, stream.height) != (stream.height, stream.width)
+        encoder.sample_aspect_ratio = 1 / aspect if rotated else aspect
     return track
 
 
-def _encoded(
+def _encode(
     track: VideoStream,
     stream: VideoStream,
     pictures: Iterable[TimedPicture],
     captions: CaptionOverlay,
     zero: float,
 ) -> Iterator[Packet]:
-    """The pictures, drawn into; 0 in the target is the source's time ``zero``."""
+    """Draw the captions and encode; the time ``zero`` of the source, in seconds, becomes 0."""
     time, ticks = zero, -1
-    for rgb, time, moment in pictures:
-        captions.draw(rgb, moment)
-        yuv = cv2.cvtColor(_even(rgb), cv2.COLOR_RGB2YUV_I420).astype(np.uint8, copy=False)
-        frame = VideoFrame.from_ndarray(yuv, format="yuv420p")
+    for rgb, time, elapsed in pictures:
+        captions.draw(rgb, elapsed)
+        frame = to_video_frame(_pad_to_even(rgb))
         ticks = max(round((time - zero) / TICK), ticks + 1)
         frame.pts, frame.time_base = ticks, TICK
         yield from track.encode(frame)
-    rest = track.encode()  # x264 looks ahead, so the last picture is among these
-    if rest:
-        rest[-1].duration = round(_hold(stream, time) / TICK)
-    yield from rest
+    delayed = track.encode()  # x264 looks ahead, so the last picture is among these
+    if delayed:
+        delayed[-1].duration = round(_last_duration(stream, time) / TICK)
+    yield from delayed
 
 
-def _hold(stream: VideoStream, last: float) -> float:
-    """How long the last picture, shown at ``last`` on the source's clock, stays, in seconds."""
+def _last_duration(stream: VideoStream, last: float) -> float:
+    """Seconds for which the last picture, at the time ``last`` of the source, is shown."""
     start, length = (seconds(stamp, stream.time_base) for stamp in (stream.start_time, stream.duration))
     hold = math.nan if start is None or length is None else start + length - last
     return hold if 0 < hold < MAX_HOLD_S else picture_step(float(_rate(stream)))
 
 
-def _even(rgb: np.ndarray) -> np.ndarray:
-    """The picture with its last row and column doubled where their number is odd: H.264 takes pairs."""
+def _pad_to_even(rgb: np.ndarray) -> np.ndarray:
+    """Repeat the last row and column of a picture where their number is odd: YUV 4:2:0 has none."""
     height, width = rgb.shape[:2]
     if height % 2 == width % 2 == 0:
         return rgb

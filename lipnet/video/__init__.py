@@ -1,1 +1,1 @@
-"""Video files, cameras and sound: decoding and encoding."""
+"""Video: decoding, encoding, audio and live sources."""

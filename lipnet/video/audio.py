@@ -1,4 +1,4 @@
-"""A video's sound -> packets of a track in an MP4, in step with the pictures."""
+"""The audio of a video file -> packets for an MP4, in sync with its pictures."""
 
 from __future__ import annotations
 
@@ -13,78 +13,90 @@ from av.audio.frame import AudioFrame
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
-from lipnet.video.decode import Clock
+from lipnet.video.resample import Clock
 
-COPIED = {"aac", "ac3", "alac", "eac3", "mp3", "opus"}  # sound that players expect in an MP4
+COPIED_CODECS = {"aac", "ac3", "alac", "eac3", "mp3", "opus"}  # which players support in an MP4
 AAC_RATES = {8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000}  # Hz
-AAC_BITS = 96_000  # a second and channel
+AAC_BIT_RATE = 96_000  # bit/s for each channel
 
 
 class SourceAudio:
-    """A source's sound, if it has any, and ``zero``, the seconds on its clock that are 0 in the target."""
+    """The audio stream of a media file, if it has one.
+
+    Args:
+        container: the open file; its packets are read here and nowhere else.
+        first_picture: time of the first picture on the file's clock, in seconds.
+
+    Attributes:
+        stream: the first audio stream of a known codec, or None.
+        zero: the time on the file's clock, in seconds, that becomes 0 in the output.
+    """
 
     def __init__(self, container: InputContainer, first_picture: float) -> None:
         self._container, self._clock = container, Clock()
         known = (stream for stream in container.streams.audio if stream.codec_context is not None)
         self.stream = next(known, None)
         start = seconds(self.stream.start_time, self.stream.time_base) if self.stream else None
-        # SourceAudio before 0 only gets the decoder going, and is not heard.
+        # Audio before 0 only primes the decoder and is not played.
         self.zero = first_picture if start is None else min(first_picture, max(start, 0.0))
 
     def packets(self) -> Iterator[Packet]:
-        """Those that can be read, up to where the container breaks."""
+        """Packets that can be read, up to where the container is broken."""
         with suppress(av.FFmpegError):
             yield from (packet for packet in self._container.demux(self.stream) if not packet.is_corrupt)
 
     def frames(self) -> Iterator[AudioFrame]:
-        """Those that can be decoded."""
+        """Audio frames that can be decoded."""
         for packet in self.packets():
             with suppress(av.FFmpegError):
                 yield from cast(list[AudioFrame], packet.decode())
 
     def time(self, stamp: float | None, step: float) -> float:
-        """Seconds in the target of what comes next and lasts for a ``step``."""
+        """The next packet's or frame's time in the output, in seconds, from its time stamp.
+
+        ``step`` is the duration that counts where the stamp is missing or faulty.
+        """
         self._clock.advance(stamp, step)
         return self._clock.now - self.zero
 
 
-# A way to bring a sound into the target: adds a track, and gives its packets in order.
+# Adds an audio stream to the output, and yields its packets in order.
 AudioPackets = Callable[[OutputContainer, SourceAudio], Iterator[Packet]]
 
 
-def no_audio(output: OutputContainer, sound: SourceAudio) -> Iterator[Packet]:
-    """No packets, and no track for them."""
+def no_audio(output: OutputContainer, audio: SourceAudio) -> Iterator[Packet]:
+    """Leave the audio out: no stream and no packets."""
     return iter(())
 
 
-def copy_audio(output: OutputContainer, sound: SourceAudio) -> Iterator[Packet]:
-    """The sound in a new track, as it is if MP4 holds it."""
-    if sound.stream is None:
+def copy_audio(output: OutputContainer, audio: SourceAudio) -> Iterator[Packet]:
+    """Copy the audio without encoding it again; `encode_aac` if players do not expect its codec in an MP4."""
+    if audio.stream is None:
         return
-    if sound.stream.codec_context.codec.canonical_name not in COPIED:
-        yield from encode_aac(output, sound)
+    if audio.stream.codec_context.codec.canonical_name not in COPIED_CODECS:
+        yield from encode_aac(output, audio)
         return
-    track = output.add_stream_from_template(sound.stream)
-    for packet in sound.packets():
-        if packet.size:  # the last one has none
+    track = output.add_stream_from_template(audio.stream)
+    for packet in audio.packets():
+        if packet.size:  # the last packet, which flushes the decoder, is empty
             unit = packet.time_base
-            time = sound.time(seconds(packet.pts, unit), float((packet.duration or 0) * unit))
+            time = audio.time(seconds(packet.pts, unit), float((packet.duration or 0) * unit))
             packet.pts = packet.dts = round(time / unit)
             packet.stream = track
             yield packet
 
 
-def encode_aac(output: OutputContainer, sound: SourceAudio) -> Iterator[Packet]:
-    """The sound in a new track, encoded anew."""
-    if sound.stream is None:
+def encode_aac(output: OutputContainer, audio: SourceAudio) -> Iterator[Packet]:
+    """Decode the audio and encode it as AAC, in mono or stereo."""
+    if audio.stream is None:
         return
-    rate, mono = sound.stream.sample_rate, sound.stream.channels == 1
+    rate, mono = audio.stream.sample_rate, audio.stream.channels == 1
     track = output.add_stream("aac", rate=rate if rate in AAC_RATES else 48000)
-    track.layout, track.bit_rate = ("mono", AAC_BITS) if mono else ("stereo", 2 * AAC_BITS)
-    end = -math.inf  # samples, of what is written
-    for frame in sound.frames():
-        start = sound.time(frame.time, frame.samples / frame.sample_rate) * frame.sample_rate
-        frame.pts = int(max(round(start), end))  # rounded stamps overlap a little: the encoder would refuse
+    track.layout, track.bit_rate = ("mono", AAC_BIT_RATE) if mono else ("stereo", 2 * AAC_BIT_RATE)
+    end = -math.inf  # of what has been encoded, in samples
+    for frame in audio.frames():
+        start = audio.time(frame.time, frame.samples / frame.sample_rate) * frame.sample_rate
+        frame.pts = int(max(round(start), end))  # the encoder refuses rounded stamps that overlap
         frame.time_base = Fraction(1, frame.sample_rate)
         end = frame.pts + frame.samples
         yield from track.encode(frame)
@@ -92,5 +104,5 @@ def encode_aac(output: OutputContainer, sound: SourceAudio) -> Iterator[Packet]:
 
 
 def seconds(stamp: int | None, unit: Fraction | None) -> float | None:
-    """A time stamp that counts ``unit``, of so many seconds; None where either is not known."""
+    """Convert a time stamp, in units of ``unit`` seconds, to seconds; None if either is unknown."""
     return None if stamp is None or unit is None else float(stamp * unit)

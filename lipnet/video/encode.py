@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.frame import VideoFrame
 
 from lipnet.grid import FRAME_RATE
 
@@ -16,18 +17,25 @@ QUALITY = 20  # x264's constant rate factor
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray], width: int, height: int) -> None:
-    """Encode (height, width, 3) uint8 RGB frames at 25 fps as H.264 in MP4.
+    """Encode frames at 25 a second as H.264 in MP4. On one machine, the same frames give the same bytes.
 
-    On one machine, the same frames always give the same bytes. Width and height are even.
+    Args:
+        path: file to write, whatever its suffix.
+        frames: (height, width, 3) uint8 RGB.
+        width, height: px, both even.
     """
     with av.open(str(path), "w", format="mp4") as container:
-        # x264's lookahead, in its AVX-512 code, gives the same pictures other bytes from run to run.
+        # With its lookahead, x264's AVX-512 code encodes the same pictures differently from run to run.
         x264 = "subme=1:rc-lookahead=0"
         options = {"crf": str(QUALITY), "preset": "veryfast", "threads": "1", "x264-params": x264}
         stream = container.add_stream("libx264", rate=Fraction(FRAME_RATE), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for image in frames:
-            # BT.601 in limited range, as players assume
-            planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
+        for rgb in frames:
+            container.mux(stream.encode(to_video_frame(rgb)))
         container.mux(stream.encode())
+
+
+def to_video_frame(rgb: np.ndarray) -> VideoFrame:
+    """Convert (H, W, 3) uint8 RGB, H and W even, to an encoder's input: YUV 4:2:0, BT.601, limited range."""
+    planes = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)
+    return VideoFrame.from_ndarray(planes, format="yuv420p")

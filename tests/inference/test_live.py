@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-from queue import Queue
-
 import numpy as np
 import pytest
 from scripted_video import CROP, FakeTracker, Script, sentences
-from video_files import numbered, numbers_of, write_video
 
 from lipnet.config import ModelConfig
 from lipnet.cropping.cropper import NoFaceError
@@ -19,9 +14,6 @@ from lipnet.inference.live import Heard, listen
 from lipnet.inference.reader import LipReader
 from lipnet.models.metadata import Metadata
 from lipnet.tokenizer import BLANK, DEFAULT_TOKENIZER
-from lipnet.video import camera
-from lipnet.video.camera import camera_frames
-from lipnet.video.decode import Picture, VideoError
 
 
 class Backend:
@@ -70,68 +62,3 @@ def test_a_file_without_a_face_ends_in_an_error() -> None:
     script = Script([0] * 60, [False] * 60)
     with pytest.raises(NoFaceError, match="door: no face in its 60 frames"):
         list(listen(reader_of(script), script.frames(), "door"))
-
-
-def test_a_file_is_replayed_at_its_own_pace(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "v.mp4", [numbered(i) for i in range(20)], rate=20)
-    started, seen = time.monotonic(), []
-    times = [time.monotonic() - started for frame in camera_frames(str(path)) if seen.append(frame) is None]
-    assert len(seen) == 25 and numbers_of(seen)[::24] == [0, 19]
-    assert all(moment >= index / 25 for index, moment in enumerate(times))
-
-
-def test_a_device_is_read_at_25_frames_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Capture:
-        """A camera of 50 pictures a second, blue as OpenCV sees it."""
-
-        def __init__(self, source: int | str) -> None:
-            assert source == 0
-            self.left, self.released = 30, False
-
-        def isOpened(self) -> bool:  # noqa: N802
-            return True
-
-        def read(self) -> tuple[bool, np.ndarray | None]:
-            time.sleep(0.02)
-            self.left -= 1
-            return self.left >= 0, np.full((4, 4, 3), (255, 0, 0), np.uint8)
-
-        def release(self) -> None:
-            self.released = True
-
-    monkeypatch.setattr(camera.cv2, "VideoCapture", Capture)
-    started = time.monotonic()
-    frames = list(camera_frames("0"))
-    assert 14 <= len(frames) <= 25 * (time.monotonic() - started) + 1  # 15 where nothing holds threads up
-    assert frames[0][0, 0].tolist() == [0, 0, 255]
-
-
-def test_where_reading_falls_behind_the_oldest_pictures_go() -> None:
-    pictures: Queue[Picture | None] = Queue(3)
-    shown = [(np.zeros((1, 1, 3), np.uint8), float(i), False) for i in range(10)]
-    for picture in shown:
-        camera._push(pictures, picture)
-    assert [pictures.get() for _ in range(3)] == shown[-3:]
-
-
-def test_a_grey_camera() -> None:
-    assert camera._to_rgb(np.full((4, 4), 7, np.uint8)).tolist() == np.full((4, 4, 3), 7).tolist()
-    assert camera._to_rgb(np.full((4, 4, 1), 7, np.uint8)).shape == (4, 4, 3)
-
-
-def test_sources_that_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Closed:
-        def __init__(self, source: int | str) -> None:
-            pass
-
-        def isOpened(self) -> bool:  # noqa: N802
-            return False
-
-    monkeypatch.setattr(camera.cv2, "VideoCapture", Closed)
-    for source, message in (
-        ("7", "camera 7: cannot be opened"),
-        ("rtsp://nowhere/x", "rtsp://nowhere/x: cannot be opened"),
-        (str(tmp_path / "gone.mp4"), "no such file"),
-    ):
-        with pytest.raises(VideoError, match=message):
-            list(camera_frames(source))

@@ -1,4 +1,4 @@
-"""The captioned video: the same pictures at the same times, there whole or not at all."""
+"""Captioned video: the same pictures at the same times, and no partial file after a failure."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ import av
 import cv2
 import numpy as np
 import pytest
-from captioned import CLIP, NOTHING_SAID, burnt_in, sentence, shown, sound_codec, transcript
+from captioned import CLIP, NO_WORDS, audio_codec, played, sentence, transcript, with_captions
 from video_files import damage, number_of, numbered, write_video
 
-import lipnet.output.overlay
+import lipnet.output.captioned_video
 import lipnet.video.decode
 from lipnet.errors import LipnetError
 from lipnet.output.captioned_video import burn_in
-from lipnet.video.decode import Picture, VideoError, iter_frames
+from lipnet.output.overlay import CaptionOverlay
+from lipnet.video.decode import VideoError, iter_frames
+from lipnet.video.resample import Picture
 
 
-def test_a_clip_comes_back_in_order_and_in_time(tmp_path: Path) -> None:
+def test_pictures_keep_their_order_and_times(tmp_path: Path) -> None:
     source = write_video(tmp_path / "a.mp4", CLIP)
-    target = burnt_in(source)
-    result = shown(target)
+    target = with_captions(source)
+    result = played(target)
     assert [number_of(picture) for picture in result.pictures] == list(range(25))
-    np.testing.assert_allclose(result.times, shown(source).times, atol=1e-5)
+    np.testing.assert_allclose(result.times, played(source).times, atol=1e-5)
     with av.open(str(target)) as container:
         assert [stream.type for stream in container.streams] == ["video"]
         assert container.streams.video[0].codec_context.name == "h264"
         assert container.streams.video[0].pix_fmt == "yuv420p"
-    assert target.read_bytes().index(b"moov") < 100  # in front: it plays while it loads
+    assert target.read_bytes().index(b"moov") < 100  # at the start, so that it plays while it loads
 
 
 @pytest.mark.parametrize("rate", [Fraction(30000, 1001), Fraction(15), Fraction(25), Fraction(24000, 1001)])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
-def test_steady_rates_keep_times_and_duration(tmp_path: Path, name: str, rate: Fraction) -> None:
+def test_constant_rates_keep_times_and_duration(tmp_path: Path, name: str, rate: Fraction) -> None:
     source = write_video(tmp_path / name, CLIP, rate=rate)
-    result = shown(burnt_in(source))
+    result = played(with_captions(source))
     assert result.times[0] == 0
-    np.testing.assert_allclose(np.diff(result.times), np.diff(shown(source).times), atol=1e-4)
+    np.testing.assert_allclose(np.diff(result.times), np.diff(played(source).times), atol=1e-4)
     assert result.end == pytest.approx(25 / rate, abs=0.001)
 
 
@@ -48,27 +50,27 @@ def test_steady_rates_keep_times_and_duration(tmp_path: Path, name: str, rate: F
 def test_a_variable_rate_is_kept(tmp_path: Path, name: str) -> None:
     times = np.cumsum([1000, 40, 40, 21, 33, 95, 40, 310, 17, 17, 40, 47, 80, 40])
     source = write_video(tmp_path / name, CLIP[:14], times_ms=times.tolist())
-    result = shown(burnt_in(source))
+    result = played(with_captions(source))
     np.testing.assert_allclose(result.times, (times - times[0]) / 1000, atol=1e-5)
     assert result.end == pytest.approx((times[-1] - times[0]) / 1000 + 0.04, abs=0.001)
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.h264", "libx264"), ("a.m1v", "mpeg1video")])
-def test_a_stream_without_times_gets_steady_ones(tmp_path: Path, name: str, codec: str) -> None:
-    result = shown(burnt_in(write_video(tmp_path / name, CLIP, codec=codec)))
+def test_a_stream_without_time_stamps_gets_a_constant_rate(tmp_path: Path, name: str, codec: str) -> None:
+    result = played(with_captions(write_video(tmp_path / name, CLIP, codec=codec)))
     np.testing.assert_allclose(result.times, np.arange(25) / 25, atol=1e-5)
     assert result.end == pytest.approx(1.0, abs=0.001)
 
 
-def test_times_that_jump_are_made_to_grow(tmp_path: Path) -> None:
+def test_times_always_increase(tmp_path: Path) -> None:
     first, second = (write_video(tmp_path / f"{i}.mpg", CLIP, codec="mpeg1video") for i in range(2))
     (tmp_path / "a.mpg").write_bytes(first.read_bytes() + second.read_bytes())
-    steps = np.diff(shown(burnt_in(tmp_path / "a.mpg")).times)
+    steps = np.diff(played(with_captions(tmp_path / "a.mpg")).times)
     assert len(steps) >= 48
     assert steps.min() > 0.039 and steps.max() < 0.09
 
     far = write_video(tmp_path / "a.mkv", CLIP[:5], times_ms=[0, 40, 80, 36_000_000, 36_000_040])
-    np.testing.assert_allclose(shown(burnt_in(far)).times, np.arange(5) / 25, atol=1e-5)
+    np.testing.assert_allclose(played(with_captions(far)).times, np.arange(5) / 25, atol=1e-5)
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
@@ -77,14 +79,14 @@ def test_a_rotation_is_applied_to_the_pixels(tmp_path: Path, rotation: int) -> N
     upright[:24, :48] = (220, 60, 60)
     stored = np.rot90(upright, -rotation // 90)
     source = write_video(tmp_path / "a.mp4", [stored] * 3, rotation=rotation)
-    with av.open(str(burnt_in(source))) as container:
+    with av.open(str(with_captions(source))) as container:
         frame = next(container.decode(video=0))
         assert frame.rotation == 0
         assert np.abs(frame.to_ndarray(format="rgb24").astype(int) - upright).mean() < 8
 
 
 @pytest.mark.parametrize("rotation", [0, 90])
-def test_pixels_that_are_not_square_keep_their_shape(tmp_path: Path, rotation: int) -> None:
+def test_the_pixel_aspect_ratio_is_kept(tmp_path: Path, rotation: int) -> None:
     plain = write_video(tmp_path / "plain.mp4", CLIP[:3], rotation=rotation)
     with av.open(str(plain)) as container, av.open(str(tmp_path / "a.mp4"), "w") as target:
         track = target.add_stream_from_template(container.streams.video[0])
@@ -95,29 +97,29 @@ def test_pixels_that_are_not_square_keep_their_shape(tmp_path: Path, rotation: i
             if packet.dts is not None:
                 packet.stream = track
                 target.mux(packet)
-    with av.open(str(burnt_in(tmp_path / "a.mp4"))) as container:
+    with av.open(str(with_captions(tmp_path / "a.mp4"))) as container:
         expected = Fraction(15, 16) if rotation else Fraction(16, 15)
         assert container.streams.video[0].sample_aspect_ratio == expected
 
 
-def test_odd_sizes_are_filled_up_with_their_edge(tmp_path: Path) -> None:
+def test_odd_sizes_are_padded_with_their_edge(tmp_path: Path) -> None:
     picture = np.full((63, 95, 3), 60, np.uint8)
     picture[-1:] = picture[:, -1:] = 200
     source = write_video(tmp_path / "a.mkv", [picture] * 5, codec="ffv1")
-    burn_in(source, tmp_path / "b.mp4", NOTHING_SAID)
-    result = shown(tmp_path / "b.mp4").pictures[2].astype(int)
+    burn_in(source, tmp_path / "b.mp4", NO_WORDS)
+    result = played(tmp_path / "b.mp4").pictures[2].astype(int)
     assert result.shape == (64, 96, 3)
     assert np.abs(result[:63, :95] - picture).mean() < 4
     assert np.abs(result[-1] - 200).mean() < 8 and np.abs(result[:, -1] - 200).mean() < 8
 
 
-def test_a_picture_size_that_changes_midway_is_evened_out(tmp_path: Path) -> None:
+def test_pictures_are_scaled_to_the_size_of_the_first(tmp_path: Path) -> None:
     small = write_video(tmp_path / "small.mpg", CLIP[:10], codec="mpeg1video")
     large = write_video(
         tmp_path / "large.mpg", [numbered(i, 256, 128) for i in range(10)], codec="mpeg1video"
     )
     (tmp_path / "a.mpg").write_bytes(small.read_bytes() + large.read_bytes())
-    pictures = shown(burnt_in(tmp_path / "a.mpg")).pictures
+    pictures = played(with_captions(tmp_path / "a.mpg")).pictures
     assert len(pictures) >= 18
     assert {picture.shape for picture in pictures} == {(64, 128, 3)}
 
@@ -126,12 +128,12 @@ def test_a_picture_size_that_changes_midway_is_evened_out(tmp_path: Path) -> Non
     ("pix_fmt", "colours"),
     [("yuv420p", (2, 0)), ("yuv420p", (1, 1)), ("yuv420p", (5, 2)), ("yuv444p", (1, 1))],
 )
-def test_colours_stay(tmp_path: Path, pix_fmt: str, colours: tuple[int, int]) -> None:
+def test_colours_are_preserved(tmp_path: Path, pix_fmt: str, colours: tuple[int, int]) -> None:
     picture = np.zeros((64, 96, 3), np.uint8)
     for index, colour in enumerate([(200, 40, 40), (40, 180, 60), (30, 60, 190), (230, 190, 160)]):
         picture[:, index * 24 : (index + 1) * 24] = colour
     source = write_video(tmp_path / "a.mkv", [picture] * 3, pix_fmt=pix_fmt, colours=colours)
-    before, after = (next(iter_frames(path)).astype(int) for path in (source, burnt_in(source)))
+    before, after = (next(iter_frames(path)).astype(int) for path in (source, with_captions(source)))
     for column in range(12, 96, 24):
         assert np.abs(before[20:40, column] - after[20:40, column]).max() < 7
 
@@ -140,70 +142,71 @@ def test_damaged_packets_are_skipped(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 60, (25, 64, 128, 3), dtype=np.uint8)
     source = write_video(tmp_path / "a.mkv", [a // 2 + b for a, b in zip(CLIP, noise, strict=True)])
     damage(source, 12, 1 / 4, 3 / 4, seed=1)
-    result = shown(burnt_in(source))
+    result = played(with_captions(source))
     assert 10 <= len(result.times) <= 30
     assert (np.diff(result.times) > 0).all()
 
 
-def test_time_that_damage_swallowed_counts_for_pictures_but_not_for_words(
+def test_gaps_from_damage_count_for_pictures_but_not_for_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grey = [np.full((144, 180, 3), 90, np.uint8)] * 4
     stamps = [(0.0, False), (0.04, False), (0.4, True), (0.44, False)]
 
     def decode(*arguments: object) -> Iterator[Picture]:
-        yield from ((picture.copy(), *stamp) for picture, stamp in zip(grey, stamps, strict=True))
+        yield from (Picture(picture.copy(), *stamp) for picture, stamp in zip(grey, stamps, strict=True))
 
-    monkeypatch.setattr(lipnet.video.decode, "_decode", decode)
+    for module in (lipnet.video.decode, lipnet.output.captioned_video):
+        monkeypatch.setattr(module, "decode_pictures", decode)
     source = write_video(tmp_path / "a.mp4", grey)
-    assert len(list(iter_frames(source))) == 4  # so what is read of the third picture is said at 0.08 s
-    result = shown(burnt_in(source, transcript(sentence("bin", 0.08))))
+    assert len(list(iter_frames(source))) == 4  # so a word in the third picture is at 0.08 s
+    result = played(with_captions(source, transcript(sentence("bin", 0.08))))
     np.testing.assert_allclose(result.times, [stamp for stamp, _ in stamps], atol=1e-5)
     bright = [bool((picture > 200).any()) for picture in result.pictures]
     assert bright == [False, False, True, True]
 
 
-def test_paths_need_not_be_ascii(tmp_path: Path) -> None:
+def test_paths_with_other_than_ascii_characters(tmp_path: Path) -> None:
     source = write_video(tmp_path / "a b: é.mp4", CLIP[:5])
     target = tmp_path / "новая папка" / "ü: %d.MP4"
-    burn_in(source, target, NOTHING_SAID)
-    assert len(shown(target).times) == 5
+    burn_in(source, target, NO_WORDS)
+    assert len(played(target).times) == 5
     assert os.listdir(target.parent) == [target.name]
 
 
-def test_the_source_is_not_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_source_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_video(tmp_path / "a.mp4", CLIP[:5])
     content = source.read_bytes()
     (tmp_path / "link.mp4").symlink_to(source)
     monkeypatch.chdir(tmp_path)
     for target in (source, tmp_path / "link.mp4", Path("a.mp4"), Path("../") / tmp_path.name / "a.mp4"):
         with pytest.raises(LipnetError, match="is the video itself"):
-            burn_in(source, target, NOTHING_SAID)
+            burn_in(source, target, NO_WORDS)
     assert source.read_bytes() == content
 
 
 @pytest.mark.parametrize("name", ["b.avi", "b", "folder.mp4", "a.mp4/b.mp4"])
-def test_a_target_that_cannot_be_is_one_line(tmp_path: Path, name: str) -> None:
+def test_an_impossible_target_is_a_one_line_error(tmp_path: Path, name: str) -> None:
     source = write_video(tmp_path / "a.mp4", CLIP[:5])
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(LipnetError) as raised:
-        burn_in(source, tmp_path / name, NOTHING_SAID)
+        burn_in(source, tmp_path / name, NO_WORDS)
     assert str(raised.value).startswith(f"{tmp_path / name}: ")
     assert "\n" not in str(raised.value)
     assert sorted(os.listdir(tmp_path)) == ["a.mp4", "folder.mp4"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"bin blue at f two now\n" * 100])
-def test_no_video_is_one_line_that_names_it(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_source_is_a_one_line_error(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "a.mp4").write_bytes(content)
     with pytest.raises(VideoError) as raised:
-        burn_in(tmp_path / "a.mp4", tmp_path / "new" / "b.mp4", NOTHING_SAID)
+        burn_in(tmp_path / "a.mp4", tmp_path / "new" / "b.mp4", NO_WORDS)
     assert str(raised.value).startswith(f"{tmp_path / 'a.mp4'}: ")
     assert not (tmp_path / "new").exists()
 
 
-def test_a_failure_leaves_the_old_file_and_nothing_else(
+def test_a_failure_leaves_the_existing_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_video(tmp_path / "a.mp4", CLIP)
@@ -212,18 +215,18 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
     def fail(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lipnet.output.overlay, "_render", fail)
+    monkeypatch.setattr(CaptionOverlay, "draw", fail)
     with pytest.raises(KeyboardInterrupt):
         burn_in(source, tmp_path / "b.mp4", transcript(sentence("bin blue")))
     assert (tmp_path / "b.mp4").read_bytes() == b"old"
     assert sorted(os.listdir(tmp_path)) == ["a.mp4", "b.mp4"]
 
 
-def test_real_clips_keep_their_pictures_times_and_sound(grid_root: Path, tmp_path: Path) -> None:
+def test_real_clips_keep_their_pictures_times_and_audio(grid_root: Path, tmp_path: Path) -> None:
     source = grid_root / "original/s1/sgib8n.mpg"
     target = tmp_path / "b.mp4"
     burn_in(source, target, transcript(sentence("set green in b eight now")))
-    before, after = shown(source), shown(target)
+    before, after = played(source), played(target)
     np.testing.assert_allclose(after.times - after.times[0], before.times - before.times[0], atol=1e-4)
-    assert sound_codec(target) == "aac"
+    assert audio_codec(target) == "aac"
     assert cv2.PSNR(after.pictures[5][:200], before.pictures[5][:200]) > 35

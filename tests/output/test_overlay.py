@@ -1,4 +1,4 @@
-"""Words in the pictures while they are due, and what the face finder saw."""
+"""Caption overlay: words appear when they are spoken; the debug overlay shows the face track."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from captioned import burnt_in, sentence, shown, transcript
+from captioned import played, sentence, transcript, with_captions
 from video_files import write_video
 
 from lipnet.cropping.geometry import STABLE, STABLE_FACE
@@ -24,7 +24,7 @@ def captioned(
 ) -> np.ndarray:
     """The pictures with captions, (T, H, W, 3) int."""
     source = write_video(folder / "source.mkv", pictures, codec="ffv1", pix_fmt="bgr0")
-    return np.stack(shown(burnt_in(source, what, debug)).pictures).astype(int)
+    return np.stack(played(with_captions(source, what, debug)).pictures).astype(int)
 
 
 def where_they_differ(after: np.ndarray, before: Sequence[np.ndarray]) -> np.ndarray:
@@ -37,7 +37,7 @@ def drawn(folder: Path, pictures: Sequence[np.ndarray], what: Transcript, debug:
     return where_they_differ(captioned(folder, pictures, what, debug), pictures)
 
 
-def test_words_are_there_from_when_they_are_spoken(tmp_path: Path) -> None:
+def test_words_appear_when_they_are_spoken(tmp_path: Path) -> None:
     there = drawn(tmp_path, GREY, transcript(sentence("bin blue at", 0.4, 0.2)))
     assert not there[:, :72].any()  # the upper half stays as it is
     ink = there.sum(axis=(1, 2))
@@ -45,14 +45,14 @@ def test_words_are_there_from_when_they_are_spoken(tmp_path: Path) -> None:
     assert not ink[:10].any() and not ink[gone:].any()
     assert ink[10:gone].all()
     widths = [np.flatnonzero(frame.any(axis=0)) for frame in there[10:gone]]
-    assert len({columns[0] for columns in widths}) == 1  # words stand still
+    assert len({columns[0] for columns in widths}) == 1  # words do not move
     grown = [index + 11 for index in range(len(widths) - 1) if widths[index + 1][-1] > widths[index][-1] + 4]
     assert grown == [15, 20]
     text = np.flatnonzero(there[25].any(axis=0))
-    assert text[0] + text[-1] == pytest.approx(180, abs=3)  # in the middle
+    assert text[0] + text[-1] == pytest.approx(180, abs=3)  # centred
 
 
-def test_the_word_that_is_spoken_is_coloured(tmp_path: Path) -> None:
+def test_the_word_being_spoken_is_highlighted(tmp_path: Path) -> None:
     pictures = captioned(tmp_path, GREY, transcript(sentence("bin blue", 0.4, 0.2)))
     coloured = (np.ptp(pictures, axis=-1) > 60).any(axis=1)  # (T, W)
     assert coloured[10:20].any(axis=1).all()
@@ -61,7 +61,7 @@ def test_the_word_that_is_spoken_is_coloured(tmp_path: Path) -> None:
     assert first[-1] < second[0]
 
 
-def test_the_next_sentence_takes_the_place_of_the_last(tmp_path: Path) -> None:
+def test_the_next_sentence_replaces_the_last(tmp_path: Path) -> None:
     both = transcript(sentence("set", 1.0), sentence("bin blue at", 0.2))
     there, alone = drawn(tmp_path, GREY, both), drawn(tmp_path, GREY, transcript(sentence("set", 1.0)))
     assert there[24].sum() > 2 * there[25].sum()
@@ -104,7 +104,7 @@ def test_debug_draws_landmarks_box_and_crop(tmp_path: Path) -> None:
         assert orange[y - 2 : y + 3, x - 2 : x + 3].any()
     assert green.any(axis=0).sum() > 60  # the box
     there = where_they_differ(pictures, [picture] * 20)
-    np.testing.assert_array_equal(there[14], there[19])  # beyond its end the track stands still
+    np.testing.assert_array_equal(there[14], there[19])  # after its end the last frame of the track is drawn
     blue = seen[:40, :70, 2] - seen[:40, :70, 0] > 80  # the crop's, (40 ... 80, 20 ... 40) of (100, 50)
     rows, columns = np.nonzero(blue[2:, 2:])
     scale = 63 / 100
@@ -113,9 +113,9 @@ def test_debug_draws_landmarks_box_and_crop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("track", [None, face_track([])])
-def test_debug_without_a_track_draws_only_words(tmp_path: Path, track: FaceTrack | None) -> None:
+def test_debug_without_a_track_draws_nothing(tmp_path: Path, track: FaceTrack | None) -> None:
     assert not drawn(tmp_path, GREY[:5], transcript(track=track), debug=True).any()
 
 
-def test_a_track_is_not_drawn_unless_asked_for(tmp_path: Path) -> None:
+def test_a_track_is_drawn_only_for_debugging(tmp_path: Path) -> None:
     assert not drawn(tmp_path, GREY[:5], transcript(track=face_track([True] * 5))).any()

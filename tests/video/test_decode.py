@@ -1,7 +1,9 @@
-"""video.py: what was written is read back, at 25 frames a second, from every kind of file."""
+"""Decoding: videos of every format give the frames that were written, at 25 a second."""
 
 from __future__ import annotations
 
+import io
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,13 +12,13 @@ import numpy as np
 import pytest
 from video_files import damage, numbered, numbers_of, write_sound, write_video
 
-from lipnet.video.decode import VideoError, iter_frames, read_video, timed
+from lipnet.video.decode import VideoError, iter_frames, open_video, read_video, source_name
 
 CLIP = [numbered(index) for index in range(75)]
 
 
 def nearest(times: list[float], end: float, fps: float = 25.0) -> list[int]:
-    """For each tick until ``end`` seconds, which of the time stamps is nearest."""
+    """The index of the time stamp nearest to each tick of ``fps``, until ``end`` seconds."""
     return [int(np.argmin(np.abs(np.array(times) - tick / fps))) for tick in range(round(end * fps))]
 
 
@@ -32,18 +34,18 @@ def nearest(times: list[float], end: float, fps: float = 25.0) -> list[int]:
         ("a.mkv", "ffv1", "yuv422p10le"),
         ("a.mkv", "ffv1", "gray"),
         ("a b: é.mp4", "libx264", "yuv420p"),
-        ("a.h264", "libx264", "yuv420p"),  # no container: no time stamps worth the name
+        ("a.h264", "libx264", "yuv420p"),  # no container, no usable time stamps
         ("a.m1v", "mpeg1video", "yuv420p"),
     ],
 )
-def test_25_fps_passes_frame_for_frame(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+def test_25_fps_gives_every_picture_once(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
     frames = read_video(write_video(tmp_path / name, CLIP, codec=codec, pix_fmt=pix_fmt))
     assert frames.shape == (75, 64, 128, 3)
     assert frames.dtype == np.uint8
     assert numbers_of(frames) == list(range(75))
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])  # mkv rounds its stamps to 1 ms
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])  # mkv rounds time stamps to 1 ms
 @pytest.mark.parametrize(
     "rate", [Fraction(30), Fraction(50), Fraction(24), Fraction(30000, 1001), Fraction(10)]
 )
@@ -53,11 +55,11 @@ def test_other_rates_are_resampled_by_time(tmp_path: Path, name: str, rate: Frac
     numbers = numbers_of(read_video(write_video(tmp_path / name, pictures, rate=rate)))
     expected = nearest([index / float(rate) for index in range(count)], 3.0)
     assert len(numbers) == 75
-    assert max(abs(a - b) for a, b in zip(numbers, expected, strict=True)) <= 1  # ties fall either way
+    assert max(abs(a - b) for a, b in zip(numbers, expected, strict=True)) <= 1  # ties may go either way
     assert numbers == sorted(numbers)
 
 
-def test_variable_rate_keeps_each_picture_at_its_time(tmp_path: Path) -> None:
+def test_variable_rate_gives_the_nearest_picture(tmp_path: Path) -> None:
     times = np.cumsum([1000, 40, 40, 21, 33, 95, 40, 310, 17, 17, 40, 47, 80, 40]).tolist()
     pictures = [numbered(index) for index in range(len(times))]
     numbers = numbers_of(read_video(write_video(tmp_path / "a.mkv", pictures, times_ms=times)))
@@ -65,46 +67,16 @@ def test_variable_rate_keeps_each_picture_at_its_time(tmp_path: Path) -> None:
     assert numbers == nearest(seconds, seconds[-1] + 0.04)
 
 
-def test_another_frame_rate_can_be_asked_for(tmp_path: Path) -> None:
+def test_another_frame_rate(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", CLIP)
     assert numbers_of(read_video(path, fps=12.5)) == list(range(0, 75, 2))
 
 
-def test_a_broken_time_stamp_does_not_hold_a_picture_for_hours(tmp_path: Path) -> None:
+def test_a_faulty_time_stamp_does_not_repeat_a_picture_for_hours(tmp_path: Path) -> None:
     times = [0, 40, 80, 36_000_000, 36_000_040]
     pictures = [numbered(index) for index in range(5)]
-    assert numbers_of(read_video(write_video(tmp_path / "a.mkv", pictures, times_ms=times))) == [
-        0,
-        1,
-        2,
-        3,
-        4,
-    ]
-
-
-@pytest.mark.parametrize(
-    ("stamps", "times", "moments"),
-    [
-        ([5.0, 5.1, 5.5], [5.0, 5.1, 5.5], [0.0, 0.1, 0.5]),
-        ([None, None, None], [0.0, 0.04, 0.08], [0.0, 0.04, 0.08]),
-        ([1.0, None, 1.08], [1.0, 1.04, 1.08], [0.0, 0.04, 0.08]),
-        ([1.0, 0.5, 0.6], [1.0, 1.04, 1.14], [0.0, 0.04, 0.14]),  # backward
-        ([1.0, 1.0, 1.04], [1.0, 1.04, 1.08], [0.0, 0.04, 0.08]),  # twice
-        ([1.0, 11.0, 11.1], [1.0, 1.04, 1.14], [0.0, 0.04, 0.14]),  # too long
-        ([1.0, "1.4 damaged", 1.5], [1.0, 1.4, 1.5], [0.0, 0.04, 0.14]),
-        ([1.0, "1.02 damaged", 1.04], [1.0, 1.02, 1.04], [0.0, 0.02, 0.04]),
-    ],
-)
-def test_time_grows_whatever_the_stamps(
-    stamps: list[float | str | None], times: list[float], moments: list[float]
-) -> None:
-    pictures = [
-        (CLIP[0], float(stamp.split()[0]) if isinstance(stamp, str) else stamp, isinstance(stamp, str))
-        for stamp in stamps
-    ]
-    result = list(timed(pictures, 25.0))
-    np.testing.assert_allclose([picture.time for picture in result], times)
-    np.testing.assert_allclose([picture.moment for picture in result], moments, atol=1e-9)
+    frames = read_video(write_video(tmp_path / "a.mkv", pictures, times_ms=times))
+    assert numbers_of(frames) == [0, 1, 2, 3, 4]
 
 
 EVEN, ODD = (64, 96), (63, 95)  # height, width
@@ -126,7 +98,7 @@ EVEN, ODD = (64, 96), (63, 95)  # height, width
         ("ffv1", "bgr0", (2, 0), ODD),
     ],
 )
-def test_colours_come_back(
+def test_colours_are_preserved(
     tmp_path: Path, codec: str, pix_fmt: str, colours: tuple[int, int], size: tuple[int, int]
 ) -> None:
     height, width = size
@@ -142,22 +114,22 @@ def test_colours_come_back(
         assert np.abs(seen - colour).max() < 6, (colour, seen)
 
 
-def test_grey_video_is_grey_rgb(tmp_path: Path) -> None:
+def test_grey_video_gives_grey_rgb(tmp_path: Path) -> None:
     frames = read_video(write_video(tmp_path / "a.mkv", CLIP[:3], codec="ffv1", pix_fmt="gray"))
     assert np.ptp(frames.astype(int), axis=-1).max() <= 1
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
-def test_rotation_in_the_metadata_is_honoured(tmp_path: Path, rotation: int) -> None:
+def test_rotation_in_the_metadata_is_applied(tmp_path: Path, rotation: int) -> None:
     upright = np.full((64, 128, 3), 40, np.uint8)
-    upright[:24, :48] = (220, 60, 60)  # red in the left upper corner
+    upright[:24, :48] = (220, 60, 60)  # red in the upper left corner
     stored = np.rot90(upright, -rotation // 90)  # turned the other way; FFmpeg counts counter-clockwise
     frame = read_video(write_video(tmp_path / "a.mp4", [stored] * 3, rotation=rotation))[0]
     assert frame.shape == upright.shape
     assert np.abs(frame.astype(int) - upright).mean() < 8
 
 
-def test_a_picture_size_that_changes_midway_is_evened_out(tmp_path: Path) -> None:
+def test_pictures_are_scaled_to_the_size_of_the_first(tmp_path: Path) -> None:
     small = write_video(tmp_path / "small.mpg", CLIP[:10], codec="mpeg1video")
     large = [numbered(index, 256, 128) for index in range(10, 20)]
     both = tmp_path / "both.mpg"
@@ -172,7 +144,7 @@ def test_a_picture_size_that_changes_midway_is_evened_out(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "codec"), [("a.mpg", "mpeg1video"), ("a.mkv", "libx264"), ("a.avi", "mpeg4")]
 )
-def test_a_truncated_file_gives_the_frames_there_are(tmp_path: Path, name: str, codec: str) -> None:
+def test_a_truncated_file_gives_the_frames_it_holds(tmp_path: Path, name: str, codec: str) -> None:
     path = write_video(tmp_path / name, CLIP, codec=codec)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     numbers = numbers_of(read_video(path))
@@ -184,7 +156,7 @@ def test_a_truncated_file_gives_the_frames_there_are(tmp_path: Path, name: str, 
     ("name", "codec"),
     [("a.mpg", "mpeg1video"), ("a.mp4", "libx264"), ("a.webm", "libvpx-vp9"), ("a.avi", "mpeg4")],
 )
-def test_flipped_bytes_cost_only_what_they_hit(
+def test_damaged_bytes_lose_few_frames(
     tmp_path: Path, name: str, codec: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 60, (75, 64, 128, 3), dtype=np.uint8)
@@ -194,7 +166,7 @@ def test_flipped_bytes_cost_only_what_they_hit(
         path.write_bytes(whole)
         damage(path, 12, 0.25, 0.75, seed)
         assert 30 <= len(read_video(path)) <= 80
-    assert capfd.readouterr().err == ""  # FFmpeg keeps its remarks to itself
+    assert capfd.readouterr().err == ""  # FFmpeg prints nothing
 
 
 def test_a_still_picture_is_a_video_of_one_frame(tmp_path: Path) -> None:
@@ -208,7 +180,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
     (folder / "empty.mp4").write_bytes(b"")
     (folder / "noise.avi").write_bytes(np.random.default_rng(0).bytes(20_000))
     cut = write_video(folder / "cut.mp4", CLIP)
-    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])  # without its index, at the end
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])  # without the index at its end
     return {
         "missing": folder / "missing.mp4",
         "folder": folder,
@@ -221,7 +193,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "text", "empty", "noise", "cut", "sound"])
-def test_no_frames_is_one_line_that_names_the_file(
+def test_without_frames_the_error_is_one_line_that_names_the_file(
     tmp_path: Path, kind: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = bad_files(tmp_path)[kind]
@@ -240,6 +212,71 @@ def test_errors_come_before_the_first_frame(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mp4", "libx264"), ("a.mpg", "mpeg1video"), ("a.avi", "mpeg4"), ("a.h264", "libx264")],
+)
+def test_open_files_give_the_same_frames_as_paths(tmp_path: Path, name: str, codec: str) -> None:
+    """A file and bytes in memory, read from the start wherever their position, and left open."""
+    path = write_video(tmp_path / name, CLIP, codec=codec)
+    expected = read_video(path)
+    with path.open("rb") as file:
+        for source in (file, io.BytesIO(path.read_bytes())):
+            source.seek(100)
+            np.testing.assert_array_equal(read_video(source), expected)
+            assert not source.closed
+
+
+class Pipe(io.RawIOBase):
+    """A binary file that cannot seek and counts what has been read."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.position = content, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        part = self.content[self.position : self.position + len(buffer)]
+        buffer[: len(part)] = part
+        self.position += len(part)
+        return len(part)
+
+
+def test_files_that_cannot_seek_are_read_while_frames_are_yielded(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (50, 256, 256, 3), dtype=np.uint8)
+    path = write_video(tmp_path / "a.mkv", list(noise))
+    pipe = Pipe(path.read_bytes())
+    frames = iter_frames(io.BufferedReader(pipe))
+    first = next(frames)
+    assert pipe.position < len(pipe.content) / 2
+    np.testing.assert_array_equal(np.stack([first, *frames]), read_video(path))
+
+
+def test_errors_of_open_files_name_them(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"bin blue at f two now" * 100)
+    with (tmp_path / "a.mp4").open("rb") as file, pytest.raises(VideoError) as raised:
+        read_video(file)
+    assert str(raised.value).startswith(f"{tmp_path / 'a.mp4'}: cannot be read as a video (")
+    for content in (b"", b"bin blue at f two now" * 100, write_sound(tmp_path / "a.m4a").read_bytes()):
+        with pytest.raises(VideoError, match=r"^video: ") as raised:
+            read_video(io.BytesIO(content))
+        assert "\n" not in str(raised.value)
+    with (tmp_path / "a.mp4").open() as text, pytest.raises(VideoError, match="open it in binary mode"):
+        open_video(text)  # type: ignore[arg-type]
+
+
+def test_sources_are_named_by_their_path_or_else_video(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    assert source_name("videos/a.mp4") == str(Path("videos/a.mp4"))
+    with (tmp_path / "a.mp4").open("rb") as file, tempfile.TemporaryFile() as unnamed:
+        assert [source_name(source) for source in (file, unnamed, io.BytesIO())] == [
+            str(tmp_path / "a.mp4"),
+            "video",
+            "video",
+        ]
+
+
+@pytest.mark.parametrize(
     ("clip", "count"),
     [
         ("s1/bbaf2n", 75),
@@ -250,11 +287,11 @@ def test_errors_come_before_the_first_frame(tmp_path: Path) -> None:
         ("s4/bbaf2a", 71),
     ],
 )
-def test_original_clips_give_the_frames_they_hold(grid_root: Path, clip: str, count: int) -> None:
+def test_original_clips_give_all_their_frames(grid_root: Path, clip: str, count: int) -> None:
     assert len(read_video(grid_root / f"original/{clip}.mpg")) == count
 
 
-def test_a_reencoded_clip_shows_what_the_original_shows(grid_root: Path) -> None:
+def test_a_reencoded_clip_matches_the_original(grid_root: Path) -> None:
     original = read_video(grid_root / "original/s1/lrae3s.mpg").astype(int)
     copy = read_video(grid_root / "s1/lrae3s.mp4").astype(int)
     assert original.shape == copy.shape

@@ -1,0 +1,103 @@
+"""Decoded pictures with time stamps -> frames at a constant rate.
+
+Throughout `lipnet.video`, a *picture* is what the decoder returns, at the time that the file gives it, and a
+*frame* is one of a sequence at a constant rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+MAX_HOLD_S = 10.0  # a longer step from one time stamp to the next is a fault of the file
+ROUNDING_S = 1e-6  # tolerance of comparisons between times
+
+
+class Picture(NamedTuple):
+    """A decoded picture."""
+
+    rgb: np.ndarray  # (H, W, 3) uint8
+    time: float | None  # time stamp in seconds, None if the file has none
+    damaged: bool  # whether its data were corrupt, according to the decoder
+
+
+class TimedPicture(NamedTuple):
+    """A picture with the times at which it is shown, both in seconds."""
+
+    rgb: np.ndarray  # (H, W, 3) uint8
+    time: float  # on the file's clock, which the sound has in common
+    elapsed: float  # since the first picture, without the gaps that damage has left
+
+
+class Clock:
+    """The time of a stream whose time stamps may be missing or faulty.
+
+    Attributes:
+        now: seconds; grows with every step.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._stamp: float | None = None
+
+    def advance(self, stamp: float | None, step: float) -> float:
+        """Go on to the next time stamp and return the seconds since the last one, 0 for the first.
+
+        If the stamp is missing, not later than the last one, or later by MAX_HOLD_S or more, the time
+        advances by ``step`` seconds instead.
+        """
+        if self._stamp is None:
+            self._stamp = self.now = stamp or 0.0
+            return 0.0
+        stamp = self._stamp + step if stamp is None else stamp
+        passed, self._stamp = stamp - self._stamp, stamp
+        if not 0 < passed < MAX_HOLD_S:
+            passed = step
+        self.now += passed
+        return passed
+
+
+def picture_step(rate: float) -> float:
+    """Seconds for which a picture is shown at ``rate`` pictures a second."""
+    return min(1 / rate, MAX_HOLD_S)
+
+
+def add_times(pictures: Iterable[Picture], rate: float) -> Iterator[TimedPicture]:
+    """Give each picture the times at which it is shown; ``rate`` is the declared number a second.
+
+    Where damage has left a gap, ``elapsed`` advances by one picture at most.
+    """
+    clock, step, elapsed = Clock(), picture_step(rate), 0.0
+    for rgb, stamp, damaged in pictures:
+        passed = clock.advance(stamp, step)
+        elapsed += min(passed, step) if damaged else passed
+        yield TimedPicture(rgb, clock.now, elapsed)
+
+
+def resample(pictures: Iterable[Picture], rate: float, fps: float) -> Iterator[np.ndarray]:
+    """Yield, for each tick of ``fps``, the picture nearest in time (the later one in a tie).
+
+    A stream that runs at ``fps`` passes picture for picture, even if its time stamps are rounded. Gaps that
+    damage has left are cut out, not filled with copies.
+
+    Args:
+        pictures: in order of time.
+        rate: declared pictures a second, for those without a usable time stamp.
+        fps: frames a second.
+
+    Yields:
+        (H, W, 3) uint8 RGB; a picture that is repeated is the same array.
+    """
+    shown: TimedPicture | None = None
+    ticks = 0
+    for picture in add_times(pictures, rate):
+        # as long as the tick is nearer to the picture that is shown than to the next one
+        while shown is not None and ticks / fps < (shown.elapsed + picture.elapsed) / 2 - ROUNDING_S:
+            yield shown.rgb
+            ticks += 1
+        shown = picture
+    while shown is not None and (ticks + 0.5) / fps <= shown.elapsed + picture_step(rate) + ROUNDING_S:
+        yield shown.rgb
+        ticks += 1

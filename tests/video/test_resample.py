@@ -1,0 +1,58 @@
+"""Frame-rate conversion: times of pictures whose time stamps are missing, faulty or damaged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lipnet.video.resample import Picture, add_times, resample
+
+BLACK = np.zeros((2, 2, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "times", "elapsed"),
+    [
+        ([5.0, 5.1, 5.5], [5.0, 5.1, 5.5], [0.0, 0.1, 0.5]),
+        ([None, None, None], [0.0, 0.04, 0.08], [0.0, 0.04, 0.08]),
+        ([1.0, None, 1.08], [1.0, 1.04, 1.08], [0.0, 0.04, 0.08]),
+        ([1.0, 0.5, 0.6], [1.0, 1.04, 1.14], [0.0, 0.04, 0.14]),  # backward
+        ([1.0, 1.0, 1.04], [1.0, 1.04, 1.08], [0.0, 0.04, 0.08]),  # twice
+        ([1.0, 11.0, 11.1], [1.0, 1.04, 1.14], [0.0, 0.04, 0.14]),  # too long
+        ([1.0, "1.4 damaged", 1.5], [1.0, 1.4, 1.5], [0.0, 0.04, 0.14]),
+        ([1.0, "1.02 damaged", 1.04], [1.0, 1.02, 1.04], [0.0, 0.02, 0.04]),
+    ],
+)
+def test_time_always_increases(
+    stamps: list[float | str | None], times: list[float], elapsed: list[float]
+) -> None:
+    pictures = [
+        Picture(BLACK, float(stamp.split()[0]) if isinstance(stamp, str) else stamp, isinstance(stamp, str))
+        for stamp in stamps
+    ]
+    result = list(add_times(pictures, 25.0))
+    np.testing.assert_allclose([picture.time for picture in result], times)
+    np.testing.assert_allclose([picture.elapsed for picture in result], elapsed, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "rate", "fps", "frames"),
+    [
+        ([0.0, 0.04, 0.08], 25, 25, [0, 1, 2]),
+        ([0.0, 0.02, 0.04, 0.06], 50, 25, [0, 2]),
+        ([0.0, 0.1, 0.2], 10, 25, [0, 0, 1, 1, 2, 2, 2, 2]),  # ends at 0.3 s, in the middle of a frame
+        (
+            [3.0, 3.08],
+            25,
+            25,
+            [0, 1, 1],
+        ),  # times count from the first picture; in a tie the later one is taken
+        ([None, None], 12.5, 25, [0, 1, 1, 1]),
+        ([], 25, 25, []),
+    ],
+)
+def test_each_frame_is_the_picture_nearest_in_time(
+    stamps: list[float | None], rate: float, fps: float, frames: list[int]
+) -> None:
+    pictures = [Picture(np.full((2, 2, 3), i, np.uint8), stamp, False) for i, stamp in enumerate(stamps)]
+    assert [int(frame[0, 0, 0]) for frame in resample(pictures, rate, fps)] == frames
