@@ -1,16 +1,4 @@
-"""From the network's log-probabilities to text: what all decoders share, and greedy search.
-
-Every decoder has one contract. It is called with
-
-- ``log_probs``: (B, S, V), natural logarithms that sum to 1 over V as probabilities, an array of floats or
-  a tensor on the CPU, as all of them;
-- ``lengths``: int64 (B,), the number of real steps of each clip; the steps behind them are ignored;
-- ``word_log_probs``: float32 (B, T, K), the word heads' natural logarithms, if there are any: S is a
-  multiple of T. Only the grammar decoder uses them;
-
-and returns for each clip a list of hypotheses, best first and no text twice. V is ``alphabet.size``. A step
-is an output of the network: ``model.outputs_per_frame`` make a video frame.
-"""
+"""The interface of all decoders: CTC log-probabilities in, ranked hypotheses out."""
 
 from __future__ import annotations
 
@@ -28,11 +16,11 @@ Integers = NDArray[np.int64]
 
 
 class DecodeError(LipnetError):
-    """An unknown decoder, or a text that cannot be aligned with a clip."""
+    """An unknown decoder, an unreadable grammar or dictionary, or a text that cannot be aligned."""
 
 
 class Alignment(NamedTuple):
-    """The most probable CTC path that spells a text."""
+    """The most probable CTC path of a text."""
 
     starts: list[int]  # step in which each character starts
     score: float  # natural log-probability of the path
@@ -62,23 +50,24 @@ class Hypothesis:
 
     @property
     def steps(self) -> list[int]:
-        """Step in which each character starts. DecodeError without an alignment."""
+        """Step in which each character starts. Raises DecodeError without an alignment."""
         return self._aligned().starts
 
     @property
     def path_score(self) -> float:
-        """Natural log-probability of the best CTC path of the text. DecodeError without an alignment."""
+        """Natural log-probability of the text's best CTC path. Raises DecodeError without an alignment."""
         return self._aligned().score
 
     @cached_property
     def words(self) -> tuple[WordSpan, ...]:
-        """The words, split at spaces, with their steps. DecodeError without an alignment."""
+        """The words, split at spaces, with their steps. Raises DecodeError without an alignment."""
+        starts = self._aligned().starts
         spans = []
-        start = 0
+        position = 0  # of the word's first character in the text
         for word in self.text.split(" "):
             if word:
-                spans.append(WordSpan(word, self.steps[start], self.steps[start + len(word) - 1]))
-            start += len(word) + 1
+                spans.append(WordSpan(word, starts[position], starts[position + len(word) - 1]))
+            position += len(word) + 1
         return tuple(spans)
 
     def _aligned(self) -> Alignment:
@@ -88,14 +77,27 @@ class Hypothesis:
 
 
 class Decoder(Protocol):
-    """What every decoder is (the contract stands at the top of this file)."""
+    """Turns the emissions of a batch of clips into hypotheses."""
 
     def __call__(
         self, log_probs: ArrayLike, lengths: ArrayLike, word_log_probs: ArrayLike | None = None
-    ) -> list[list[Hypothesis]]: ...
+    ) -> list[list[Hypothesis]]:
+        """Decode a padded batch. All arguments are arrays or CPU tensors.
+
+        Args:
+            log_probs: float (B, S, V), natural logarithms of probabilities that sum to 1 over the V symbols
+                (``Tokenizer.vocab_size``). A video frame has ``model.outputs_per_frame`` steps.
+            lengths: int (B,), number of valid steps of each clip; the steps after them are padding.
+            word_log_probs: float (B, T, K), natural log-probabilities of the word heads, if the network has
+                them; S is a multiple of T. Only the grammar decoder uses them.
+
+        Returns:
+            For each clip a non-empty list of hypotheses with distinct texts, best first.
+        """
+        ...
 
 
 def unpad(log_probs: ArrayLike, lengths: ArrayLike) -> list[Floats]:
-    """Each clip's (S, V) of a padded batch (B, S, V), in double precision."""
+    """The valid steps of each clip of a padded batch: (B, S, V) -> B arrays (length, V), float64."""
     clips = np.asarray(log_probs, dtype=np.float64)
     return [clip[:length] for clip, length in zip(clips, np.asarray(lengths), strict=True)]

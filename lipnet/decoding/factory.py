@@ -42,16 +42,14 @@ def _beam(tokenizer: Tokenizer, options: DecoderOptions) -> Decoder:
 
 
 def _lm(tokenizer: Tokenizer, options: DecoderOptions) -> Decoder:
-    language = make_lm_scorer(load_arpa(options.lm or LANGUAGE_MODEL), tokenizer)
-    return BeamSearchDecoder(tokenizer, n_best=options.n_best, language=language)
+    scorer = make_lm_scorer(load_arpa(options.lm or LANGUAGE_MODEL), tokenizer)
+    return BeamSearchDecoder(tokenizer, n_best=options.n_best, scorer=scorer)
 
 
 def _grammar(tokenizer: Tokenizer, options: DecoderOptions) -> Decoder:
     grammar = read_grammar(options.grammar, tokenizer) if options.grammar else GRID_SLOTS
     if isinstance(grammar, frozenset):
-        return BeamSearchDecoder(
-            tokenizer, n_best=options.n_best, language=WordListScorer(tokenizer, grammar)
-        )
+        return BeamSearchDecoder(tokenizer, n_best=options.n_best, scorer=WordListScorer(tokenizer, grammar))
     return GrammarDecoder(tokenizer, grammar, options.n_best)
 
 

@@ -1,13 +1,13 @@
-"""Forced alignment: the best CTC path that spells a given text."""
+"""Forced alignment: the most probable CTC path that spells a given text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from lipnet.decoding.base import Alignment, DecodeError, Floats, Integers
-from lipnet.tokenizer import BLANK
+from lipnet.decoding.base import Alignment, DecodeError, Floats, Hypothesis, Integers
+from lipnet.tokenizer import BLANK, Tokenizer
 
 
 def align(log_probs: Floats, labels: Sequence[int]) -> Alignment:
@@ -18,20 +18,32 @@ def align(log_probs: Floats, labels: Sequence[int]) -> Alignment:
         labels: L indices without blanks.
 
     Raises:
-        DecodeError: no path of S steps spells the labels; each takes a step, and two equal neighbours need a
-            blank between them.
+        DecodeError: no path of S steps spells the labels. Each label takes a step, and two equal neighbours
+            need a blank between them.
     """
     path, score = _best_path(log_probs, labels)
     return Alignment(np.searchsorted(path, _states(labels)).tolist(), score)  # states never decrease
 
 
 def align_spans(log_probs: Floats, labels: Sequence[int]) -> list[tuple[int, int]]:
-    """First and last step of each label on that path; arguments and errors as of ``align``."""
+    """First and last step of each label on the path of ``align``; same arguments and errors."""
     path, _ = _best_path(log_probs, labels)
     states = _states(labels)
     firsts = np.searchsorted(path, states)
     lasts = np.searchsorted(path, states, side="right") - 1
     return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
+
+
+def ranked_hypotheses(
+    log_probs: Floats, ranking: Iterable[tuple[str, float]], tokenizer: Tokenizer
+) -> list[Hypothesis]:
+    """Hypotheses of (text, score) pairs, best first, of which the first is aligned with the (S, V) log-probs.
+
+    Without any pair, the one hypothesis is the empty text with a score of -inf.
+    """
+    (text, score), *others = list(ranking) or [("", -np.inf)]
+    best = Hypothesis(text, score, align(log_probs, tokenizer.encode(text)))
+    return [best, *(Hypothesis(*other) for other in others)]
 
 
 def _states(labels: Sequence[int]) -> Integers:
@@ -41,18 +53,18 @@ def _states(labels: Sequence[int]) -> Integers:
 
 def _best_path(log_probs: Floats, labels: Sequence[int]) -> tuple[Integers, float]:
     """The best path as (S,) states and its score, by the Viterbi algorithm; even states are blanks."""
-    # States: blank, label 1, blank, label 2, ..., blank. Per step one may stay, move on by one, or skip
-    # the blank between two labels that differ.
+    # States: blank, label 1, blank, label 2, ..., blank. A step stays in its state, goes to the next one, or
+    # skips the blank between two different labels.
     states = np.full(2 * len(labels) + 1, BLANK)
     states[1::2] = labels
     can_skip = np.zeros(len(states), dtype=bool)
     can_skip[3::2] = states[3::2] != states[1:-2:2]
 
     scores = np.full(len(states), -np.inf)
-    scores[0] = 0.0  # before the first step: as if a blank had been seen
+    scores[0] = 0.0  # before the first step: in the first blank
     moves = np.empty((len(log_probs), len(states)), dtype=np.int64)
     for t, step in enumerate(log_probs):
-        arrivals = np.full((3, len(states)), -np.inf)  # by staying, by one state, by two
+        arrivals = np.full((3, len(states)), -np.inf)  # from the same state, the last one, the one before it
         arrivals[0] = scores
         arrivals[1, 1:] = scores[:-1]
         arrivals[2, 2:] = np.where(can_skip[2:], scores[:-2], -np.inf)

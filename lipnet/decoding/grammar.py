@@ -18,7 +18,7 @@ import yaml
 from numpy.typing import ArrayLike
 
 from lipnet.decoding.base import DecodeError, Floats, Hypothesis, unpad
-from lipnet.decoding.forced_alignment import align
+from lipnet.decoding.forced_alignment import ranked_hypotheses
 from lipnet.grid import GRAMMAR, WORD_CLASS
 from lipnet.tokenizer import BLANK, Tokenizer, TokenizerError, normalize
 
@@ -76,18 +76,13 @@ class GrammarDecoder:
 
     def _decode(self, log_probs: Floats, word_log_probs: Floats | None = None) -> list[Hypothesis]:
         scores = self.scores(log_probs, word_log_probs).ravel()
-        possible: dict[str, float] = {}  # score by text, which phrases may spell in two ways
+        ranking: dict[str, float] = {}  # text -> score; phrases may spell one text in two ways
         for index in np.argsort(-scores):
-            if len(possible) == self.n_best or scores[index] == -np.inf:
+            if len(ranking) == self.n_best or scores[index] == -np.inf:
                 break
             first, second = divmod(int(index), len(self.seconds))
-            possible.setdefault(self.firsts[first] + self.seconds[second], float(scores[index]))
-        possible = possible or {"": -math.inf}
-        alignment = align(log_probs, self.tokenizer.encode(next(iter(possible))))
-        return [
-            Hypothesis(text, score, None if rank else alignment)
-            for rank, (text, score) in enumerate(possible.items())
-        ]
+            ranking.setdefault(self.firsts[first] + self.seconds[second], float(scores[index]))
+        return ranked_hypotheses(log_probs, ranking.items(), self.tokenizer)
 
     def scores(self, log_probs: Floats, word_log_probs: Floats | None = None) -> Floats:
         """Scores of all sentences, natural logarithms.

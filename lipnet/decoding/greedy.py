@@ -10,9 +10,9 @@ from lipnet.tokenizer import BLANK, Tokenizer
 
 
 class GreedyDecoder:
-    """The best symbol of each step, repeats merged and blanks dropped; one hypothesis a clip.
+    """The most probable symbol of each step, repeats merged and blanks removed (best path decoding).
 
-    The score is that of this one path. A character's step is the first of its run.
+    Returns one hypothesis a clip. Its score is the log-probability of the path.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -21,11 +21,11 @@ class GreedyDecoder:
     def __call__(
         self, log_probs: ArrayLike, lengths: ArrayLike, word_log_probs: ArrayLike | None = None
     ) -> list[list[Hypothesis]]:
-        return [[self._collapse(clip)] for clip in unpad(log_probs, lengths)]
+        return [[self._decode(clip)] for clip in unpad(log_probs, lengths)]
 
-    def _collapse(self, log_probs: Floats) -> Hypothesis:
+    def _decode(self, log_probs: Floats) -> Hypothesis:
         path, score = log_probs.argmax(axis=1), float(log_probs.max(axis=1).sum())
         previous = np.concatenate(([BLANK], path[:-1]))
-        steps = np.flatnonzero((path != BLANK) & (path != previous))
-        # The best path of all is also the best of those that spell its text.
-        return Hypothesis(self.tokenizer.decode(path[steps]), score, Alignment(steps.tolist(), score))
+        starts = np.flatnonzero((path != BLANK) & (path != previous))
+        # The most probable of all paths is also the most probable of those that spell its text.
+        return Hypothesis(self.tokenizer.decode(path[starts]), score, Alignment(starts.tolist(), score))

@@ -1,4 +1,4 @@
-"""What guides a beam search: n-gram models of characters or words, and lists of allowed words."""
+"""Scorers for beam search: character and word n-gram models, and closed word lists."""
 
 from __future__ import annotations
 
@@ -9,79 +9,87 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from lipnet.decoding.base import Floats, Integers
-from lipnet.decoding.beam_search import Language
+from lipnet.decoding.beam_search import LMScorer
 from lipnet.decoding.ngram import END, START, UNKNOWN, NGram, is_character_model
 from lipnet.errors import LipnetError
 from lipnet.tokenizer import Tokenizer
 
-# How much of a language model's log-probability counts beside CTC's, and what each further token is worth
-# (it pays for the model's preference of short texts). Those of characters were chosen on GRID's two dev
-# lists, from 0.2 to 1.2; those of words are the same, untried.
+# score = weight * log-probability of the language model + bonus * number of tokens. The bonus compensates for
+# the preference of language models for short texts. The values for characters were chosen from 0.2 to 1.2 on
+# GRID's two dev lists; those for words are the same and were not tuned.
 CHARACTER_WEIGHT, CHARACTER_BONUS = 0.3, 0.3
 WORD_WEIGHT, WORD_BONUS = 0.3, 0.3
-MAX_STATES = 200_000  # that are remembered; 28 symbols take 90 MB
+MAX_STATES = 200_000  # kept from clip to clip; with 28 symbols they take 90 MB
 FORBIDDEN = -np.inf
 UNVISITED = -1
 
 Key = TypeVar("Key")
 
 
-class _Automaton(ABC, Generic[Key]):
-    """States that are worked out when they are first met: a state is a number for a key."""
+class _LazyScorer(ABC, Generic[Key]):
+    """An automaton whose states are computed when they are first reached, and kept for later clips.
+
+    A subclass describes a state by a hashable key. ``len(scorer)`` is the number of states kept.
+    """
 
     def __init__(self, tokenizer: Tokenizer, start: Key) -> None:
+        """``start``: key of the empty text."""
         self.symbols = tokenizer.alphabet
         self._start = start
-        self._forget()
+        self._clear()
 
     @abstractmethod
-    def _weights(self, key: Key) -> Sequence[float]:
-        """Of appending each symbol of the alphabet, and, last, of ending."""
+    def _scores(self, key: Key) -> Sequence[float]:
+        """Scores of appending each symbol of the alphabet, then that of ending the text."""
 
     @abstractmethod
-    def _after(self, key: Key, symbol: str) -> Key:
-        """The key that an allowed symbol leads to."""
+    def _next_key(self, key: Key, symbol: str) -> Key:
+        """The key after appending a symbol that is not forbidden."""
 
-    def appending(self, states: Integers) -> Floats:
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def reset(self) -> None:
+        """Drop all states if there are more than ``MAX_STATES``, which bounds the memory."""
+        if len(self) > MAX_STATES:
+            self._clear()
+
+    def extend_scores(self, states: Integers) -> Floats:
         return self._table[states, :-1]
 
-    def ending(self, states: Integers) -> Floats:
-        return self._table[states, -1]
-
-    def following(self, states: Integers, symbols: Integers) -> Integers:
+    def next_states(self, states: Integers, symbols: Integers) -> Integers:
         for i in np.flatnonzero(self._next[states, symbols] == UNVISITED):
             state, symbol = int(states[i]), int(symbols[i])
-            if self._next[state, symbol] == UNVISITED:
-                reached = self._number(self._after(self._keys[state], self.symbols[symbol - 1]))
-                self._next[state, symbol] = reached
+            if self._next[state, symbol] == UNVISITED:  # a pair may occur twice
+                key = self._next_key(self._keys[state], self.symbols[symbol - 1])
+                self._next[state, symbol] = self._state(key)
         return self._next[states, symbols]
 
-    def begin(self) -> None:
-        """Called before each clip: what earlier ones have met must not fill the memory."""
-        if len(self._keys) > MAX_STATES:
-            self._forget()
+    def end_scores(self, states: Integers) -> Floats:
+        return self._table[states, -1]
 
-    def _forget(self) -> None:
-        self._keys: list[Key] = []
-        self._numbers: dict[Key, int] = {}
-        columns = len(self.symbols) + 1  # the blank's, which nothing reads, and the symbols'
-        self._table = np.zeros((1024, columns + 1))
-        self._next = np.full((1024, columns), UNVISITED, dtype=np.int64)
-        self._number(self._start)
+    def _clear(self) -> None:
+        self._keys: list[Key] = []  # by state
+        self._states: dict[Key, int] = {}
+        vocab_size = len(self.symbols) + 1
+        self._table = np.zeros((1024, vocab_size + 1))  # scores by state: blank (unused), symbols, end
+        self._next = np.full((1024, vocab_size), UNVISITED, dtype=np.int64)  # next state by state and symbol
+        self._state(self._start)
 
-    def _number(self, key: Key) -> int:
-        if key not in self._numbers:
-            number = self._numbers[key] = len(self._keys)
+    def _state(self, key: Key) -> int:
+        """The state with this key, created if it is new."""
+        if key not in self._states:
+            state = self._states[key] = len(self._keys)
             self._keys.append(key)
-            if number == len(self._table):
+            if state == len(self._table):
                 self._table = np.concatenate([self._table, np.zeros_like(self._table)])
                 self._next = np.concatenate([self._next, np.full_like(self._next, UNVISITED)])
-            self._table[number, 1:] = self._weights(key)
-        return self._numbers[key]
+            self._table[state, 1:] = self._scores(key)
+        return self._states[key]
 
 
-class CharacterLMScorer(_Automaton[tuple[str, ...]]):
-    """A character n-gram model; a state is the context that still matters."""
+class CharacterLMScorer(_LazyScorer[tuple[str, ...]]):
+    """Scores by a character n-gram model. A state is the shortest context that determines what follows."""
 
     def __init__(
         self,
@@ -90,85 +98,88 @@ class CharacterLMScorer(_Automaton[tuple[str, ...]]):
         weight: float = CHARACTER_WEIGHT,
         bonus: float = CHARACTER_BONUS,
     ) -> None:
+        """``weight``: factor of the log-probabilities. ``bonus``: added for each character."""
         self.model, self.weight, self.bonus = model, weight, bonus
         super().__init__(tokenizer, (START,))
 
-    def _weights(self, key: tuple[str, ...]) -> list[float]:
-        appending = [self.weight * self.model.log_prob(key, symbol) + self.bonus for symbol in self.symbols]
-        return [*appending, self.weight * self.model.log_prob(key, END)]
+    def _scores(self, key: tuple[str, ...]) -> list[float]:
+        extend = [self.weight * self.model.log_prob(key, symbol) + self.bonus for symbol in self.symbols]
+        return [*extend, self.weight * self.model.log_prob(key, END)]
 
-    def _after(self, key: tuple[str, ...], symbol: str) -> tuple[str, ...]:
+    def _next_key(self, key: tuple[str, ...], symbol: str) -> tuple[str, ...]:
         return self.model.context((*key, symbol))
 
 
-class WordLMScorer(_Automaton[tuple[tuple[str, ...], str]]):
-    """A word n-gram model, asked when a word ends; a state is the context and the word so far.
+class WordLMScorer(_LazyScorer[tuple[tuple[str, ...], str]]):
+    """Scores by a word n-gram model, applied at the end of each word.
 
-    Where the model has no ``<unk>``, only its own words can be written.
+    A state is the context and the characters of the unfinished word. If the model has no ``<unk>``, only the
+    words of its vocabulary are allowed.
     """
 
     def __init__(
         self, tokenizer: Tokenizer, model: NGram, weight: float = WORD_WEIGHT, bonus: float = WORD_BONUS
     ) -> None:
+        """``weight``: factor of the log-probabilities. ``bonus``: added for each word."""
         self.model, self.weight, self.bonus = model, weight, bonus
         self.is_closed = UNKNOWN not in model.vocabulary
-        self.beginnings = _beginnings(model.vocabulary)
+        self.prefixes = _prefixes(model.vocabulary)
         super().__init__(tokenizer, ((START,), ""))
 
-    def _weights(self, key: tuple[tuple[str, ...], str]) -> list[float]:
+    def _scores(self, key: tuple[tuple[str, ...], str]) -> list[float]:
         context, word = key
         if word:
-            said = self.weight * self.model.log_prob(context, word) + self.bonus
-            end = said + self.weight * self.model.log_prob(self.model.context((*context, word)), END)
-        else:
-            said = FORBIDDEN
+            space = self.weight * self.model.log_prob(context, word) + self.bonus
+            end = space + self.weight * self.model.log_prob(self.model.context((*context, word)), END)
+        else:  # no space at the start or after a space, and no end after a space
+            space = FORBIDDEN
             end = self.weight * self.model.log_prob(context, END) if context == (START,) else FORBIDDEN
-        return [*(said if symbol == " " else self._spelling(word + symbol) for symbol in self.symbols), end]
+        extend = [space if symbol == " " else self._spelling_score(word + symbol) for symbol in self.symbols]
+        return [*extend, end]
 
-    def _spelling(self, beginning: str) -> float:
-        return FORBIDDEN if self.is_closed and beginning not in self.beginnings else 0.0
+    def _spelling_score(self, prefix: str) -> float:
+        return FORBIDDEN if self.is_closed and prefix not in self.prefixes else 0.0
 
-    def _after(self, key: tuple[tuple[str, ...], str], symbol: str) -> tuple[tuple[str, ...], str]:
+    def _next_key(self, key: tuple[tuple[str, ...], str], symbol: str) -> tuple[tuple[str, ...], str]:
         context, word = key
         return (self.model.context((*context, word)), "") if symbol == " " else (context, word + symbol)
 
 
-class WordListScorer(_Automaton[str]):
-    """Any sequence of the given words and nothing else; a state is the word so far."""
+class WordListScorer(_LazyScorer[str]):
+    """Allows any sequence of the given words, with a score of 0, and forbids all other texts.
+
+    A state is the characters of the unfinished word.
+    """
 
     def __init__(self, tokenizer: Tokenizer, words: Iterable[str]) -> None:
-        """Raises TokenizerError where the alphabet lacks a word's character."""
+        """Raises TokenizerError if a word has a character outside the alphabet."""
         self.words = frozenset(words)
         for word in self.words:
             tokenizer.encode(word)
-        self.beginnings = _beginnings(self.words)
+        self.prefixes = _prefixes(self.words)
         super().__init__(tokenizer, "")
 
-    def _weights(self, key: str) -> list[float]:
-        return [
-            *(
-                self._allowed(key in self.words if s == " " else key + s in self.beginnings)
-                for s in self.symbols
-            ),
-            self._allowed(key in self.words),
-        ]
+    def _scores(self, key: str) -> list[float]:
+        end = 0.0 if key in self.words else FORBIDDEN
+        extend = [end if symbol == " " else self._spelling_score(key + symbol) for symbol in self.symbols]
+        return [*extend, end]
 
-    def _after(self, key: str, symbol: str) -> str:
+    def _spelling_score(self, prefix: str) -> float:
+        return 0.0 if prefix in self.prefixes else FORBIDDEN
+
+    def _next_key(self, key: str, symbol: str) -> str:
         return "" if symbol == " " else key + symbol
 
-    @staticmethod
-    def _allowed(yes: bool) -> float:
-        return 0.0 if yes else FORBIDDEN
 
-
-def _beginnings(words: Iterable[str]) -> set[str]:
+def _prefixes(words: Iterable[str]) -> set[str]:
     return {word[:length] for word in words for length in range(len(word) + 1)}
 
 
-def make_lm_scorer(model: NGram, tokenizer: Tokenizer) -> Language:
-    """A character model or a word model, whichever the n-grams are of.
+def make_lm_scorer(model: NGram, tokenizer: Tokenizer) -> LMScorer:
+    """A scorer for a character model or a word model, depending on the tokens of the model.
 
-    Raises LipnetError on a model that is not of the alphabet's texts.
+    Raises:
+        LipnetError: the model does not fit the alphabet.
     """
     if is_character_model(model):
         missing = [symbol for symbol in tokenizer.alphabet if symbol not in model.vocabulary]
@@ -180,7 +191,7 @@ def make_lm_scorer(model: NGram, tokenizer: Tokenizer) -> Language:
         return CharacterLMScorer(tokenizer, model)
     if not any(set(word) <= set(tokenizer.alphabet) for word in model.vocabulary):
         raise LipnetError(
-            f"not one word of the language model, such as {model.vocabulary[-1]!r}, can be written in the "
-            f"alphabet {tokenizer.alphabet!r}: bring it into lower case, or take another"
+            f"no word of the language model, such as {model.vocabulary[-1]!r}, can be spelled in the "
+            f"alphabet {tokenizer.alphabet!r}: convert the model to lower case, or use another one"
         )
     return WordLMScorer(tokenizer, model)

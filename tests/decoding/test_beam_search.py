@@ -1,4 +1,4 @@
-"""Beam search against all paths there are, free and guided by a language."""
+"""Beam search against brute force over all paths, without and with a scorer."""
 
 import math
 
@@ -49,7 +49,7 @@ def test_beam_sums_alignments_where_greedy_takes_one_path():
     assert math.exp(beam.score) == pytest.approx(0.64)
 
 
-def test_narrow_beam_on_a_sure_path_equals_greedy():
+def test_width_1_on_an_unambiguous_path_equals_greedy():
     log_probs = on_path("-aa-bb-b--c", ABC, probability=0.99)
     [[greedy]] = GreedyDecoder(ABC)(log_probs, all_steps(log_probs))
     [[narrow]] = BeamSearchDecoder(ABC, width=1)(log_probs, all_steps(log_probs))
@@ -58,7 +58,7 @@ def test_narrow_beam_on_a_sure_path_equals_greedy():
 
 
 @pytest.mark.parametrize("width", [1, 3, 10, 40])
-def test_beam_never_claims_more_than_there_is(width):
+def test_beam_scores_never_exceed_the_exact_ones(width):
     log_probs = random_log_probs(5, 1, 6, 4)
     totals, _ = brute_force(log_probs[0])
     [hypotheses] = BeamSearchDecoder(ABC, width, n_best=width)(log_probs, all_steps(log_probs))
@@ -66,17 +66,17 @@ def test_beam_never_claims_more_than_there_is(width):
         assert math.exp(hypothesis.score) <= totals[tuple(ABC.encode(hypothesis.text))] * (1 + 1e-9)
 
 
-def test_beam_finds_a_prefix_again_that_it_had_dropped():
-    # Reference: the same search with prefixes as tuples in a dictionary, where no identity can be lost.
+def test_a_dropped_prefix_can_return_to_the_beam():
+    # Reference: the same search with prefixes as tuples in a dictionary instead of nodes of a tree.
     for seed in range(20):
         log_probs = random_log_probs(seed, 1, 25, 4, sharpness=1.0)
         [hypotheses] = BeamSearchDecoder(ABC, width=5, n_best=5)(log_probs, torch.tensor([25]))
-        expected = dictionary_beam(log_probs[0].double().numpy(), width=5)
+        expected = tuple_beam_search(log_probs[0].double().numpy(), width=5)
         assert [h.text for h in hypotheses] == [ABC.decode(labels) for labels, _ in expected]
         assert [h.score for h in hypotheses] == pytest.approx([score for _, score in expected])
 
 
-def dictionary_beam(log_probs, width):
+def tuple_beam_search(log_probs, width):
     beam = {(): (1.0, 0.0)}  # prefix -> probability of ending in a blank, in its last character
     for frame in np.exp(log_probs):
         reached = {}
@@ -97,36 +97,36 @@ def dictionary_beam(log_probs, width):
     return [(prefix, math.log(sum(parts))) for prefix, parts in beam.items()]
 
 
-def test_n_best_is_a_limit():
+def test_n_best_is_an_upper_limit():
     log_probs = random_log_probs(0, 1, 2, AB.vocab_size)
     [hypotheses] = BeamSearchDecoder(AB, n_best=50)(log_probs, torch.tensor([2]))
     assert {h.text for h in hypotheses} == {"", "a", "b", "ab", "ba"}  # aa and bb take three frames
 
 
-# Languages
+# Scorers
 
 
-def guided(language, log_probs):
-    """All that an exact search finds: text -> score."""
+def exact_search(scorer, log_probs):
+    """All hypotheses of a beam wide enough for every prefix: text -> score."""
     width = 4 ** log_probs.shape[1]
-    decoder = BeamSearchDecoder(SPACED, width, n_best=width, language=language)
+    decoder = BeamSearchDecoder(SPACED, width, n_best=width, scorer=scorer)
     [hypotheses] = decoder(log_probs, all_steps(log_probs))
     return {h.text: h.score for h in hypotheses}
 
 
-def weighed(log_probs, weight):
-    """The same by brute force, with ``weight(text)`` of each text; None forbids it."""
+def brute_force_scores(log_probs, lm_score):
+    """The same over all paths: CTC's log-probability plus ``lm_score(text)``, where None forbids a text."""
     totals, _ = brute_force(log_probs[0])
     texts = {SPACED.decode(labels): math.log(total) for labels, total in totals.items()}
-    return {text: score + weight(text) for text, score in texts.items() if weight(text) is not None}
+    return {text: score + lm_score(text) for text, score in texts.items() if lm_score(text) is not None}
 
 
 @pytest.mark.parametrize("steps", [1, 3, 5])
 @pytest.mark.parametrize("order", [1, 3])
-def test_a_character_model_weighs_every_text(steps, order):
+def test_character_model_scores(steps, order):
     model = estimate([list("ab a"), list("b ab"), list("a")], order, vocabulary=SPACED.alphabet)
 
-    def weight(text):
+    def lm_score(text):
         history, total = ["<s>"], 0.0
         for token in [*text, "</s>"]:
             total += 0.7 * model.log_prob(tuple(history), token)
@@ -134,15 +134,15 @@ def test_a_character_model_weighs_every_text(steps, order):
         return total + 0.4 * len(text)
 
     log_probs = random_log_probs(steps, 1, steps, SPACED.vocab_size)
-    found = guided(CharacterLMScorer(SPACED, model, weight=0.7, bonus=0.4), log_probs)
-    assert found == pytest.approx(weighed(log_probs, weight))
+    found = exact_search(CharacterLMScorer(SPACED, model, weight=0.7, bonus=0.4), log_probs)
+    assert found == pytest.approx(brute_force_scores(log_probs, lm_score))
 
 
 @pytest.mark.parametrize("steps", [1, 3, 5])
-def test_a_word_model_weighs_every_text(steps):
+def test_word_model_scores(steps):
     model = estimate([["ab", "a"], ["b", "ab"], ["a"]], 2, vocabulary=["<unk>"])
 
-    def weight(text):
+    def lm_score(text):
         if text != " ".join(text.split()):
             return None
         history, total = ["<s>"], 0.0
@@ -152,54 +152,56 @@ def test_a_word_model_weighs_every_text(steps):
         return total + 0.4 * len(text.split())
 
     log_probs = random_log_probs(steps, 1, steps, SPACED.vocab_size)
-    found = guided(WordLMScorer(SPACED, model, weight=0.7, bonus=0.4), log_probs)
-    assert found == pytest.approx(weighed(log_probs, weight))
+    found = exact_search(WordLMScorer(SPACED, model, weight=0.7, bonus=0.4), log_probs)
+    assert found == pytest.approx(brute_force_scores(log_probs, lm_score))
 
 
 @pytest.mark.parametrize("steps", [1, 4, 6])
-def test_a_word_list_allows_its_words_and_nothing_else(steps):
+def test_a_word_list_allows_only_its_words(steps):
     words = {"a", "ab", "bb"}
     log_probs = random_log_probs(steps, 1, steps, SPACED.vocab_size)
 
-    def weight(text):
+    def lm_score(text):
         return 0.0 if text and all(word in words for word in text.split(" ")) else None
 
-    assert guided(WordListScorer(SPACED, words), log_probs) == pytest.approx(weighed(log_probs, weight))
+    assert exact_search(WordListScorer(SPACED, words), log_probs) == pytest.approx(
+        brute_force_scores(log_probs, lm_score)
+    )
 
 
-def test_where_no_text_is_allowed_nothing_is_said():
+def test_the_text_is_empty_if_no_text_is_allowed():
     log_probs = random_log_probs(0, 1, 3, SPACED.vocab_size)
-    decoder = BeamSearchDecoder(SPACED, language=WordListScorer(SPACED, ["abba"]))
-    [[nothing]] = decoder(log_probs, torch.tensor([3]))
-    assert (nothing.text, nothing.score, nothing.steps) == ("", -math.inf, [])
+    decoder = BeamSearchDecoder(SPACED, scorer=WordListScorer(SPACED, ["abba"]))
+    [[empty]] = decoder(log_probs, torch.tensor([3]))
+    assert (empty.text, empty.score, empty.steps) == ("", -math.inf, [])
 
 
-def test_a_language_forgets_what_it_need_not_know(monkeypatch):
+def test_a_scorer_drops_its_states_between_clips_when_they_are_too_many(monkeypatch):
     monkeypatch.setattr("lipnet.decoding.lm_scorers.MAX_STATES", 3)
-    language = WordListScorer(SPACED, ["ab", "ba", "aab"])
-    decoder = BeamSearchDecoder(SPACED, language=language)
+    scorer = WordListScorer(SPACED, ["ab", "ba", "aab"])
+    decoder = BeamSearchDecoder(SPACED, scorer=scorer)
     log_probs = random_log_probs(0, 2, 30, SPACED.vocab_size)
     both = decoder(log_probs, all_steps(log_probs))
-    assert len(language._keys) > 3
-    language.begin()
-    assert len(language._keys) == 1
-    fresh = BeamSearchDecoder(SPACED, language=WordListScorer(SPACED, ["ab", "ba", "aab"]))
+    assert len(scorer) > 3
+    scorer.reset()
+    assert len(scorer) == 1
+    fresh = BeamSearchDecoder(SPACED, scorer=WordListScorer(SPACED, ["ab", "ba", "aab"]))
     assert both[1] == fresh(log_probs[1:], torch.tensor([30]))[0]
 
 
-def test_without_unknown_words_a_word_model_writes_its_own_alone():
+def test_a_word_model_without_unk_writes_only_its_own_words():
     model = estimate([["bin", "blue", "now"], ["lay", "red", "soon"]], 2)
     log_probs = random_log_probs(0, 1, 60, DEFAULT_TOKENIZER.vocab_size, sharpness=1.0)
-    [[best]] = BeamSearchDecoder(DEFAULT_TOKENIZER, language=WordLMScorer(DEFAULT_TOKENIZER, model))(
+    [[best]] = BeamSearchDecoder(DEFAULT_TOKENIZER, scorer=WordLMScorer(DEFAULT_TOKENIZER, model))(
         log_probs, torch.tensor([60])
     )
     assert best.text and set(best.text.split()) <= {"bin", "blue", "now", "lay", "red", "soon"}
 
 
-def test_a_model_of_other_texts_is_named():
+def test_a_model_that_does_not_fit_the_alphabet_is_an_error():
     with pytest.raises(LipnetError, match=r"lacks 'b' of the alphabet ' ab'.*build_lm.py"):
         make_lm_scorer(estimate([list("a a")], 2), SPACED)
-    with pytest.raises(LipnetError, match=r"not one word.*'NOW'.*lower case"):
+    with pytest.raises(LipnetError, match=r"no word of.*'NOW'.*lower case"):
         make_lm_scorer(estimate([["BIN", "NOW"]], 2), DEFAULT_TOKENIZER)
     assert isinstance(make_lm_scorer(estimate([list("ab ")], 2), SPACED), CharacterLMScorer)
     assert isinstance(make_lm_scorer(estimate([["ab", "a"]], 2), SPACED), WordLMScorer)
