@@ -1,4 +1,4 @@
-"""Reading settings: dataclass defaults <- YAML file <- ``key=value`` overrides.
+"""Reading the configuration: dataclass defaults <- YAML file <- ``section.key=value`` overrides.
 
 An unknown key is an error that names the nearest known one.
 """
@@ -20,11 +20,12 @@ from lipnet.utils.files import write_atomically
 if TYPE_CHECKING:
     from omegaconf.errors import OmegaConfBaseException
 
-# Keys whose value is 1 or more; every other number may be 0.
-SIGNED = {"center_offset"}  # keys whose value may be negative
-COUNTS = {"width", "height", "eye_distance", "detect_every", "batch_size", "epochs", "eval_every"}
+# Bounds of numbers by key; all others are 0 or more.
+SIGNED = {"center_offset"}  # may be negative
+COUNTS = {"width", "height", "eye_distance", "detect_every", "batch_size", "epochs", "eval_every"}  # from 1
+FRACTIONS = {"ema", "balance"}  # 0 to 1, as is every float of the augment section
 
-# Former names of settings, weights' metadata and resume states: files with these names are still read.
+# Former names in config files, overrides, checkpoint metadata and resume states: all are still read.
 OLD_NAMES = {
     "init": "pretrained",
     "model.initial": "model.init",
@@ -38,9 +39,9 @@ OLD_NAMES = {
 
 
 def rename_old_names(tree: dict[str, Any]) -> dict[str, Any]:
-    """A nested dict of settings, metadata or state with the OLD_NAMES in it replaced by today's.
+    """Replace the OLD_NAMES in a nested dict of settings, checkpoint metadata or resume state.
 
-    Raises ConfigError where an old name stands beside today's.
+    Raises ConfigError if an old name and its new name are both present.
     """
     for old, new in OLD_NAMES.items():
         *path, old_key = old.split(".")
@@ -67,11 +68,14 @@ def _replaced(tree: dict[str, Any], path: Sequence[str], section: dict[str, Any]
 
 
 class Settings:
-    """The settings of a YAML file and, over them, those of a command line."""
+    """The settings of a YAML file, overridden by those of a command line."""
 
     def __init__(self, path: str | Path | None = None, overrides: Sequence[str] = ()) -> None:
-        """``overrides``: ``section.key=value``. Raises ConfigError on a missing file or broken YAML."""
-        self._layers: list[tuple[str, dict[str, Any]]] = []  # with the source of each, for error messages
+        """Read both; ``overrides`` are ``section.key=value``.
+
+        Raises ConfigError on a missing file, broken YAML, or an override without ``=``.
+        """
+        self._layers: list[tuple[str, dict[str, Any]]] = []  # (source for error messages, settings)
         if path is not None:
             self._layers.append((str(path), _read_yaml(_existing(path))))
         for override in overrides:
@@ -79,21 +83,21 @@ class Settings:
 
     @property
     def pretrained(self) -> str:
-        """The weights file to start from; empty where none is named."""
+        """Path of the weights to start from; empty if none are given."""
         return next(
             (str(tree["pretrained"]) for _, tree in reversed(self._layers) if "pretrained" in tree), ""
         )
 
     def config(self, model: ModelConfig | None = None) -> Config:
-        """The whole tree: the defaults, and these settings over them.
+        """The whole tree: the defaults, overridden by these settings.
 
         Args:
-            model: stands in place of the default model, such as that of the weights to start from.
+            model: replaces the default model, such as by that of the pretrained weights.
 
         Raises:
             ConfigError: an unknown key, or a value of the wrong type or range.
         """
-        from omegaconf import OmegaConf  # here, so that reading weights need not wait for it
+        from omegaconf import OmegaConf  # here, since loading weights does without it
 
         tree = OmegaConf.structured(Config() if model is None else Config(model=model))
         for source, layer in self._layers:
@@ -107,7 +111,10 @@ class Settings:
 
 
 def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
-    """The defaults, the YAML file at ``path`` and ``section.key=value`` overrides. Errors: see `Settings`."""
+    """The defaults, overridden by the YAML file at ``path`` and then by ``section.key=value`` overrides.
+
+    Raises ConfigError as `Settings` does.
+    """
     return Settings(path, overrides).config()
 
 
@@ -144,7 +151,7 @@ def _read_override(override: str) -> dict[str, Any]:
 
 @contextmanager
 def _settings_errors(source: str) -> Iterator[None]:
-    """Whatever reading settings from ``source`` raises, as a ConfigError of one line."""
+    """Turn any error of reading settings from ``source`` into a ConfigError of one line."""
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
@@ -166,33 +173,32 @@ def _plain(settings: Any) -> dict[str, Any]:
 
 
 def _check_numbers(config: Config) -> None:
-    """No number is negative, COUNTS are 1 or more, parts 1 at most. The model's sizes are model.py's."""
+    """Raise ConfigError on a number outside its bounds. The model checks its own (``models/lipnet.py``)."""
     for section in ("crop", "data", "augment", "train", "run"):
         for key, value in dataclasses.asdict(getattr(config, section)).items():
             if isinstance(value, (int, float)):
-                is_part = key in ("ema", "balance") or (section == "augment" and isinstance(value, float))
+                is_fraction = key in FRACTIONS or (section == "augment" and isinstance(value, float))
                 low = -math.inf if key in SIGNED else int(key in COUNTS)
-                high = 1 if is_part else math.inf
-                if not low <= value <= high:
-                    bounds = "0 to 1" if is_part else f"{low} or more"
+                if not low <= value <= (1 if is_fraction else math.inf):
+                    bounds = "0 to 1" if is_fraction else f"{low} or more"
                     raise ConfigError(f"{section}.{key} {value:g}: give {bounds}")
 
 
 def _explain(error: OmegaConfBaseException) -> str:
-    """One line for OmegaConf's several; an unknown key comes with the nearest known one."""
-    key = str(getattr(error, "full_key", "") or "").partition("[")[0]  # less a place in a list
+    """OmegaConf's message in one line; for an unknown key, with the nearest known one."""
+    key = str(getattr(error, "full_key", "") or "").partition("[")[0]  # without a list index
     known = _keys(Config)
     sections = [entry.name for entry in dataclasses.fields(Config)]
     if key and key not in known + sections:
-        namesakes = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
-        nearest = difflib.get_close_matches(key, namesakes or known + sections, n=1, cutoff=0.0)[0]
+        same_leaf = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+        nearest = difflib.get_close_matches(key, same_leaf or known + sections, n=1, cutoff=0.0)[0]
         return f"unknown key {key!r}; did you mean {nearest!r}?"
     reason = str(error.msg or error).splitlines()[0]
     return f"{key}: {reason}" if key else reason
 
 
 def _keys(section: Any, prefix: str = "") -> list[str]:
-    """Dotted names of every leaf below a dataclass."""
+    """Dotted names of all settings below a dataclass."""
     hints = get_type_hints(section)
     names = []
     for entry in dataclasses.fields(section):
@@ -200,6 +206,3 @@ def _keys(section: Any, prefix: str = "") -> list[str]:
         name = f"{prefix}{entry.name}"
         names += _keys(kind, f"{name}.") if dataclasses.is_dataclass(kind) else [name]
     return names
-
-
-LUMA = (0.299, 0.587, 0.114)  # RGB -> grey, ITU-R BT.601

@@ -258,5 +258,5 @@ def test_the_method_and_the_box_are_settings() -> None:
 
 
 def test_an_unknown_method_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"^crop\.method 'mtcn': unknown; choose of dlib, mtcnn, fixed$"):
+    with pytest.raises(ConfigError, match=r"^crop\.method 'mtcn': choose one of dlib, mtcnn, fixed$"):
         load_config(None, ["crop.method=mtcn"])
