@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lipnet.models.checkpoint import save_weights
 from lipnet.models.convert import KNOWN, load_published_weights
-from lipnet.models.flops import parameters
+from lipnet.models.flops import count_parameters
 from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """examples:
@@ -39,7 +39,7 @@ def main() -> int:
     save_weights(args.out, model.state_dict(), metadata)
     crop = metadata.crop
     print(
-        f"{args.out}: {metadata.info['source']}, {parameters(model):,} parameters, "
+        f"{args.out}: {metadata.info['source']}, {count_parameters(model):,} parameters, "
         f"reads crops of {crop.width}x{crop.height} px with the eyes {crop.eye_distance:g} px apart"
     )
     return 0

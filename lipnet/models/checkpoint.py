@@ -1,8 +1,8 @@
-"""Weights that explain themselves, and the state that resumes a run.
+"""Self-describing checkpoints, and the state that resumes a run.
 
-Weights are a safetensors file whose header holds, as JSON, all that evaluation and prediction need: the
-model's config, the crop's geometry, how and on what it was trained, and what it scored. The optimiser, the
-schedule and the random state live only in the run's ``resume.pt``.
+A checkpoint is a safetensors file of the weights. Its metadata (``metadata.py``) holds what evaluation and
+prediction need: the model's configuration, the geometry of the crops, and how it was trained. Optimiser and
+schedule are only in ``resume.pt`` of a run directory.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from lipnet.errors import ConfigError
 from lipnet.models.lipnet import LipNet
@@ -22,21 +23,21 @@ from lipnet.models.metadata import KEY, CheckpointError, Metadata, dump_metadata
 from lipnet.utils.files import write_atomically
 
 
-def save_weights(path: Path, weights: dict[str, torch.Tensor], metadata: Metadata) -> None:
-    """Write weights and their description, atomically."""
+def save_weights(path: Path, weights: dict[str, Tensor], metadata: Metadata) -> None:
+    """Write a checkpoint of these tensors, by name, and their metadata, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     write_atomically(path, save(tensors, {KEY: dump_metadata(metadata)}))
 
 
 def rewrite_metadata(path: Path, metadata: Metadata) -> None:
-    """Change what a weights file says of itself; the tensors stay as they are, atomically."""
+    """Replace a checkpoint's metadata, atomically; the tensors stay as they are."""
     save_weights(path, load_file(path), metadata)
 
 
 def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[LipNet, Metadata]:
-    """The network with its weights, in evaluation mode on ``device``, and what the file says of itself.
+    """Load a checkpoint: the network in float32 and evaluation mode on ``device``, and its metadata.
 
-    Raises CheckpointError where there is no such file or it is of another kind.
+    Raises CheckpointError if there is no such file, or it is not a checkpoint.
     """
     path = Path(path)
     if not path.is_file():
@@ -44,8 +45,10 @@ def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[
     try:
         with safe_open(path, "pt") as file:
             metadata = parse_metadata((file.metadata() or {})[KEY])
-            model = LipNet(metadata.model)
-            model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            with torch.device("meta"):  # spares the random initialisation: seconds, for a large model
+                model = LipNet(metadata.model)
+            tensors = {name: _in_float32(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+            model.load_state_dict(tensors, assign=True)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     except (SafetensorError, ConfigError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
@@ -53,11 +56,16 @@ def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[
     return model.place(device).eval(), metadata
 
 
+def _in_float32(tensor: Tensor) -> Tensor:
+    """A copy in float32, of a tensor of integers in its own type."""
+    return tensor.to(torch.float32 if tensor.is_floating_point() else tensor.dtype, copy=True)
+
+
 def load_matching(model: LipNet, weights: LipNet) -> list[str]:
-    """Copy every tensor of ``weights`` that ``model`` has too, in the same size and for the same alphabet.
+    """Copy the tensors of ``weights`` that ``model`` has with the same size and for the same alphabet.
 
     Returns:
-        The names of the model's tensors that are left as they were.
+        The names of the model's tensors that were not copied.
     """
     ours, theirs = model.state_dict(), weights.state_dict()
     fitting = {name: t for name, t in theirs.items() if name in ours and ours[name].shape == t.shape}
@@ -68,23 +76,25 @@ def load_matching(model: LipNet, weights: LipNet) -> list[str]:
 
 
 def save_resume(path: Path, state: dict[str, Any]) -> None:
-    """Write a run's whole state, atomically."""
+    """Write the state of a run, atomically."""
     content = io.BytesIO()
     torch.save(state, content)
     write_atomically(path, content.getvalue())
 
 
 def load_resume(path: Path) -> dict[str, Any]:
-    """Read what ``save_resume`` wrote. Raises CheckpointError on another kind of file."""
+    """Read what ``save_resume`` wrote. Raises CheckpointError on any other file."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises whatever a broken pickle makes of itself
-        raise CheckpointError(f"{path}: cannot be resumed from; delete it to start the run anew") from error
+    except Exception as error:  # torch.load raises errors of many types on a broken file
+        raise CheckpointError(
+            f"{path}: cannot be resumed from; delete it to start the run from its beginning"
+        ) from error
     return dict(state)
 
 
 def source_revision() -> str:
-    """The commit of this source tree, with ``+`` where it has changes; empty outside a git checkout."""
+    """The commit of this source tree, with ``+`` if it has changes; empty outside a git checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=12", "--dirty=+"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

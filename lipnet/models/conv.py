@@ -1,7 +1,7 @@
-"""The convolutional blocks, for batches of clips of several lengths: padding changes nothing of what is read.
+"""Convolutional blocks for padded batches: a clip's output does not depend on its padding.
 
-Shapes are in the letters of ``model.py``. ``real`` (B, T) bool says which frames are no padding; where it is
-None, all are.
+Shapes are in the letters of ``lipnet.py``. ``mask`` (B, T) bool marks the valid (unpadded) frames; None means
+that all are valid.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from torch import Tensor, nn
 
 from lipnet.config import ModelConfig
 
-MOMENTUM = 0.1  # of batch normalisation's running statistics
-EPSILON = 1e-5  # added to the variances that normalisation divides by
+MOMENTUM = 0.1  # of the running statistics of batch normalisation
+EPSILON = 1e-5  # added to variances before normalisation divides by them
 
 
 class ConvBlock(nn.Module):
-    """Conv3d -> [normalisation] -> ReLU -> max pooling over 2x2 pixels -> dropout of whole channels."""
+    """Conv3d -> [normalisation] -> ReLU -> 2x2 max pooling -> dropout of whole channels."""
 
     def __init__(self, config: ModelConfig, index: int) -> None:
-        """The block at ``index`` of those that ``config`` has."""
+        """The block at ``index`` of ``config.channels``."""
         super().__init__()
         inputs, outputs = [config.in_channels, *config.channels][index : index + 2]
         kernel, stride = _triple(config.kernels[index]), _triple(config.strides[index])
@@ -35,26 +35,27 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, C, T, H, W) -> (B, C', T, H', W')."""
         if mask is not None:
-            # Beyond a clip's end there must be what the convolution pads with: zeros.
+            # Padding must be what the convolution itself pads with: zeros.
             x = x.masked_fill(~mask[:, None, :, None, None], 0)
         x = self.conv(x)
         if self.norm is not None:
             x = self.norm(x, mask)
-        # ReLU and max pooling commute; pooling first leaves a quarter of the work.
+        # ReLU and max pooling commute; pooling first leaves ReLU a quarter of the work.
         return self.dropout(self.pool(x).relu())
 
 
 class MaskedBatchNorm(nn.BatchNorm3d):
-    """Batch normalisation whose statistics, in training, are those of the real frames alone."""
+    """Batch normalisation whose training statistics are those of the valid frames only."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, eps=EPSILON, momentum=MOMENTUM)
 
     def train(self, mode: bool = True) -> MaskedBatchNorm:
-        """A frozen one keeps the statistics that its weights were trained with."""
+        """As usual, but a frozen layer keeps the running statistics of its pretrained weights."""
         return super().train(mode and self.weight.requires_grad)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, C, T, H, W) -> the same shape."""
         if mask is None or not self.training:
             return super().forward(x)
         x = x.movedim(1, -1)  # (B, C, T, H, W) -> (B, T, H, W, C)
@@ -67,7 +68,7 @@ class MaskedBatchNorm(nn.BatchNorm3d):
 
 
 class MaskedInstanceNorm(nn.Module):
-    """Each channel of each clip by its own mean and deviation over the real frames, then gain and offset."""
+    """Normalises each channel of each clip over its valid frames, then applies a gain and an offset."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -75,6 +76,7 @@ class MaskedInstanceNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, C, T, H, W) -> the same shape and dtype."""
         mean, variance = clip_moments(x.float(), mask)
         gain = self.weight[:, None, None, None] * (variance + EPSILON).rsqrt()
         return ((x - mean) * gain + self.bias[:, None, None, None]).to(x.dtype)
@@ -84,28 +86,27 @@ NORMS = {"none": None, "batch": MaskedBatchNorm, "instance": MaskedInstanceNorm}
 
 
 def clip_moments(x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Mean and variance, each (B, C, 1, 1, 1), of each clip's channels in (B, C, T, H, W) float32."""
+    """Mean and variance of each clip's channels: (B, C, T, H, W) float32 -> two (B, C, 1, 1, 1)."""
     if mask is None:
         mask = x.new_ones((len(x), x.shape[2]), dtype=torch.bool)
-    # A frame's share in its clip: 0 for padding.
-    share = (mask / mask.sum(1, keepdim=True))[:, None, :, None, None]  # (B, 1, T, 1, 1)
-    mean = (x.mean((3, 4), keepdim=True) * share).sum(2, keepdim=True)
+    weights = (mask / mask.sum(1, keepdim=True))[:, None, :, None, None]  # (B, 1, T, 1, 1), 0 for padding
+    mean = (x.mean((3, 4), keepdim=True) * weights).sum(2, keepdim=True)
     squares = (x - mean).square().mean((3, 4), keepdim=True)
-    return mean, (squares * share).sum(2, keepdim=True)
+    return mean, (squares * weights).sum(2, keepdim=True)
 
 
 def paddings(config: ModelConfig) -> list[list[int]]:
-    """[time, height, width] of zeros at either side of each convolution's input."""
+    """Zero padding of each convolution, [time, height, width] on each side."""
     return config.paddings or [[size // 2 for size in kernel] for kernel in config.kernels]
 
 
 def feature_size(config: ModelConfig) -> int:
-    """Features a frame that leave the convolutions: channels x height x width."""
+    """Features per frame after the convolutions: channels x height x width."""
     return math.prod([[config.in_channels, *config.channels][-1], *feature_map(config)])
 
 
 def feature_map(config: ModelConfig) -> tuple[int, int]:
-    """Height and width of what leaves the convolutions."""
+    """Height and width of the feature map after the convolutions."""
     height, width = config.height, config.width
     tables = zip(config.kernels, config.strides, paddings(config), strict=True)
     for kernel, stride, padding in tables:

@@ -1,16 +1,20 @@
-"""What weights are before any training, by recipe.
+"""Weight initialisation schemes.
 
-``paper``: the LipNet authors' released code. He et al. 2015 for convolutions and linear layers; of each
-recurrent gate, uniform weights of the inputs and orthogonal ones of the state. ``keras``: the Keras LipNets.
-Recurrent weights orthogonal over all gates at once, and an LSTM begins by remembering. ``glorot``: the Keras
-tutorials. As ``keras``, with convolutions after Glorot and Bengio 2010. ``uniform``: everything within BOUND,
-as in the paper's baseline after Wand et al. 2016.
+``paper``
+    The LipNet authors' released code. Convolutions after He et al. 2015, output layers from the same normal
+    distribution with gain 1, each gate of a recurrent layer uniform for inputs and orthogonal for the state.
+``keras``
+    The Keras LipNets. Convolutions and output layers after He et al., recurrent weights orthogonal over all
+    gates at once, forget gates of LSTMs open.
+``glorot``
+    The Keras tutorials. As ``keras``, with convolutions after Glorot and Bengio 2010.
+``uniform``
+    All weights within BOUND, as in the paper's Baseline-LSTM after Wand et al. 2016.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -21,19 +25,27 @@ BOUND = 0.05
 
 
 @torch.no_grad()
-def initialize(model: nn.Module, recipe: str) -> None:
-    """Fill the convolutions, the linear and the recurrent layers by one of RECIPES."""
+def initialize(model: nn.Module, scheme: str) -> None:
+    """Fill the convolutional, linear and recurrent layers of ``model`` by one of SCHEMES."""
     for module in model.modules():
         if isinstance(module, (nn.Conv3d, nn.Linear, nn.RNNBase, KerasGru)):
-            RECIPES[recipe](module)
+            SCHEMES[scheme](module)
 
 
 def _paper(module: nn.Module) -> None:
-    _he_and_gates(module, _paper_gates)
+    if isinstance(module, (nn.RNNBase, KerasGru)):
+        for name, parameter in module.named_parameters():
+            _paper_recurrent(name, parameter, module.hidden_size)
+    else:
+        _he_normal(module, "linear" if isinstance(module, nn.Linear) else "relu")
 
 
 def _keras(module: nn.Module) -> None:
-    _he_and_gates(module, _keras_gates)
+    if isinstance(module, (nn.RNNBase, KerasGru)):
+        for name, parameter in module.named_parameters():
+            _keras_recurrent(name, parameter, module.hidden_size)
+    else:
+        _he_normal(module, "relu")
 
 
 def _glorot(module: nn.Module) -> None:
@@ -47,19 +59,16 @@ def _uniform(module: nn.Module) -> None:
         nn.init.uniform_(parameter, -BOUND, BOUND)
 
 
-RECIPES = {"paper": _paper, "keras": _keras, "glorot": _glorot, "uniform": _uniform}
+SCHEMES = {"paper": _paper, "keras": _keras, "glorot": _glorot, "uniform": _uniform}
 
 
-def _he_and_gates(module: nn.Module, fill: Callable[[str, Tensor, int], None]) -> None:
-    if isinstance(module, (nn.RNNBase, KerasGru)):
-        for name, parameter in module.named_parameters():
-            fill(name, parameter, module.hidden_size)
-    else:
-        nn.init.kaiming_normal_(module.get_parameter("weight"), nonlinearity="relu")
-        nn.init.zeros_(module.get_parameter("bias"))
+def _he_normal(module: nn.Module, nonlinearity: str) -> None:
+    """Standard deviation sqrt(2 / inputs) before ``relu``, sqrt(1 / inputs) before ``linear``; biases 0."""
+    nn.init.kaiming_normal_(module.get_parameter("weight"), nonlinearity=nonlinearity)  # type: ignore[arg-type]
+    nn.init.zeros_(module.get_parameter("bias"))
 
 
-def _paper_gates(name: str, parameter: Tensor, hidden: int) -> None:
+def _paper_recurrent(name: str, parameter: Tensor, hidden: int) -> None:
     if name.startswith("bias"):
         nn.init.zeros_(parameter)
         return
@@ -71,10 +80,10 @@ def _paper_gates(name: str, parameter: Tensor, hidden: int) -> None:
             nn.init.uniform_(gate, -bound, bound)
 
 
-def _keras_gates(name: str, parameter: Tensor, hidden: int) -> None:
+def _keras_recurrent(name: str, parameter: Tensor, hidden: int) -> None:
     if not name.startswith("bias"):
         nn.init.orthogonal_(parameter)
         return
     nn.init.zeros_(parameter)
     if name.startswith("bias_ih") and len(parameter) == 4 * hidden:
-        nn.init.ones_(parameter[hidden : 2 * hidden])  # an LSTM's second gate: open, it keeps the state
+        nn.init.ones_(parameter[hidden : 2 * hidden])  # an LSTM's second gate, the forget gate

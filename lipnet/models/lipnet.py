@@ -1,8 +1,8 @@
 """LipNet (Assael et al. 2016): three spatio-temporal convolutions, two bidirectional recurrent layers, CTC.
 
-By default the paper's network exactly (4.57 M parameters); every size comes from ``ModelConfig``.
-Shapes: B batch, T frames, R outputs a frame, C channels, H and W pixels, F features, V symbols with the
-blank, K word classes.
+The default is the paper's network exactly (4.57 M parameters); every size comes from ``ModelConfig``.
+Shapes: B batch, T frames, R outputs per frame, C channels, H and W pixels, F features, V symbols including
+the blank, K word classes.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from lipnet.config import LUMA, ModelConfig
 from lipnet.errors import ConfigError
 from lipnet.grid import WORDS
 from lipnet.models.conv import NORMS, ConvBlock, clip_moments, feature_size, paddings
-from lipnet.models.init import RECIPES, initialize
-from lipnet.models.rnn import ACTIVATIONS, CANDIDATES, CELLS, read_clips, recurrent_layer
+from lipnet.models.init import SCHEMES, initialize
+from lipnet.models.rnn import ACTIVATIONS, CANDIDATES, CELLS, apply_recurrent, recurrent_layer
 
-# Of the training set's mouth crops, RGB in [0, 1], from the paper authors' released code.
+# Statistics of the training set's mouth crops, RGB in [0, 1], from the paper authors' released code.
 RGB_MEAN = (0.7136, 0.4906, 0.3283)
 RGB_STD = (0.1139, 0.1078, 0.0917)
+MIN_STD = 1.0  # grey levels: keeps normalisation of a uniform clip from dividing by 0
 CHOICES = {
     "normalization": ("dataset", "clip", "unit"),
     "norm": tuple(NORMS),
     "cell": CELLS,
     "candidate": tuple(CANDIDATES),
     "activation": ACTIVATIONS,
-    "init": tuple(RECIPES),
+    "init": tuple(SCHEMES),
 }
-MIN_STD = 1.0  # grey levels: a clip of one colour has none to be divided by
 
 
 class Output(NamedTuple):
-    """What the network says of a batch."""
+    """The network's output for a batch."""
 
     log_probs: Tensor  # (B, T * R, V) float32, natural log; symbol 0 is the CTC blank
-    lengths: Tensor  # (B,) int64 on the CPU: of the T * R steps, each clip's real ones
+    lengths: Tensor  # (B,) int64 on the CPU: each clip's valid (unpadded) steps of the T * R
     word_logits: list[Tensor]  # (B, T, K) float32 for each recurrent layer; class 0 is silence
 
     @property
@@ -50,7 +50,7 @@ class Output(NamedTuple):
 
 
 class LipNet(nn.Module):
-    """Raw crops in, log-probabilities of characters out. Raises ConfigError on impossible sizes."""
+    """Raw mouth crops in, log-probabilities of characters out. Raises ConfigError on impossible sizes."""
 
     mean: Tensor
     std: Tensor
@@ -69,45 +69,49 @@ class LipNet(nn.Module):
         self.word_heads = nn.ModuleList(
             nn.Linear(width, classes) for width in widths[1:] if config.word_heads
         )
-        mean, std = _statistics(config)
-        self.register_buffer("mean", 255 * torch.tensor(mean), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(std), persistent=False)
+        # On the CPU even within `torch.device("meta")`: checkpoints do not hold these buffers.
+        mean, std = (255 * torch.tensor(values, device="cpu") for values in _pixel_statistics(config))
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
         initialize(self, config.init)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Output:
         """Read a padded batch.
 
         Args:
-            frames: (B, T, H, W, 3) uint8 RGB; a grey network turns them grey itself.
-            lengths: (B,) int64 on the CPU, each clip's real frames; the others do not change its output.
+            frames: (B, T, H, W, 3) uint8 RGB; a grey network converts them itself.
+            lengths: (B,) int64 on the CPU, each clip's valid frames; padding does not change its output.
         """
-        inside = torch.arange(frames.shape[1])[None, :] < lengths[:, None]  # (B, T)
-        mask = None if bool(inside.all()) else inside.to(frames.device)
-        x = self._normalize(frames, mask)
+        valid = torch.arange(frames.shape[1])[None, :] < lengths[:, None]  # (B, T)
+        mask = None if bool(valid.all()) else valid.to(frames.device)
+        # In float32 whatever the precision of the convolutions: bfloat16 moves the input by up to 0.028 std.
+        with torch.autocast(frames.device.type, enabled=False):
+            x = self._normalize(frames, mask)
         for block in self.blocks:
             x = block(x, mask)
         x = x.permute(0, 2, 1, 3, 4).flatten(2)  # (B, C, T, H, W) -> (B, T, F)
         # In float32: on CUDA, autocast would run recurrent layers in float16, whose gradients underflow.
         with torch.autocast(x.device.type, enabled=False):
-            return self._recur(x.float(), lengths)
+            return self._read(x.float(), lengths)
 
     def _normalize(self, frames: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, T, H, W, 3) uint8 -> (B, C, T, H, W) float32; ``real`` as in ``convolution.py``."""
+        """(B, T, H, W, 3) uint8, valid frames (B, T) bool -> (B, C, T, H, W) float32."""
         x = frames.float()
         if self.config.in_channels == 1:
             x = x @ x.new_tensor(LUMA)[:, None]
         if self.config.normalization != "clip":
             x = (x - self.mean) / self.std
-        x = x.permute(0, 4, 1, 2, 3)  # as a view this is channels-last already
+        x = x.permute(0, 4, 1, 2, 3)  # a view that is channels-last already
         if self.config.normalization == "clip":
             mean, variance = clip_moments(x, mask)
             x = (x - mean) / variance.sqrt().clamp_min(MIN_STD)
         return x
 
-    def _recur(self, x: Tensor, lengths: Tensor) -> Output:
+    def _read(self, x: Tensor, lengths: Tensor) -> Output:
+        """Recurrent layers and output layers: (B, T, F) float32, valid frames (B,) -> Output."""
         word_logits = []
         for i, layer in enumerate(self.recurrent):
-            x = read_clips(layer, x, lengths)
+            x = apply_recurrent(layer, x, lengths)
             if self.config.activation == "relu":
                 x = x.relu()
             x = self.dropout(x)
@@ -118,24 +122,26 @@ class LipNet(nn.Module):
         return Output(scores.log_softmax(-1), rate * lengths, word_logits)
 
     def freeze(self, parts: Sequence[str]) -> None:
-        """Keep parts as they are, such as ``blocks.0`` or ``recurrent``: no gradients, no new statistics.
+        """Exclude parts, such as ``blocks.0`` or ``recurrent``, from training, batch statistics included.
 
-        Raises ConfigError where the model has no such part.
+        Raises ConfigError if the model has no such part.
         """
-        modules = dict(self.named_modules())  # word_heads too where there are none: nothing to keep
+        modules = dict(self.named_modules())  # holds word_heads even if it is empty
         for part in parts:
             if not part or part not in modules:
                 names = ", ".join(dict.fromkeys(name.split(".")[0] for name, _ in self.named_parameters()))
-                raise ConfigError(f"train.freeze {part}: choose of {names}, or one of several: blocks.0")
+                raise ConfigError(
+                    f"train.freeze {part}: choose from {names}, or one element of these, such as blocks.0"
+                )
             modules[part].requires_grad_(False)
 
     def place(self, device: torch.device | str) -> LipNet:
-        """Move to ``device``, channels last: that is how frames arrive and what convolutions like best."""
+        """Move to ``device`` in channels-last layout, which frames have and convolutions are fastest with."""
         return self.to(device).to(memory_format=torch.channels_last_3d)
 
 
 def _check(config: ModelConfig) -> None:
-    """One line for each way in which settings do not fit."""
+    """Raise ConfigError on sizes that do not fit together."""
     tables = [config.kernels, config.strides, paddings(config)]
     if any(len(table) != len(config.channels) for table in tables):
         raise ConfigError(
@@ -154,7 +160,7 @@ def _check(config: ModelConfig) -> None:
         if kernel[0] % 2 == 0 or stride[0] != 1 or padding[0] != kernel[0] // 2:
             raise ConfigError(
                 "model: in time, kernels must be odd, strides 1 and paddings half the kernel, "
-                "so that frames stay frames"
+                "which keeps the number of frames"
             )
     _check_choices(config)
     if feature_size(config) < 1:
@@ -175,12 +181,12 @@ def _check_choices(config: ModelConfig) -> None:
             raise ConfigError(f"model.{key} {value:g}: choose 0 (none) or more, but less than 1")
 
 
-def _statistics(config: ModelConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each channel, of pixels from 0 to 1."""
+def _pixel_statistics(config: ModelConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, for pixels in [0, 1]."""
     if config.normalization == "unit":
         return (0.0,) * config.in_channels, (1.0,) * config.in_channels
     if config.in_channels == 3:
         return RGB_MEAN, RGB_STD
-    # Of grey crops, from the colours' as if these rose and fell together.
+    # Of grey crops: of the three channels, as if these were fully correlated.
     mean = sum(weight * value for weight, value in zip(LUMA, RGB_MEAN, strict=True))
     return (mean,), (sum(weight * value for weight, value in zip(LUMA, RGB_STD, strict=True)),)

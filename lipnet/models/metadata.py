@@ -1,4 +1,4 @@
-"""What a weights file says about itself, so that prediction needs nothing else."""
+"""Checkpoint metadata: what evaluation and prediction need besides the weights, as JSON in the same file."""
 
 from __future__ import annotations
 
@@ -11,32 +11,37 @@ from lipnet.config import CropConfig, ModelConfig
 from lipnet.errors import LipnetError
 from lipnet.settings import rename_old_names
 
-KEY = "lipnet"  # under which weights files keep it, as JSON
+KEY = "lipnet"  # of the JSON text in the metadata of a safetensors or ONNX file
 FORMAT = "lipnet-1"
 
 
 class CheckpointError(LipnetError):
-    """A file that is no checkpoint of ours, or of another version."""
+    """A file that is not a lipnet checkpoint, or one of another format."""
 
 
 @dataclass
 class Metadata:
-    """The sizes of the network and of its crops. ``info`` is for people: split, speakers, epoch, ..."""
+    """The network's sizes, the geometry of its crops, and how it was trained."""
 
     model: ModelConfig
     crop: CropConfig
-    info: dict[str, Any] = field(default_factory=dict)
-    # By decoder: what turns its scores into probabilities (`confidence.py`); empty where nobody measured.
+    info: dict[str, Any] = field(default_factory=dict)  # for people: split, speakers, epoch, scores, ...
+    # Decoder -> coefficients that turn its scores into probabilities (``inference/confidence.py``); empty if
+    # confidences were not calibrated.
     calibration: dict[str, list[float]] = field(default_factory=dict)
-    grid: bool = True  # whether all that was said in training were GRID's sentences
+    grid: bool = True  # whether all training sentences are GRID sentences
 
 
 def dump_metadata(metadata: Metadata) -> str:
+    """The metadata as JSON, with the format and the version of lipnet."""
     return json.dumps({"format": FORMAT, "version": __version__, **asdict(metadata)})
 
 
 def parse_metadata(text: str) -> Metadata:
-    """Raises CheckpointError on another version's, KeyError, TypeError or ValueError on anything else."""
+    """Read what ``dump_metadata`` wrote.
+
+    Raises CheckpointError on another format, KeyError, TypeError or ValueError on anything else.
+    """
     header = rename_old_names(json.loads(text))
     if header["format"] != FORMAT:
         raise CheckpointError(f"format {header['format']}, not {FORMAT}: use the lipnet that wrote it")

@@ -1,4 +1,4 @@
-"""Weights that explain themselves, and files of other kinds."""
+"""Checkpoints: weights and metadata come back, and other files are named."""
 
 from __future__ import annotations
 
@@ -35,18 +35,52 @@ OTHER = {
 
 
 @pytest.mark.parametrize("changes", [{}, OTHER])
-def test_weights_come_back_without_being_told_their_sizes(changes: dict[str, object], tmp_path: Path) -> None:
+def test_a_checkpoint_restores_the_network_without_a_config(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
     torch.manual_seed(0)
     model = LipNet(tiny_model(**changes)).eval().place("cpu")
-    described = Metadata(model.config, CROP, {"epoch": 3, "dev": {"seen": {"wer": 0.5}}})
-    save_weights(tmp_path / "best.safetensors", model.state_dict(), described)
+    saved = Metadata(model.config, CROP, {"epoch": 3, "dev": {"seen": {"wer": 0.5}}})
+    save_weights(tmp_path / "best.safetensors", model.state_dict(), saved)
     loaded, metadata = load_weights(tmp_path / "best.safetensors")
-    assert metadata == described
+    assert metadata == saved
     assert not loaded.training
+    assert all(parameter.requires_grad for parameter in loaded.parameters())
     frames = torch.randint(256, (2, 6, 16, 24, 3), dtype=torch.uint8)
     lengths = torch.tensor([6, 4])
     assert torch.equal(loaded(frames, lengths).log_probs, model(frames, lengths).log_probs)
     assert [path.name for path in tmp_path.iterdir()] == ["best.safetensors"]
+
+
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_loading_does_not_initialise_and_restores_the_buffers(in_channels: int, tmp_path: Path) -> None:
+    """Pixel statistics are not in the file; half-precision weights are computed with in float32."""
+    path = tmp_path / "half.safetensors"
+    model = LipNet(tiny_model(in_channels=in_channels, norm="batch"))
+    halves = {name: t.half() if t.is_floating_point() else t for name, t in model.state_dict().items()}
+    save_weights(path, halves, Metadata(model.config, CROP))
+    generator = torch.get_rng_state()
+    loaded, _ = load_weights(path)
+    assert torch.equal(torch.get_rng_state(), generator)
+    for name, buffer in model.named_buffers():
+        assert torch.equal(loaded.get_buffer(name), buffer), name
+    for name, parameter in loaded.named_parameters():
+        assert parameter.dtype == torch.float32, name
+        assert torch.equal(parameter, halves[name].float()), name
+    assert loaded.recurrent[0].weight_hh_l0 is loaded.get_parameter("recurrent.0.weight_hh_l0")
+
+
+def test_training_loaded_weights_leaves_their_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    model = LipNet(tiny_model())
+    save_weights(path, model.state_dict(), Metadata(model.config, CROP))
+    before = path.read_bytes()
+    loaded, _ = load_weights(path)
+    with torch.no_grad():
+        for parameter in loaded.parameters():
+            parameter.add_(1)
+    assert path.read_bytes() == before
+    assert torch.equal(load_weights(path)[0].output.weight, model.output.weight)
 
 
 def weights_file(path: Path, metadata: dict[str, str] | None) -> Path:
@@ -59,7 +93,7 @@ def header(**changes: object) -> dict[str, str]:
     return {"lipnet": json.dumps({**content, **changes})}
 
 
-def test_the_header_of_the_next_tests_is_right(tmp_path: Path) -> None:
+def test_the_metadata_of_the_next_tests_is_valid(tmp_path: Path) -> None:
     load_weights(weights_file(tmp_path / "w.safetensors", header()))
 
 
@@ -77,16 +111,14 @@ def test_the_header_of_the_next_tests_is_right(tmp_path: Path) -> None:
         (header(crop=None), "not lipnet weights"),
     ],
 )
-def test_a_checkpoint_of_another_kind_is_named(
-    metadata: dict[str, str] | None, message: str, tmp_path: Path
-) -> None:
+def test_invalid_metadata_is_named(metadata: dict[str, str] | None, message: str, tmp_path: Path) -> None:
     path = weights_file(tmp_path / "w.safetensors", metadata)
     with pytest.raises(CheckpointError, match=f"{re.escape(str(path))}: .*{message}"):
         load_weights(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"words", bytes(range(256)), b"PK\x03\x04"])
-def test_a_file_that_is_no_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"best\.safetensors: not lipnet weights; give"):
@@ -99,7 +131,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
             load_weights(path)
 
 
-def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "last.safetensors"
     model = LipNet(tiny_model())
     save_weights(path, model.state_dict(), Metadata(model.config, CROP))
@@ -114,7 +146,7 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
     assert path.read_bytes() == before
 
 
-def test_an_output_layer_for_other_letters_begins_anew() -> None:
+def test_an_output_layer_for_another_alphabet_is_not_copied() -> None:
     weights, model = LipNet(tiny_model(alphabet="abc ")), LipNet(tiny_model(alphabet="cab "))
     assert load_matching(model, weights) == ["output.weight", "output.bias"]
     assert torch.equal(model.blocks[0].conv.weight, weights.blocks[0].conv.weight)

@@ -1,4 +1,4 @@
-"""The convolutional blocks: their sizes, their order, and statistics that padding does not enter."""
+"""Convolutional blocks: sizes, order of operations, and statistics without padding."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lipnet.models.lipnet import LipNet
         (19, 23, {"kernels": [[5, 7, 1]], "strides": [[1, 3, 3]]}),
     ],
 )
-def test_feature_size_is_what_the_convolutions_give(
+def test_feature_size_is_that_of_the_convolutions_output(
     height: int, width: int, tables: dict[str, list[list[int]]]
 ) -> None:
     channels = [2] * len(tables.get("kernels", ModelConfig().kernels))
@@ -44,7 +44,7 @@ def test_feature_size_of_the_paper() -> None:
 
 
 @torch.no_grad()
-def test_instance_normalisation_is_of_each_clip_and_channel() -> None:
+def test_instance_normalisation_is_over_each_clip_and_channel() -> None:
     norm = LipNet(tiny_model(norm="instance")).blocks[0].norm
     norm.weight.uniform_(-1, 1)
     norm.bias.uniform_(-1, 1)
@@ -56,7 +56,7 @@ def test_instance_normalisation_is_of_each_clip_and_channel() -> None:
     torch.testing.assert_close(norm(x, mask)[1:, :, :3], alone)
 
 
-def test_blocks_can_have_a_dropout_of_their_own() -> None:
+def test_blocks_may_have_their_own_dropout() -> None:
     model = LipNet(tiny_model(dropout=0.25))
     assert [block.dropout.p for block in model.blocks] + [model.dropout.p] == [0.25] * 4
     model = LipNet(tiny_model(dropout=0.25, block_dropout=0.0))
@@ -66,19 +66,19 @@ def test_blocks_can_have_a_dropout_of_their_own() -> None:
 def test_a_block_is_convolution_relu_pool() -> None:
     block = LipNet(tiny_model(norm="batch")).eval().blocks[0]
     x = torch.randn(1, 3, 4, 16, 24)
-    expected = block.pool(block.norm(block.conv(x)).relu())  # in the order that the paper draws
+    expected = block.pool(block.norm(block.conv(x)).relu())  # in the order of the paper
     torch.testing.assert_close(block(x), expected)
 
 
-def test_dropout_takes_whole_channels_in_training_only() -> None:
+def test_dropout_zeroes_whole_channels_in_training_only() -> None:
     torch.manual_seed(0)
     block = LipNet(tiny_model(channels=[64, 4, 4])).blocks[0]
     x = torch.randn(2, 3, 4, 16, 24)
     whole = block.eval()(x)
     dropped = block.train()(x)
-    gone = (dropped == 0).flatten(2).all(2)
-    assert 0.3 < gone.float().mean() < 0.7
-    torch.testing.assert_close(dropped, whole * 2 * ~gone[:, :, None, None, None])
+    zeroed = (dropped == 0).flatten(2).all(2)
+    assert 0.3 < zeroed.float().mean() < 0.7
+    torch.testing.assert_close(dropped, whole * 2 * ~zeroed[:, :, None, None, None])
 
 
 def test_padding_does_not_enter_the_statistics_of_a_training_batch() -> None:

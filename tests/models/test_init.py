@@ -1,4 +1,4 @@
-"""The weights before any training."""
+"""Weight initialisation schemes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from lipnet.models.lipnet import LipNet
 def test_initialisation_of_the_paper() -> None:
     torch.manual_seed(0)
     paper = LipNet(ModelConfig())
-    for module in (*(block.conv for block in paper.blocks), paper.output):
-        he = math.sqrt(2 / module.weight[0].numel())
-        assert float(module.weight.std()) == pytest.approx(he, rel=0.05)
-        assert float(module.bias.abs().max()) == 0
+    for block in paper.blocks:
+        he = math.sqrt(2 / block.conv.weight[0].numel())
+        assert float(block.conv.weight.std()) == pytest.approx(he, rel=0.05)
+        assert not block.conv.bias.any()
+    # The released code calls nninit.kaiming with the gain of a sigmoid, 1, for the output layer.
+    assert float(paper.output.weight.std()) == pytest.approx(math.sqrt(1 / 512), rel=0.03)  # 0.0442
+    assert not paper.output.bias.any()
     bound = math.sqrt(3) * math.sqrt(2 / (1728 + 256))
     for direction in ("", "_reverse"):
         inputs = getattr(paper.recurrent[0], f"weight_ih_l0{direction}")
@@ -35,8 +38,8 @@ def test_initialisation_of_the_paper() -> None:
 @pytest.mark.parametrize("cell", ["gru", "lstm", "keras_gru"])
 def test_initialisation_of_keras(cell: str) -> None:
     torch.manual_seed(0)
-    recipes = {recipe: LipNet(tiny_model(cell=cell, init=recipe)) for recipe in ("keras", "glorot")}
-    for model in recipes.values():
+    models = {scheme: LipNet(tiny_model(cell=cell, init=scheme)) for scheme in ("keras", "glorot")}
+    for model in models.values():
         for name, parameter in model.recurrent[0].named_parameters():
             if name.startswith("weight"):  # all gates together
                 rows = parameter if parameter.shape[0] < parameter.shape[1] else parameter.T
@@ -45,14 +48,16 @@ def test_initialisation_of_keras(cell: str) -> None:
                 assert parameter.tolist() == [0.0] * 8 + [1.0] * 8 + [0.0] * 16
             else:
                 assert not parameter.any()
-    kernel = recipes["glorot"].blocks[1].conv.weight
+    kernel = models["glorot"].blocks[1].conv.weight
     bound = math.sqrt(6 / (kernel[0].numel() + kernel[:, 0].numel()))
     assert 0.95 * bound < float(kernel.abs().max()) <= bound
-    kernel = recipes["keras"].blocks[1].conv.weight
+    kernel = models["keras"].blocks[1].conv.weight
     assert float(kernel.std()) == pytest.approx(math.sqrt(2 / kernel[0].numel()), rel=0.1)
+    dense = models["keras"].output.weight  # he_normal, as in rizkiarm's and osalinasv's models
+    assert float(dense.std()) == pytest.approx(math.sqrt(2 / dense[0].numel()), rel=0.1)
 
 
-def test_initialisation_of_the_baseline() -> None:
+def test_initialisation_of_the_lstm_baseline() -> None:
     model = LipNet(tiny_model(cell="lstm", init="uniform", norm="batch"))
     for name, parameter in model.named_parameters():
         if "norm" not in name:

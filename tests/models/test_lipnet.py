@@ -1,4 +1,4 @@
-"""The network: the paper's sizes, its initialisation, and padding that changes nothing."""
+"""The network: the paper's sizes, normalisation, padding, word heads, and errors."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from torch import Tensor, nn
 from lipnet.config import LUMA, ModelConfig
 from lipnet.errors import ConfigError
 from lipnet.grid import WORDS
-from lipnet.models.flops import parameters
+from lipnet.models.flops import count_parameters
 from lipnet.models.lipnet import RGB_MEAN, RGB_STD, LipNet
 from lipnet.models.metadata import Metadata, dump_metadata, parse_metadata
 
 
 def test_the_papers_network_layer_by_layer() -> None:
     paper = LipNet(ModelConfig())
-    assert [parameters(block) for block in paper.blocks] == [
+    assert [count_parameters(block) for block in paper.blocks] == [
         3 * 32 * (3 * 5 * 5) + 32,
         32 * 64 * (3 * 5 * 5) + 64,
         64 * 96 * (3 * 3 * 3) + 96,
     ]
     gates, directions = 3, 2
-    assert [parameters(layer) for layer in paper.recurrent] == [
+    assert [count_parameters(layer) for layer in paper.recurrent] == [
         directions * gates * (256 * (96 * 3 * 6) + 256 * 256 + 256 + 256),
         directions * gates * (256 * (2 * 256) + 256 * 256 + 256 + 256),
     ]
-    assert parameters(paper.output) == 2 * 256 * 28 + 28
-    assert parameters(paper) == 4_574_460
+    assert count_parameters(paper.output) == 2 * 256 * 28 + 28
+    assert count_parameters(paper) == 4_574_460
 
 
 @pytest.mark.parametrize(("cell", "gates"), [("gru", 3), ("lstm", 4)])
@@ -50,18 +50,18 @@ def test_sizes_follow_the_config(cell: str, gates: int) -> None:
             word_heads=True,
         )
     )
-    assert [parameters(block) for block in model.blocks] == [5 * 15 + 5 + 2 * 5, 7 * 5 * 3 + 7 + 2 * 7]
+    assert [count_parameters(block) for block in model.blocks] == [5 * 15 + 5 + 2 * 5, 7 * 5 * 3 + 7 + 2 * 7]
     # 16x24 -> stride (2, 1) 8x24 -> pool 4x12 -> stride (1, 3) 4x4 -> pool 2x2
     widths = [7 * 2 * 2, 12, 12]
-    assert [parameters(layer) for layer in model.recurrent] == [
+    assert [count_parameters(layer) for layer in model.recurrent] == [
         2 * gates * 6 * (width + 6 + 2) for width in widths
     ]
-    assert parameters(model.output) == 12 * 4 + 4
-    assert [parameters(head) for head in model.word_heads] == [12 * 52 + 52] * 3
+    assert count_parameters(model.output) == 12 * 4 + 4
+    assert [count_parameters(head) for head in model.word_heads] == [12 * 52 + 52] * 3
 
 
 @pytest.mark.parametrize("frames", [1, 40, 74, 75, 300])
-def test_a_distribution_for_each_frame(frames: int) -> None:
+def test_one_distribution_per_frame(frames: int) -> None:
     output = LipNet(tiny_model()).eval()(random_frames(2, frames, 16, 24), torch.tensor([frames, 1]))
     assert output.log_probs.shape == (2, frames, 28) and output.log_probs.dtype == torch.float32
     torch.testing.assert_close(output.log_probs.exp().sum(-1), torch.ones(2, frames))
@@ -86,7 +86,7 @@ def test_a_padded_batch_equals_single_clips(settings: dict[str, object], in_chan
     torch.manual_seed(0)
     model = LipNet(tiny_model(**settings, in_channels=in_channels))
     frames, lengths = random_frames(4, 9, 16, 24), torch.tensor([5, 9, 1, 7])
-    for _ in range(3):  # so that the batch norm's averages are not the initial ones
+    for _ in range(3):  # moves the running statistics of batch normalisation
         model.train()(frames, lengths)
     model.eval()
     together = model(frames, lengths).log_probs  # the padding is noise
@@ -95,7 +95,7 @@ def test_a_padded_batch_equals_single_clips(settings: dict[str, object], in_chan
         torch.testing.assert_close(together[i, :length], alone[0], rtol=1e-4, atol=1e-5)
 
 
-def test_each_frame_sees_the_whole_clip_but_no_other_clip() -> None:
+def test_each_frame_depends_on_its_whole_clip_and_on_no_other() -> None:
     model = LipNet(tiny_model()).eval()
     frames, lengths = random_frames(2, 9, 16, 24), torch.tensor([9, 9])
     before = model(frames, lengths).log_probs
@@ -106,7 +106,7 @@ def test_each_frame_sees_the_whole_clip_but_no_other_clip() -> None:
 
 
 @pytest.mark.parametrize("in_channels", [1, 3])
-def test_pixels_are_normalised_inside(in_channels: int) -> None:
+def test_pixels_are_normalised_inside_the_network(in_channels: int) -> None:
     model = LipNet(tiny_model(in_channels=in_channels)).eval()
     seen: list[Tensor] = []
     model.blocks[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -123,7 +123,7 @@ def test_pixels_are_normalised_inside(in_channels: int) -> None:
 
 @pytest.mark.parametrize("in_channels", [1, 3])
 @pytest.mark.parametrize("normalization", ["unit", "clip"])
-def test_pixels_as_others_scale_them(normalization: str, in_channels: int) -> None:
+def test_other_normalisations(normalization: str, in_channels: int) -> None:
     model = LipNet(tiny_model(normalization=normalization, in_channels=in_channels)).eval()
     seen: list[Tensor] = []
     model.blocks[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -141,19 +141,34 @@ def test_pixels_as_others_scale_them(normalization: str, in_channels: int) -> No
         )
 
 
-def test_a_clip_of_one_colour_is_not_divided_by_its_deviation() -> None:
+def test_a_uniform_clip_is_not_divided_by_zero() -> None:
     model = LipNet(tiny_model(normalization="clip")).eval()
     frames = torch.full((1, 4, 16, 24, 3), 77, dtype=torch.uint8)
     assert model(frames, torch.tensor([4])).log_probs.isfinite().all()
 
 
-def test_relu_after_the_recurrent_layers_only_where_wanted() -> None:
+@pytest.mark.parametrize("normalization", ["dataset", "clip"])
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_normalisation_is_in_float32_under_autocast(in_channels: int, normalization: str) -> None:
+    """In bfloat16, the conversion to grey would move the input by up to 0.028 standard deviations."""
+    model = LipNet(tiny_model(in_channels=in_channels, normalization=normalization)).eval()
+    seen: list[Tensor] = []
+    model.blocks[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    frames, lengths = random_frames(2, 5, 16, 24), torch.tensor([5, 3])
+    model(frames, lengths)
+    with torch.autocast("cpu", torch.bfloat16):
+        model(frames, lengths)
+    assert seen[1].dtype == torch.float32
+    assert torch.equal(seen[0], seen[1])
+
+
+def test_relu_after_the_recurrent_layers_is_optional() -> None:
     for activation in ("none", "relu"):
         model = LipNet(tiny_model(activation=activation)).eval()
-        heard: list[Tensor] = []
-        model.output.register_forward_pre_hook(lambda _, inputs, heard=heard: heard.append(inputs[0]))
+        inputs: list[Tensor] = []
+        model.output.register_forward_pre_hook(lambda _, args, inputs=inputs: inputs.append(args[0]))
         model(random_frames(1, 4, 16, 24), torch.tensor([4]))
-        assert bool((heard[0] < 0).any()) == (activation == "none")
+        assert bool((inputs[0] < 0).any()) == (activation == "none")
 
 
 def test_word_heads() -> None:
@@ -167,29 +182,29 @@ def test_word_heads() -> None:
     assert without.word_logits == [] and without.word_log_probs is None
 
 
-def test_several_outputs_a_frame() -> None:
-    """Each frame's features make its own steps, in order; the linear layer's first rows the first ones."""
+def test_several_outputs_per_frame() -> None:
+    """The rows of the output layer are the steps of a frame, in order."""
     model = LipNet(tiny_model(outputs_per_frame=3)).eval()
-    heard: list[Tensor] = []
-    model.output.register_forward_hook(lambda _, inputs, output: heard.append(output))
+    scores: list[Tensor] = []
+    model.output.register_forward_hook(lambda _, inputs, output: scores.append(output))
     output = model(random_frames(2, 5, 16, 24), torch.tensor([5, 3]))
     assert output.log_probs.shape == (2, 15, 28) and output.lengths.tolist() == [15, 9]
     for step in range(15):
-        expected = heard[0][:, step // 3, 28 * (step % 3) : 28 * (step % 3 + 1)].log_softmax(-1)
+        expected = scores[0][:, step // 3, 28 * (step % 3) : 28 * (step % 3 + 1)].log_softmax(-1)
         torch.testing.assert_close(output.log_probs[:, step], expected)
 
 
 def test_each_word_head_reads_its_own_layer() -> None:
     model = LipNet(tiny_model(word_heads=True, dropout=0.0)).train()
-    said: dict[nn.Module, Tensor] = {}
+    outputs: dict[nn.Module, Tensor] = {}
     for layer in model.recurrent:
-        layer.register_forward_hook(lambda layer, _, output: said.update({layer: output[0].data}))
+        layer.register_forward_hook(lambda layer, _, output: outputs.update({layer: output[0].data}))
     logits = model(random_frames(1, 5, 16, 24), torch.tensor([5])).word_logits
     for layer, head, values in zip(model.recurrent, model.word_heads, logits, strict=True):
-        torch.testing.assert_close(values[0], head(said[layer]))
+        torch.testing.assert_close(values[0], head(outputs[layer]))
 
 
-def test_headers_written_before_there_was_a_choice_mean_the_default() -> None:
+def test_metadata_without_a_setting_means_its_default() -> None:
     config = tiny_model()
     header = json.loads(dump_metadata(Metadata(config, CROP)))
     since = ("normalization", "paddings", "candidate", "bidirectional", "activation", "block_dropout", "init")
@@ -197,7 +212,7 @@ def test_headers_written_before_there_was_a_choice_mean_the_default() -> None:
     assert parse_metadata(json.dumps(header)).model == config
 
 
-def test_placing_makes_the_convolutions_channels_last() -> None:
+def test_placing_makes_convolutions_channels_last() -> None:
     model = LipNet(tiny_model())
     frames, lengths = random_frames(1, 4, 16, 24), torch.tensor([4])
     before = model.eval()(frames, lengths).log_probs

@@ -1,4 +1,4 @@
-"""The GRU of old Keras, clip by clip after its formula, and the layers' common contract."""
+"""Recurrent layers: Keras 2's GRU against its formula, clip by clip, and the common contract."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from tiny import tiny_model
 from torch import Tensor
 
-from lipnet.models.rnn import KerasGru, read_clips, recurrent_layer
+from lipnet.models.rnn import KerasGru, apply_recurrent, recurrent_layer
 
 INPUTS, HIDDEN = 5, 4
 LENGTHS = torch.tensor([6, 9, 1])
 
 
-def filled(bidirectional: bool, candidate: str) -> KerasGru:
-    """A layer whose gates are partly closed, partly open and partly in between."""
+def random_layer(bidirectional: bool, candidate: str) -> KerasGru:
+    """A layer with some gates closed, some open and some in between."""
     torch.manual_seed(0)
     layer = KerasGru(INPUTS, HIDDEN, bidirectional, candidate)
     with torch.no_grad():
@@ -24,8 +24,8 @@ def filled(bidirectional: bool, candidate: str) -> KerasGru:
     return layer
 
 
-def by_hand(layer: KerasGru, clip: np.ndarray, suffix: str) -> np.ndarray:
-    """One direction over one clip (T, F), forwards."""
+def reference(layer: KerasGru, clip: np.ndarray, suffix: str) -> np.ndarray:
+    """The formula in numpy: one direction over one clip (T, F), forwards."""
     state = {name: values.detach().numpy() for name, values in layer.named_parameters()}
     w_r, w_z, w_n = np.split(state[f"weight_ih_l0{suffix}"], 3)
     u_r, u_z, u_n = np.split(state[f"weight_hh_l0{suffix}"], 3)
@@ -42,25 +42,25 @@ def by_hand(layer: KerasGru, clip: np.ndarray, suffix: str) -> np.ndarray:
 
 @pytest.mark.parametrize("candidate", ["tanh", "linear"])
 @pytest.mark.parametrize("bidirectional", [True, False])
-def test_each_clip_of_a_padded_batch_is_what_the_formula_gives(bidirectional: bool, candidate: str) -> None:
-    layer = filled(bidirectional, candidate)
+def test_each_clip_of_a_padded_batch_equals_the_formula(bidirectional: bool, candidate: str) -> None:
+    layer = random_layer(bidirectional, candidate)
     x = 4 * torch.randn(3, 9, INPUTS)  # the padding is noise
-    together = read_clips(layer, x, LENGTHS).detach().numpy()
+    together = apply_recurrent(layer, x, LENGTHS).detach().numpy()
     for clip, read, length in zip(x.numpy(), together, LENGTHS.tolist(), strict=True):
-        expected = [by_hand(layer, clip[:length], "")]
+        expected = [reference(layer, clip[:length], "")]
         if bidirectional:
-            expected.append(by_hand(layer, clip[:length][::-1], "_reverse")[::-1])
+            expected.append(reference(layer, clip[:length][::-1], "_reverse")[::-1])
         np.testing.assert_allclose(read[:length], np.hstack(expected), rtol=1e-5, atol=1e-5)
         assert not read[length:].any()
 
 
-def test_its_gates_are_hard() -> None:
-    """At 2.5 and more a gate is open, at -2.5 and less it is closed, exactly."""
-    layer = filled(bidirectional=False, candidate="linear")
+def test_its_gates_are_hard_sigmoids() -> None:
+    """A gate is exactly 1 from 2.5 on and exactly 0 up to -2.5."""
+    layer = random_layer(bidirectional=False, candidate="linear")
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.zero_()
-        layer.get_parameter("weight_ih_l0")[2 * HIDDEN :] = 1  # the new state is the inputs' sum
+        layer.get_parameter("weight_ih_l0")[2 * HIDDEN :] = 1  # the candidate state is the sum of the inputs
 
     def last(keep: float) -> Tensor:
         with torch.no_grad():
@@ -73,16 +73,16 @@ def test_its_gates_are_hard() -> None:
 
 @pytest.mark.parametrize("cell", ["gru", "lstm", "keras_gru"])
 @pytest.mark.parametrize("bidirectional", [True, False])
-def test_the_layers_common_contract(cell: str, bidirectional: bool) -> None:
+def test_the_common_contract_of_all_cells(cell: str, bidirectional: bool) -> None:
     layer = recurrent_layer(tiny_model(cell=cell, hidden=HIDDEN, bidirectional=bidirectional), INPUTS)
     if isinstance(layer, KerasGru):
-        layer = filled(bidirectional, "tanh")
+        layer = random_layer(bidirectional, "tanh")
     x = torch.randn(3, 9, INPUTS, requires_grad=True)
-    y = read_clips(layer, x, LENGTHS)
+    y = apply_recurrent(layer, x, LENGTHS)
     assert y.shape == (3, 9, (2 if bidirectional else 1) * HIDDEN)
     assert not y[0, 6:].any()
     y.sum().backward()
     assert x.grad is not None and not x.grad[0, 6:].any() and bool(x.grad[0, :6].any())
-    # Without the other direction, no frame sees a later one.
-    sees_later = torch.autograd.grad(read_clips(layer, x, LENGTHS)[1, 0].sum(), x)[0][1, 1:].any()
+    # In a forward-only layer, no frame depends on a later one.
+    sees_later = torch.autograd.grad(apply_recurrent(layer, x, LENGTHS)[1, 0].sum(), x)[0][1, 1:].any()
     assert bool(sees_later) == bidirectional
