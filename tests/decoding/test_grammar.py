@@ -1,4 +1,4 @@
-"""Slot grammars against brute force: PyTorch's CTC of every sentence, and all labellings of the frames."""
+"""Slot grammars against brute force: PyTorch's CTC loss of each sentence, and all paths of the word heads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sentences_of(slots: Slots) -> list[str]:
 
 @pytest.mark.parametrize("slots", GRAMMARS.values(), ids=GRAMMARS)
 @pytest.mark.parametrize("seed", range(4))
-def test_every_sentence_scores_as_ctc_says(slots: Slots, seed: int) -> None:
+def test_scores_equal_the_ctc_loss_of_each_sentence(slots: Slots, seed: int) -> None:
     sentences = sentences_of(slots)
     log_probs = random_log_probs(seed, 1, 14, ABC.vocab_size)
     expected = dict(zip(sentences, ctc_log_probabilities(log_probs[0], sentences, ABC), strict=True))
@@ -49,7 +49,7 @@ def test_every_sentence_scores_as_ctc_says(slots: Slots, seed: int) -> None:
 
 
 def noisy(sentence: str, seed: int, frames: int = 100) -> Tensor:
-    """(1, frames, V): a sentence, each character held for a while, under noise that beats it at times."""
+    """Log-probabilities (1, frames, V) of a sentence with noise that sometimes outweighs its characters."""
     symbols = [symbol for label in DEFAULT_TOKENIZER.encode(sentence) for symbol in (label, label, 0)]
     path = np.zeros(frames, dtype=int)
     path[10 : 10 + len(symbols)] = symbols
@@ -60,7 +60,7 @@ def noisy(sentence: str, seed: int, frames: int = 100) -> Tensor:
     return logits.log_softmax(-1)[None]
 
 
-def test_all_of_grids_sentences_score_as_ctc_says() -> None:
+def test_scores_of_all_grid_sentences_equal_the_ctc_loss() -> None:
     sentences = sentences_of(GRID_SLOTS)
     assert len(sentences) == 64_000
     log_probs = noisy("place red in j seven please", seed=1)
@@ -78,8 +78,8 @@ def word_posteriors(seed: int, frames: int) -> Tensor:
     return random_log_probs(seed, 1, frames, len(WORDS) + 1)
 
 
-def labelled_log_probability(log_probs: Tensor, words: list[str]) -> float:
-    """Sum over all labellings whose runs, less silence, are the words; neighbours may be equal."""
+def word_log_probability(log_probs: Tensor, words: list[str]) -> float:
+    """Sum over all paths of frame classes that are the words in order, with or without silence between."""
     classes = [1 + WORDS.index(word) for word in words]
     probs = log_probs.double().exp().numpy()
     total = 0.0
@@ -94,20 +94,20 @@ def labelled_log_probability(log_probs: Tensor, words: list[str]) -> float:
 
 
 @pytest.mark.parametrize("slots", [[["at"]], [["at", "by"], ["a", "b"]], [["at", "a"], ["a"], ["at", "a"]]])
-def test_the_word_heads_evidence_is_added(slots: Slots) -> None:
+def test_the_word_heads_log_probability_is_added(slots: Slots) -> None:
     log_probs, words = random_log_probs(0, 1, 10, DEFAULT_TOKENIZER.vocab_size), word_posteriors(1, 5)
     sentences = sentences_of(slots)
     ctc = ctc_log_probabilities(log_probs[0], sentences, DEFAULT_TOKENIZER)
     [hypotheses] = GrammarDecoder(DEFAULT_TOKENIZER, slots, 99)(log_probs, torch.tensor([10]), words)
     assert {h.text: h.score for h in hypotheses} == pytest.approx(
         {
-            sentence: score + HEADS_WEIGHT * labelled_log_probability(words[0], sentence.split())
+            sentence: score + HEADS_WEIGHT * word_log_probability(words[0], sentence.split())
             for sentence, score in zip(sentences, ctc, strict=True)
         }
     )
 
 
-def test_evidence_decides_between_letters_that_ctc_cannot_tell_apart() -> None:
+def test_the_word_heads_decide_between_letters_that_ctc_cannot_tell_apart() -> None:
     log_probs = noisy("bin blue at f two now", seed=0)
     f, s = DEFAULT_TOKENIZER.encode("fs")
     either = torch.logaddexp(log_probs[..., f], log_probs[..., s]) - np.log(2)
@@ -121,7 +121,7 @@ def test_evidence_decides_between_letters_that_ctc_cannot_tell_apart() -> None:
     assert best.text == "bin blue at s two now"
 
 
-def test_words_that_the_heads_do_not_know_leave_ctc_alone() -> None:
+def test_only_ctc_counts_for_words_that_the_heads_do_not_know() -> None:
     slots = [["hello", "bye"], ["now", "soon"]]
     log_probs, words = random_log_probs(0, 1, 20, DEFAULT_TOKENIZER.vocab_size), word_posteriors(1, 20)
     steps = torch.tensor([20])
@@ -130,7 +130,7 @@ def test_words_that_the_heads_do_not_know_leave_ctc_alone() -> None:
     )(log_probs, steps)
 
 
-def test_padding_changes_nothing_and_short_clips_say_nothing() -> None:
+def test_padding_is_ignored_and_too_short_clips_give_the_empty_text() -> None:
     decoder = GrammarDecoder(DEFAULT_TOKENIZER)
     log_probs, words = (
         random_log_probs(0, 3, 60, DEFAULT_TOKENIZER.vocab_size),
@@ -142,7 +142,7 @@ def test_padding_changes_nothing_and_short_clips_say_nothing() -> None:
     assert (batch[2][0].text, batch[2][0].steps) == ("", [])  # 12 steps spell no sentence of GRID
 
 
-def test_a_text_comes_once_and_an_impossible_one_not_at_all() -> None:
+def test_texts_are_distinct_and_possible() -> None:
     log_probs = random_log_probs(0, 1, 14, ABC.vocab_size)
     [hypotheses] = GrammarDecoder(ABC, [["a b", "a"], ["c", "b c"]], n_best=9)(
         log_probs, all_steps(log_probs)
@@ -152,8 +152,8 @@ def test_a_text_comes_once_and_an_impossible_one_not_at_all() -> None:
     assert [h.text for h in short] == ["a c"]
 
 
-def test_unlikely_sentences_keep_their_scores() -> None:
-    """Twelve slots, a blank everywhere, letters 20 nats below it: e**-1000 is no float."""
+def test_very_improbable_sentences_keep_their_scores() -> None:
+    """Twelve slots, with letters 20 nats below the blank in all steps: e**-1000 underflows."""
     log_probs = torch.full((1, 300, DEFAULT_TOKENIZER.vocab_size), -20.0)
     log_probs[..., 0] = 0.0
     [[best]] = GrammarDecoder(DEFAULT_TOKENIZER, [["please", "again"]] * 12)(
@@ -194,16 +194,16 @@ def test_grammar_files(name: str, content: str, expected: object, tmp_path: Path
 @pytest.mark.parametrize("content", ["", "- [a, [b]]\n", "- []\n", "{a: b}\n", "- [a\n", "- a\n- [b]\n"])
 def test_broken_grammar_files(content: str, tmp_path: Path) -> None:
     (tmp_path / "g.yaml").write_text(content)
-    with pytest.raises(DecodeError, match=r"g\.yaml: no grammar"):
+    with pytest.raises(DecodeError, match=r"g\.yaml: (not a|cannot read the) grammar"):
         read_grammar(tmp_path / "g.yaml", DEFAULT_TOKENIZER)
 
 
-def test_a_missing_grammar_file_and_words_that_cannot_be_spelled(tmp_path: Path) -> None:
-    with pytest.raises(DecodeError, match=r"no\.yaml: no grammar can be read"):
+def test_a_missing_grammar_file_and_words_outside_the_alphabet(tmp_path: Path) -> None:
+    with pytest.raises(DecodeError, match=r"no\.yaml: cannot read the grammar"):
         read_grammar(tmp_path / "no.yaml", DEFAULT_TOKENIZER)
     for content, complaint in (
         ("- [7, 8]\n", "'7'"),
-        ('- [now, ""]\n', "'' is no word"),
+        ('- [now, ""]\n', "'' is not a word"),
         ("- [a, '-']\n", "'-' is"),
     ):
         (tmp_path / "g.yaml").write_text(content)
@@ -214,12 +214,12 @@ def test_a_missing_grammar_file_and_words_that_cannot_be_spelled(tmp_path: Path)
 @pytest.mark.parametrize(
     "slots", [[list("abcdefghij")] * 7, [list(map("".join, itertools.product("abcd", repeat=8)))]]
 )
-def test_a_grammar_of_too_many_sentences_says_so(slots: Slots) -> None:
+def test_a_grammar_of_too_many_sentences_is_an_error(slots: Slots) -> None:
     with pytest.raises(DecodeError, match=r"\d+,\d+ sentences.*plain list"):
         GrammarDecoder(DEFAULT_TOKENIZER, slots)
 
 
-def test_a_grammar_file_is_what_is_read_by(tmp_path: Path) -> None:
+def test_the_decoder_uses_the_grammar_file(tmp_path: Path) -> None:
     log_probs = noisy("bin blue at f two now", seed=0)
     (tmp_path / "slots.yaml").write_text(
         "- [bin, lay]\n- [blue, green]\n- [at, by]\n- [s, g]\n- [two]\n- [now]\n"
