@@ -1,39 +1,70 @@
-"""Command lines: errors as one line and an exit code."""
+"""Command-line programs: the parser with its help text, and errors as one line and an exit code."""
 
 from __future__ import annotations
 
+import argparse
+import io
 import os
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 
 from lipnet.errors import LipnetError
 
 
-def one_line_errors(main: Callable[[], int]) -> Callable[[], int]:
-    """Wrap a script's ``main``: a LipnetError becomes one line on standard error and exit code 2."""
+def make_parser(description: str | None, examples: str) -> argparse.ArgumentParser:
+    """A parser whose help ends with ``examples``, in which ``%(prog)s`` is the program's name.
+
+    The name is as a user types it: ``lipnet-train`` when installed, else ``python scripts/train.py``.
+    """
+    return argparse.ArgumentParser(
+        prog=_program_name(Path(sys.argv[0])),
+        description=description,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _program_name(called: Path) -> str:
+    return f"python scripts/{called.name}" if called.suffix == ".py" else called.name.removesuffix(".exe")
+
+
+def command_line(main: Callable[[], int]) -> Callable[[], int]:
+    """Wrap a program's ``main``, which returns the exit code.
+
+    A LipnetError, or an OSError that names a file, is printed as one line on standard error and gives exit
+    code 2; Ctrl-C gives 130. Where nothing reads standard output any more, the program ends without a
+    message. Every other exception is a bug and passes through.
+    """
 
     @wraps(main)
     def wrapper() -> int:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # file names may hold any bytes
+                stream.reconfigure(errors="backslashreplace")
         try:
             return main()
         except LipnetError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        except BrokenPipeError:  # the reader of our output, such as head, has left
+            return _fail(str(error))
+        except BrokenPipeError:  # such as `| head`, which has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except OSError as error:
             if error.filename is None:
                 raise
             reason = (error.strerror or "cannot be used").lower()
-            print(
-                f"error: {error.filename}: {reason}; check the path, its rights and the free space",
-                file=sys.stderr,
-            )
-            return 2
+            return _fail(f"{error.filename}: {reason}; check the path, its permissions and the free space")
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130
 
     return wrapper
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+one_line_errors = command_line

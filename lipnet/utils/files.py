@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader, or a killed run, finds the old file or the new one."""
-    unfinished = path.with_name(f".{path.name}.part")
+    """Write ``content`` to ``path``; whenever the process ends, the file is the old one or the new one.
+
+    Raises OSError with the name of ``path``, not of the temporary file beside it.
+    """
+    temporary = path.with_name(f".{path.name}.part")
     try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        temporary.write_bytes(content)
+        temporary.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        error.filename = str(path)  # the name that the user gave, for the message
+        temporary.unlink(missing_ok=True)
+        error.filename = str(path)
         raise

@@ -1,0 +1,122 @@
+"""Command-line programs: exit codes, errors of one line, and the name in the help text."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from lipnet.errors import ConfigError, LipnetError
+from lipnet.utils.cli import command_line, make_parser
+
+
+def run(error: BaseException | int) -> int:
+    """The exit code of a program that raises ``error``, or returns that number."""
+
+    @command_line
+    def main() -> int:
+        if isinstance(error, BaseException):
+            raise error
+        return error
+
+    return main()
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_program_returns_its_own_exit_code(code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(code) == code
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (LipnetError("a.mp4: no face; give another video"), 2, "error: a.mp4: no face; give another video\n"),
+        (ConfigError("train.lr -1: give 0 or more"), 2, "error: train.lr -1: give 0 or more\n"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/data/x"),
+            2,
+            "error: /data/x: permission denied; check the path, its permissions and the free space\n",
+        ),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_an_expected_error_is_one_line_and_an_exit_code(
+    error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(error) == code
+    assert capsys.readouterr() == ("", line)
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), OSError("no file is named")])
+def test_any_other_error_is_raised(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised:
+        run(error)
+    assert raised.value is error
+
+
+def shell(code: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = f"import sys\nfrom lipnet.utils.cli import command_line\n@command_line\ndef main():\n{code}"
+    return subprocess.run(
+        [sys.executable, "-c", f"{command}\nsys.exit(main())", *arguments], capture_output=True, timeout=60
+    )
+
+
+def test_a_closed_pipe_ends_the_program_quietly() -> None:
+    code = (
+        "    import os, subprocess\n"
+        "    reader, writer = os.pipe(); os.close(reader); os.dup2(writer, 1)\n"
+        "    print('x' * 100_000, flush=True)\n"
+        "    return 1\n"
+    )
+    done = shell(code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_names_that_are_no_text_can_be_printed() -> None:
+    done = shell("    print('caf\\udce9.mp4'); print('caf\\udce9', file=sys.stderr); return 0\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"caf\\udce9.mp4\n", b"caf\\udce9\n")
+
+
+def test_a_program_changes_nothing_else_of_the_process() -> None:
+    """FFmpeg's messages are off by PyAV's own default, so that no call is needed."""
+    done = shell(
+        "    import os, signal\n"
+        "    assert not {'av', 'cv2', 'torch'} & set(sys.modules)\n"
+        "    import av\n"
+        "    assert av.logging.get_level() is None\n"
+        "    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+        "    return 0\n"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        ("/somewhere/scripts/train.py", "python scripts/train.py"),
+        ("train.py", "python scripts/train.py"),
+        ("/usr/bin/lipnet-train", "lipnet-train"),
+        ("C:/Python/Scripts/lipnet-train.exe", "lipnet-train"),
+    ],
+)
+def test_the_help_names_the_program_as_it_was_called(
+    called: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called])
+    parser = make_parser(
+        "Train a network.", "examples:\n  in a run directory:\n    %(prog)s run.dir=runs/a\n"
+    )
+    text = parser.format_help()
+    assert text.startswith(f"usage: {name} [-h]\n\nTrain a network.\n")
+    assert text.endswith(f"examples:\n  in a run directory:\n    {name} run.dir=runs/a\n")
+
+
+def test_the_wrapped_program_keeps_its_name_and_documentation() -> None:
+    def main() -> int:
+        """Documentation."""
+        return 0
+
+    assert command_line(main).__name__ == "main" and command_line(main).__doc__ == "Documentation."
