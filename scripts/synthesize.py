@@ -1,4 +1,4 @@
-"""Write a corpus of drawn speakers who say GRID sentences."""
+"""Generate a corpus of synthetic speakers who say GRID sentences."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """\
 examples:
-  four speakers, the last of whom is kept unseen (200 clips, half a minute on two cores):
+  four speakers, the last of them for the list dev_unseen (200 clips, half a minute on two cores):
     python scripts/synthesize.py --out data/synthetic --speakers 4 --sentences 50
 
-  two further speakers for the same folder, with sentences that nobody has said yet:
+  two more speakers in the same folder, with sentences that no other speaker says:
     python scripts/synthesize.py --out data/synthetic --speakers 2 --sentences 50 --first-speaker 5
 
-A run that was stopped goes on where it was with the same command.
+After an interruption, the same command continues where it stopped.
 """
 
 
@@ -28,16 +28,18 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the corpus, created if necessary")
+    parser.add_argument("--speakers", type=int, default=4, help="number of speakers (default: %(default)s)")
+    parser.add_argument("--sentences", type=int, default=50, help="clips per speaker (default: %(default)s)")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the corpus, made if it is not there"
+        "--seed", type=int, default=0, help="the same seed gives the same corpus (default: %(default)s)"
     )
-    parser.add_argument("--speakers", type=int, default=4, help="how many speakers (default: %(default)s)")
-    parser.add_argument("--sentences", type=int, default=50, help="clips a speaker (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same corpus (default: %(default)s)")
     parser.add_argument(
-        "--first-speaker", type=int, default=1, help="number of the first one (default: %(default)s)"
+        "--first-speaker", type=int, default=1, help="number of the first speaker (default: %(default)s)"
     )
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="processes (default: one per core)"
+    )
     return parser.parse_args()
 
 
@@ -51,7 +53,7 @@ def main() -> int:
         seconds = time.perf_counter() - began
         print(f"{args.out}: {made} clips written in {seconds:.0f} s ({made * FRAMES / seconds:.0f} frames/s)")
     else:
-        print(f"{args.out}: all {len(jobs)} clips are there already, nothing to do")
+        print(f"{args.out}: all {len(jobs)} clips exist already, nothing to do")
     return 0
 
 

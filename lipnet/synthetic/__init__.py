@@ -1,1 +1,1 @@
-"""Rendered speakers who say GRID sentences."""
+"""Synthetic speakers who say GRID sentences."""

@@ -1,9 +1,8 @@
-"""What tells one drawn speaker from another.
+"""The appearance of a synthetic speaker: proportions, colours, light and camera.
 
-Lengths are in *face units*: the origin lies between the eyes, x to the right and y down, and the unit is
-half the face's width (56-66 px of the 360x288 frame), so that one set of figures serves every speaker. The
-figures are proportions measured on GRID's clips, then adjusted until dlib's detector and its landmarks sat
-where they should.
+Lengths are in *face units*: the origin is between the eyes, x points right and y down, and the unit is half
+the width of the face (56-66 px in a frame of 360x288), so that the same proportions serve every speaker. They
+were measured on GRID's clips, then adjusted until dlib found the faces and placed its landmarks correctly.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 
 Colour = tuple[float, float, float]  # RGB, 0 to 1
 
-# Light to dark; a speaker lies anywhere between two neighbours.
+# RGB, light to dark; a speaker's tone is interpolated between two neighbours.
 SKIN_TONES = np.array(
     [[0.95, 0.77, 0.68], [0.91, 0.71, 0.56], [0.80, 0.58, 0.42], [0.62, 0.42, 0.29], [0.43, 0.28, 0.20]]
 )
@@ -30,9 +29,9 @@ EYE_COLOURS = [(0.22, 0.13, 0.07), (0.30, 0.40, 0.52), (0.30, 0.38, 0.24), (0.40
 
 @dataclass(frozen=True)
 class Appearance:
-    """What tells one speaker from another. Lengths in face units unless said otherwise."""
+    """Everything that distinguishes two speakers. Lengths are in face units unless stated otherwise."""
 
-    unit: float  # px, half the face's width
+    unit: float  # px, half the width of the face
     centre: tuple[float, float]  # px, the point between the eyes
     skin: Colour
     lips: Colour
@@ -40,14 +39,14 @@ class Appearance:
     iris: Colour
     clothes: Colour
     background: Colour
-    light: tuple[float, float, float]  # direction to the light: right, down, towards the camera
-    lamp: Colour  # the light's colour, camera included: GRID's is often far from white
-    ambient: float  # share of the light that comes from everywhere
-    gloss: float
-    nose: float  # y of the nose's base
+    light: tuple[float, float, float]  # vector to the light: right, down, towards the camera
+    light_colour: Colour  # white balance included: GRID's is often far from white
+    ambient: float  # share of light without a direction
+    specular: float  # brightness of highlights
+    nose: float  # y of the base of the nose
     mouth: float  # y of the closed lips
     chin: float
-    jaw_power: float  # 2 a pointed jaw, 3 a square one
+    jaw_power: float  # 2 for a pointed jaw, 3 for a square one
     nose_size: float
     brow_weight: float
     brow_arch: float
@@ -56,21 +55,21 @@ class Appearance:
     mouth_width: float  # from the middle to a corner
     upper_lip: float
     lower_lip: float
-    smile: float  # how much higher than the middle the corners lie at rest
-    effort: float  # how far the mouth moves, 1 the average
-    toothiness: float  # how readily the teeth show, 1 the average
+    smile: float  # how much higher the corners are than the middle at rest
+    effort: float  # scale of the movements of the mouth, 1 on average
+    teeth_visibility: float  # how much the teeth show, 1 on average
     hairline: float
-    fringe: float  # how much lower the hairline is on the right than in the middle
+    fringe: float  # slope of the hairline to the right
     hair_volume: float
-    hair_length: float  # y down to which the hair falls at the sides
+    hair_length: float  # y of the lower end of the hair at the sides
     stubble: float
     glasses: bool
-    blur: float  # px, softness of the lens
+    blur: float  # px, standard deviation of the lens blur
     noise: float  # grey levels, standard deviation
 
 
 def random_appearance(rng: np.random.Generator) -> Appearance:
-    """Draw one speaker. Everything about them follows from ``rng``."""
+    """Sample a speaker; ``rng`` determines everything about them."""
 
     def between(low: float, high: float) -> float:
         return float(rng.uniform(low, high))
@@ -78,9 +77,9 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
     tone = (len(SKIN_TONES) - 1.001) * between(0, 1) ** 1.4
     skin = SKIN_TONES[int(tone)] * (1 - tone % 1) + SKIN_TONES[int(tone) + 1] * (tone % 1)
     skin = skin * rng.uniform(0.95, 1.05, 3)
-    # On dark skin the lips must be darker still, or a landmark finder settles on the shadow of the nose.
-    redder = np.array([between(0.70, 0.84), between(0.48, 0.58), between(0.50, 0.64)])
-    lips = skin * redder * (1 - 0.04 * tone)
+    # Lips must be darker than dark skin, or dlib places them at the shadow of the nose.
+    lip_tint = np.array([between(0.70, 0.84), between(0.48, 0.58), between(0.50, 0.64)])
+    lips = skin * lip_tint * (1 - 0.04 * tone)
     nose, chin = between(0.64, 0.71), between(1.54, 1.66)
     blue_screen = rng.random() < 0.4
     grey = between(0.25, 0.8)
@@ -95,9 +94,9 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
         clothes=_colour(rng.uniform(0.08, 0.75, 3)),
         background=_colour(background * rng.uniform(0.85, 1.15, 3)),
         light=(between(-0.55, 0.55), between(-0.6, -0.15), 1.0),
-        lamp=_colour(np.array([between(0.86, 1.0), between(0.84, 0.98), between(0.66, 1.0)])),
+        light_colour=_colour(np.array([between(0.86, 1.0), between(0.84, 0.98), between(0.66, 1.0)])),
         ambient=between(0.38, 0.58),
-        gloss=between(0.02, 0.12),
+        specular=between(0.02, 0.12),
         nose=nose,
         mouth=nose + between(0.34, 0.40) * (chin - nose),
         chin=chin,
@@ -112,7 +111,7 @@ def random_appearance(rng: np.random.Generator) -> Appearance:
         lower_lip=between(0.10, 0.155),
         smile=between(-0.005, 0.035),
         effort=between(0.8, 1.15),
-        toothiness=between(0.65, 1.2),
+        teeth_visibility=between(0.65, 1.2),
         hairline=between(-1.05, -0.72) if rng.random() < 0.8 else between(-1.4, -1.15),
         fringe=between(-0.25, 0.25),
         hair_volume=between(0.06, 0.30),

@@ -1,7 +1,7 @@
-"""What a mouth does while it says a GRID sentence: words -> phonemes in time -> mouth channels.
+"""Articulation of a GRID sentence: words -> timed phonemes -> channels of the mouth.
 
-Each phoneme aims at a position of seven channels (`lipnet.synthetic.face.Mouth`); since neighbours overlap in
-speech, what is reached at any instant is a weighted mean of the aims around it.
+Each phoneme has a target for the seven channels of `lipnet.synthetic.face.Mouth`. Because of coarticulation,
+the channels at any time are a weighted mean of the targets of the phonemes around it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from lipnet.data.alignments import Word
 from lipnet.grid import FRAME_RATE
 from lipnet.synthetic.face import Mouth
 
-FRAMES = 75  # a GRID clip's
+FRAMES = 75  # in a GRID clip
 FRAME_MS = 1000 / FRAME_RATE
 
-# ARPAbet, in the English of most of GRID's speakers: no R but before a vowel, and Z is "zed".
+# ARPAbet, in British English like most of GRID's speakers: R only before a vowel, and the letter Z is "zed".
 PRONUNCIATIONS = {
     **{"bin": "B IH N", "lay": "L EY", "place": "P L EY S", "set": "S EH T"},
     **{"blue": "B L UW", "green": "G R IY N", "red": "R EH D", "white": "W AY T"},
@@ -31,46 +31,46 @@ PRONUNCIATIONS = {
     **{"five": "F AY V", "six": "S IH K S", "seven": "S EH V AH N", "eight": "EY T", "nine": "N AY N"},
     **{"again": "AH G EH N", "now": "N AW", "please": "P L IY Z", "soon": "S UW N"},
 }
-# What each slot's words last, against the sum of their phonemes: medians of the real alignments.
+# Duration of the words in each slot relative to the sum of their phonemes: medians of the real alignments.
 SLOT_PACE = (1.05, 1.0, 0.75, 0.95, 0.95, 1.25)
 
 
 @dataclass(frozen=True)
 class Phoneme:
-    """A mouth's aim and how firmly it is held."""
+    """A phoneme's target for the mouth, and how strongly it dominates its neighbours."""
 
     duration: float  # ms
-    aim: Mouth
-    firmness: Mouth  # weight of each channel against its neighbours' (1 the average)
+    target: Mouth
+    dominance: Mouth  # weight of each channel relative to the neighbours', 1 on average
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A phoneme, or half a diphthong, in its place. Times in ms from the start of the clip."""
+    """A phoneme, or half of a diphthong, with its times in ms from the start of the clip."""
 
     start: float
     end: float
     phoneme: Phoneme
 
 
-def _vowel(duration: float, **aim: float) -> Phoneme:
-    return Phoneme(duration, Mouth(**{**_REST, **aim}), Mouth(*[1.0] * 7))
+def _vowel(duration: float, **target: float) -> Phoneme:
+    return Phoneme(duration, Mouth(**{**_REST, **target}), Mouth(*[1.0] * 7))
 
 
-def _consonant(duration: float, firm: dict[str, float] | None = None, **aim: float) -> Phoneme:
-    """A consonant leaves the lips' rounding and spreading to the vowels beside it, unless it is ``firm``."""
+def _consonant(duration: float, dominance: dict[str, float] | None = None, **target: float) -> Phoneme:
+    """A consonant; by default, adjacent vowels determine the rounding and spreading of the lips."""
     weights = {"jaw": 1.2, "spread": 0.3, "round": 0.15, "teeth": 1.2, "tongue": 2.5, "press": 1, "tuck": 1}
-    return Phoneme(duration, Mouth(**{**_REST, **aim}), Mouth(**{**weights, **(firm or {})}))
+    return Phoneme(duration, Mouth(**{**_REST, **target}), Mouth(**{**weights, **(dominance or {})}))
 
 
 _REST = dict.fromkeys(Mouth._fields, 0.0)
 _CLOSED = {"press": 25.0, "jaw": 6.0, "teeth": 6.0}
 _TUCKED = {"tuck": 20.0, "jaw": 5.0, "teeth": 2.0}
 
-# Lips closed, or, as in a third of the takes, a little parted.
+# Lips closed in two thirds of the clips, slightly parted in the others.
 SILENCES = [Phoneme(0, Mouth(**{**_REST, "jaw": jaw}), Mouth(*[0.7] * 7)) for jaw in (0.0, 0.02, 0.13)]
 
-# Targets of the channels; phonemes that look alike on the lips (b m p, f v, s z) differ in length at most.
+# Phonemes of the same viseme (b m p, f v, s z) have nearly the same target.
 PHONEMES = {
     "B": _consonant(75, _CLOSED, jaw=0.05, press=1),
     "P": _consonant(90, _CLOSED, jaw=0.05, press=1),
@@ -107,7 +107,7 @@ DIPHTHONG_MS = 160
 
 
 def phonemes_of(word: str) -> list[tuple[Phoneme, float]]:
-    """The phonemes of a GRID word and how long each lasts by itself (ms), diphthongs in two halves."""
+    """The phonemes of a GRID word with their inherent durations in ms; a diphthong gives two halves."""
     parts = []
     for name in PRONUNCIATIONS[word].split():
         if name in DIPHTHONGS:
@@ -118,10 +118,11 @@ def phonemes_of(word: str) -> list[tuple[Phoneme, float]]:
 
 
 def time_sentence(words: Sequence[str], rng: np.random.Generator) -> tuple[list[Word], list[Segment]]:
-    """Place a sentence in its clip as GRID's speakers do: it begins after 12-22 frames and lasts 30-48.
+    """Sample the times of a sentence, similar to GRID's: it starts after 12-22 frames and lasts 30-48.
 
-    Returns the words with their times in frames, multiples of a quarter like GRID's, and the segments that
-    fill the whole clip, silences included.
+    Returns:
+        The words with their times in frames, multiples of a quarter as in GRID, and the segments of the whole
+        clip, silences included.
     """
     parts = [phonemes_of(word) for word in words]
     pace = rng.uniform(0.9, 1.2) * np.array(SLOT_PACE) * np.exp(rng.normal(0, 0.10, len(words)))
@@ -141,19 +142,19 @@ def time_sentence(words: Sequence[str], rng: np.random.Generator) -> tuple[list[
 
 
 def coarticulate(segments: Sequence[Segment], times: np.ndarray) -> np.ndarray:
-    """What the mouth does at ``times`` ((T,) ms): (T, 7), the channels of ``Mouth`` in its order.
+    """The channels of ``Mouth`` at ``times`` ((T,) ms): (T, 7).
 
-    Each channel is the mean of all phonemes' aims, weighted by firmness and by a Gaussian of the distance
-    from the phoneme, wider for longer ones: the dominance model of Cohen and Massaro (1993), simplified.
-    What is held firmly is also let go quickly: the lips part within a frame of a b.
+    Each channel is the mean of all phonemes' targets, weighted by dominance and by a Gaussian of the distance
+    to the phoneme, wider for longer ones: the model of Cohen and Massaro (1993), simplified. The Gaussian is
+    narrower where dominance is high, so that the lips part within a frame after a b.
     """
     start = np.array([segment.start for segment in segments])
     end = np.array([segment.end for segment in segments])
-    aims = np.array([segment.phoneme.aim for segment in segments])  # (S, 7)
-    firmness = np.array([segment.phoneme.firmness for segment in segments])
+    targets = np.array([segment.phoneme.target for segment in segments])  # (S, 7)
+    dominance = np.array([segment.phoneme.dominance for segment in segments])
     outside = np.maximum(np.maximum(start - times[:, None], times[:, None] - end), 0)  # (T, S)
-    # A silence lasts far longer than any phoneme; its reach is that of a long one.
-    reach = 28 + 0.18 * np.minimum(end - start, 200)
-    reach = reach[:, None] / np.sqrt(np.maximum(firmness, 1))
-    weights = firmness * np.exp(-0.5 * (outside[..., None] / reach) ** 2)  # (T, S, 7)
-    return (weights * aims).sum(1) / weights.sum(1)
+    # A silence is far longer than any phoneme; its width is limited to that of a long one.
+    width = 28 + 0.18 * np.minimum(end - start, 200)  # ms
+    width = width[:, None] / np.sqrt(np.maximum(dominance, 1))
+    weights = dominance * np.exp(-0.5 * (outside[..., None] / width) ** 2)  # (T, S, 7)
+    return (weights * targets).sum(1) / weights.sum(1)

@@ -1,8 +1,8 @@
-"""A corpus of drawn speakers who say GRID sentences, in GRID's own layout.
+"""A corpus of synthetic speakers who say GRID sentences, in the folder layout of GRID.
 
-It takes minutes to make and may be published, so that every part of lipnet can be tried, and tested, without
-the real one. A speaker's looks follow from (seed, speaker) alone and a clip from (seed, speaker, id) alone:
-neither depends on how many others are made, nor in what order, nor by how many processes.
+It takes minutes to generate and may be redistributed, so that all parts of lipnet can be tried and tested
+without GRID. A speaker depends on (seed, speaker) alone and a clip on (seed, speaker, id) alone, whatever the number,
+order and processes of the clips that are generated.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from lipnet.utils.files import write_atomically
 from lipnet.utils.workers import check_workers, start_worker
 from lipnet.video.encode import write_video
 
-LOOKS, TEXTURES, TAKES, SENTENCES = range(4)  # streams of random numbers, each its own
+APPEARANCE, TEXTURES, TAKES, SENTENCES = range(4)  # independent streams of random numbers
 
 
 def sample_head_motion(rng: np.random.Generator) -> list[Pose]:
-    """How the head is held in each frame of a take: slow sway, a blink or two, a place and a brightness."""
+    """The pose of each frame of a clip: slow sway, one or two blinks, position and brightness."""
     seconds = np.arange(FRAMES) / FRAME_RATE
 
     def sway(offset: float, size: float) -> np.ndarray:
@@ -54,35 +54,39 @@ def sample_head_motion(rng: np.random.Generator) -> list[Pose]:
 
 @lru_cache(maxsize=2)
 def speaker_face(seed: int, speaker: int) -> SyntheticFace:
-    """The face of speaker number ``speaker``, the same whatever else is drawn."""
-    appearance = random_appearance(np.random.default_rng([seed, LOOKS, speaker]))
+    """The face of speaker ``s{speaker}``."""
+    appearance = random_appearance(np.random.default_rng([seed, APPEARANCE, speaker]))
     return SyntheticFace(appearance, np.random.default_rng([seed, TEXTURES, speaker]))
 
 
 @dataclass(frozen=True)
 class Take:
-    """One sentence said once: everything about a clip but its pixels."""
+    """One utterance of a sentence: everything about a clip except its pixels."""
 
     words: list[Word]
-    mouths: list[Mouth]  # one a frame
-    poses: list[Pose]  # one a frame
+    mouths: list[Mouth]  # one per frame
+    poses: list[Pose]  # one per frame
 
 
 def sample_take(seed: int, speaker: int, clip_id: str) -> Take:
-    """Settle how a speaker says the sentence that ``clip_id`` spells."""
+    """Sample how a speaker says the sentence of ``clip_id``.
+
+    Raises:
+        LipnetError: ``clip_id`` is not the id of a GRID sentence.
+    """
     rng = np.random.default_rng([seed, TAKES, speaker, *clip_id.encode()])
     sentence = sentence_of(clip_id)
     if sentence is None:
-        raise LipnetError(f"{clip_id!r} spells no GRID sentence; give an id like bbaf2n")
+        raise LipnetError(f"{clip_id!r} is not the id of a GRID sentence; give one like bbaf2n")
     words, segments = time_sentence(sentence.split(), rng)
     channels = coarticulate(segments, (np.arange(FRAMES) + 0.5) * FRAME_MS)
     return Take(words, [Mouth(*row) for row in channels.tolist()], sample_head_motion(rng))
 
 
 def render_frames(seed: int, speaker: int, clip_id: str) -> Iterator[np.ndarray]:
-    """Draw a clip's 75 frames, (288, 360, 3) uint8 RGB."""
+    """Render the 75 frames of a clip, (288, 360, 3) uint8 RGB."""
     face, take = speaker_face(seed, speaker), sample_take(seed, speaker, clip_id)
-    return (face.frame(mouth, pose) for mouth, pose in zip(take.mouths, take.poses, strict=True))
+    return (face.render(mouth, pose) for mouth, pose in zip(take.mouths, take.poses, strict=True))
 
 
 def alignment(words: Sequence[Word]) -> str:
@@ -97,7 +101,7 @@ def alignment(words: Sequence[Word]) -> str:
 
 @dataclass(frozen=True)
 class ClipJob:
-    """One clip to be made. ``folder`` is the corpus'."""
+    """A clip to generate in the corpus at ``folder``."""
 
     folder: Path
     seed: int
@@ -115,8 +119,8 @@ class ClipJob:
     def done(self) -> bool:
         return self.video.exists() and self.align.exists()
 
-    def make(self) -> None:
-        """Write the alignment, then the video; each appears under its name only when it is whole."""
+    def run(self) -> None:
+        """Write the alignment, then the video, both atomically."""
         take = sample_take(self.seed, self.speaker, self.clip_id)
         write_atomically(self.align, alignment(take.words).encode())
         unfinished = self.video.with_suffix(".part")
@@ -127,10 +131,19 @@ class ClipJob:
 def plan_corpus(
     folder: Path, speakers: int, sentences: int, seed: int, first_speaker: int = 1
 ) -> list[ClipJob]:
-    """Share out the grammar's sentences: ``sentences`` for each speaker, none of them twice.
+    """Choose ``sentences`` random sentences of the grammar for each speaker, none of them twice.
+
+    Args:
+        folder: of the corpus; it need not exist.
+        speakers, sentences: number of speakers, and of clips for each.
+        seed: the same seed gives the same corpus.
+        first_speaker: number of the first speaker.
+
+    Returns:
+        The jobs of all clips, including those that exist already.
 
     Raises:
-        LipnetError: impossible numbers, or a folder that is a file or holds another corpus.
+        LipnetError: impossible numbers, or ``folder`` is a file or contains another corpus.
     """
     for name, value in (("speakers", speakers), ("sentences", sentences), ("first-speaker", first_speaker)):
         if value < 1:
@@ -150,20 +163,24 @@ def plan_corpus(
     jobs = []
     for speaker in range(first_speaker, last + 1):
         own = order[(speaker - 1) * sentences : speaker * sentences]
-        strangers = {path.stem for path in folder.glob(f"s{speaker}/*.mp4")} - {ids[i] for i in own}
-        if strangers:
+        others = {path.stem for path in folder.glob(f"s{speaker}/*.mp4")} - {ids[i] for i in own}
+        if others:
             raise LipnetError(
-                f"{folder}/s{speaker} holds clips of another corpus ({min(strangers)}); "
-                "give the --seed and --sentences that made it, or another --out"
+                f"{folder}/s{speaker} contains clips of another corpus ({min(others)}); "
+                "give the --seed and --sentences of that corpus, or another --out"
             )
         jobs += [ClipJob(folder, seed, speaker, ids[i]) for i in own]
     return jobs
 
 
 def write_corpus(jobs: Sequence[ClipJob], workers: int = 1) -> int:
-    """Make the clips that are not there yet, in ``workers`` processes, then the split lists.
+    """Generate the clips that do not exist yet, in ``workers`` processes, then write the split lists.
 
-    Returns the number of clips made. Raises LipnetError where no folder can be made.
+    Returns:
+        The number of clips generated.
+
+    Raises:
+        LipnetError: ``workers`` is below 1, or a folder cannot be created.
     """
     check_workers(workers)
     missing = [job for job in jobs if not job.done()]
@@ -171,33 +188,33 @@ def write_corpus(jobs: Sequence[ClipJob], workers: int = 1) -> int:
         for parent in {path.parent for job in missing for path in (job.video, job.align)}:
             parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LipnetError(f"{error.filename}: {error.strerror}; give --out a folder to write in") from error
+        raise LipnetError(f"{error.filename}: {error.strerror}; give --out a writable folder") from error
     bar = {"total": len(missing), "unit": "clip", "disable": None if missing else True}
     if workers > 1 and missing:
-        # Started afresh, not forked: OpenCV's threads do not survive a fork.
+        # spawn: OpenCV's threads do not survive a fork
         with multiprocessing.get_context("spawn").Pool(min(workers, len(missing)), start_worker) as pool:
-            for _ in tqdm(pool.imap_unordered(ClipJob.make, missing, chunksize=4), **bar):
+            for _ in tqdm(pool.imap_unordered(ClipJob.run, missing, chunksize=4), **bar):
                 pass
     else:
         for job in tqdm(missing, **bar):
-            job.make()
+            job.run()
     if jobs:
         write_splits(jobs[0].folder)
     return len(missing)
 
 
 def write_splits(folder: Path) -> None:
-    """Write the lists of all clips in ``folder``, ``sN/ID`` a line.
+    """Write the lists train, dev_seen and dev_unseen of all clips in ``folder``, one ``sN/ID`` per line.
 
-    From three speakers on the last is kept unseen; of each other a tenth of the clips, at least one, is held
-    out as seen. A list that would not change is not touched.
+    With three speakers or more, dev_unseen is the last of them. A tenth of each other speaker's clips, at
+    least one, is dev_seen. A list that would not change is not written.
     """
     speakers = sorted({path.parent.name for path in folder.glob("s[0-9]*/*.mp4")}, key=natural_key)
     clips = {
         name: sorted(f"{name}/{path.stem}" for path in (folder / name).glob("*.mp4")) for name in speakers
     }
     unseen = clips.pop(speakers[-1]) if len(speakers) >= 3 else []
-    # Ids sort by command and colour: every tenth of them is a fair sample.
+    # Sorted ids are in order of command and colour, so every tenth is a balanced sample.
     seen = [name for own in clips.values() for name in own[5 % len(own) :: 10] or own[:1]]
     train = sorted({name for own in clips.values() for name in own} - set(seen), key=natural_key)
     splits = folder / "splits"

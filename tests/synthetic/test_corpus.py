@@ -1,4 +1,4 @@
-"""Drawn speakers: a sound corpus, the same every time, with faces that dlib finds and mouths that speak."""
+"""Synthetic corpus: its layout, reproducibility, faces that dlib detects, and articulation."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_layout_and_alignments_agree_with_the_ids(corpus: Path) -> None:
     videos = sorted(corpus.glob("s*/*.mp4"))
     assert [path.parent.name for path in videos] == ["s1", "s1", "s2", "s2", "s3", "s3"]
-    assert len({path.stem for path in videos}) == 6  # no sentence is said by two speakers
+    assert len({path.stem for path in videos}) == 6  # no two speakers say the same sentence
     for video in videos:
         align = corpus / "align" / video.parent.name / f"{video.stem}.align"
         rows = [line.split() for line in align.read_text().splitlines()]
@@ -60,7 +60,7 @@ def test_layout_and_alignments_agree_with_the_ids(corpus: Path) -> None:
         assert read_alignment(align)[0] == sentence_of(video.stem)
 
 
-def test_splits_keep_the_last_speaker_unseen(corpus: Path) -> None:
+def test_the_last_speaker_is_unseen(corpus: Path) -> None:
     lists = {path.stem: path.read_text().split() for path in (corpus / "splits").glob("*.txt")}
     assert set(lists) == {"train", "dev_seen", "dev_unseen"}
     assert [name.split("/")[0] for name in lists["dev_seen"]] == ["s1", "s2"]
@@ -70,11 +70,11 @@ def test_splits_keep_the_last_speaker_unseen(corpus: Path) -> None:
     assert sorted(names) == sorted(f"{p.parent.name}/{p.stem}" for p in corpus.glob("s*/*.mp4"))
 
 
-def test_video_is_what_was_drawn(corpus: Path) -> None:
+def test_videos_show_the_rendered_frames(corpus: Path) -> None:
     video = min(corpus.glob("s2/*.mp4"))
-    decoded, drawn = read_video(video), list(render_frames(0, 2, video.stem))
+    decoded, rendered = read_video(video), list(render_frames(0, 2, video.stem))
     assert decoded.shape == (FRAMES, HEIGHT, WIDTH, 3)
-    assert np.abs(decoded[::10].astype(int) - np.stack(drawn[::10])).mean() < 6  # grey levels
+    assert np.abs(decoded[::10].astype(int) - np.stack(rendered[::10])).mean() < 6  # grey levels
 
 
 def test_second_run_writes_nothing(corpus: Path) -> None:
@@ -83,8 +83,8 @@ def test_second_run_writes_nothing(corpus: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in corpus.rglob("*")} == before
 
 
-def test_a_killed_run_goes_on(corpus: Path, tmp_path: Path) -> None:
-    """What is missing is made again, in another process, to the same bytes; the rest is left alone."""
+def test_an_interrupted_run_continues(corpus: Path, tmp_path: Path) -> None:
+    """Another process generates the missing files with the same bytes and leaves the others unchanged."""
     jobs = plan_corpus(corpus, speakers=3, sentences=2, seed=0)
     before = contents(corpus)
     jobs[1].video.unlink()
@@ -99,7 +99,7 @@ def test_a_killed_run_goes_on(corpus: Path, tmp_path: Path) -> None:
     assert contents(corpus) == before
 
 
-def test_seed_and_speaker_decide_the_pictures() -> None:
+def test_frames_depend_on_seed_and_speaker() -> None:
     def first(seed: int, speaker: int) -> np.ndarray:
         return next(render_frames(seed, speaker, "bbaf2n"))
 
@@ -129,13 +129,13 @@ def test_sentences_differ_between_seeds_and_never_repeat() -> None:
         ({"folder": Path(__file__)}, "test_corpus.py is a file"),
     ],
 )
-def test_bad_arguments_are_named(change: dict[str, object], named: str) -> None:
+def test_errors_name_the_argument(change: dict[str, object], named: str) -> None:
     plan: Callable[..., object] = plan_corpus
     with pytest.raises(LipnetError, match=named):
         plan(**{"folder": Path("nowhere"), "speakers": 1, "sentences": 1, "seed": 0, **change})
 
 
-def test_no_workers_and_no_folder_are_named(tmp_path: Path) -> None:
+def test_errors_name_workers_and_folder(tmp_path: Path) -> None:
     with pytest.raises(LipnetError, match="--workers 0"):
         write_corpus(plan_corpus(tmp_path, 1, 1, 0), workers=0)
     (tmp_path / "align").write_text("a file where a folder must be")
@@ -143,19 +143,19 @@ def test_no_workers_and_no_folder_are_named(tmp_path: Path) -> None:
         write_corpus(plan_corpus(tmp_path, 1, 1, 0))
 
 
-def test_another_corpus_is_not_mixed_in(corpus: Path) -> None:
+def test_two_corpora_are_not_mixed(corpus: Path) -> None:
     with pytest.raises(LipnetError, match="another corpus"):
         plan_corpus(corpus, speakers=3, sentences=2, seed=1)
 
 
-def test_a_word_is_said_as_the_dictionary_has_it() -> None:
+def test_every_word_has_a_pronunciation() -> None:
     assert set(PRONUNCIATIONS) == set(WORDS)
     assert all(phonemes_of(word) for word in WORDS)
     assert len(phonemes_of("five")) == 4  # the diphthong in two halves
 
 
-def test_timing_is_like_grids() -> None:
-    """Bounds from the 994 real alignments: 98 % begin after 3-24 frames and last 30-54."""
+def test_timing_is_similar_to_grid() -> None:
+    """Of the 994 real alignments, 98 % start after 3-24 frames and last 30-54."""
     rng = np.random.default_rng(0)
     for _ in range(50):
         words, segments = time_sentence(["place", "green", "with", "x", "seven", "please"], rng)
@@ -166,7 +166,7 @@ def test_timing_is_like_grids() -> None:
 
 
 def test_lips_close_for_b_and_open_for_vowels() -> None:
-    """On the frame nearest to a phoneme's middle, in the drawn lips of any speaker."""
+    """In the frame nearest to the middle of each phoneme."""
     rng = np.random.default_rng(1)
     appearance = speaker_face(0, 1).appearance
     for sentence in ("bin blue by b five please", "place green at p one again", "bin white by m nine now"):
@@ -176,11 +176,11 @@ def test_lips_close_for_b_and_open_for_vowels() -> None:
             frame = round((segment.start + segment.end) / 2 / FRAME_MS - 0.5)
             mouth = Mouth(*frames[frame])
             gap = outline_lips(appearance, mouth, MIDDLE).gap * appearance.unit  # px
-            if segment.phoneme.aim.press == 1:
+            if segment.phoneme.target.press == 1:
                 assert mouth.press > 0.85 and gap < 0.6
-            elif segment.phoneme.aim.jaw >= 0.5:
+            elif segment.phoneme.target.jaw >= 0.5:
                 assert mouth.press < 0.35 and gap > 4
-            elif segment.phoneme.aim.tuck == 1:
+            elif segment.phoneme.target.tuck == 1:
                 assert mouth.tuck > 0.7
 
 
@@ -193,8 +193,8 @@ def test_rounding_narrows_and_spreading_widens() -> None:
     assert widths[0] < 0.8 * widths[1] < widths[1] < 0.95 * widths[2]
 
 
-def test_dlib_finds_every_face_and_the_drawn_corners() -> None:
-    """Distance of the corner landmarks, over the mouth's width: 4 % on average over 80 speakers."""
+def test_dlib_detects_every_face_and_the_corners_of_its_mouth() -> None:
+    """Distance of the corner landmarks relative to the mouth's width; 4 % is the mean over 80 speakers."""
     package = importlib.util.find_spec("face_recognition_models")  # found, never imported
     assert package is not None and package.origin is not None
     models = Path(package.origin).parent / "models"
@@ -204,13 +204,13 @@ def test_dlib_finds_every_face_and_the_drawn_corners() -> None:
     for speaker, clip_id in ((1, "bbaf2n"), (2, "lgbm4s"), (5, "pwwu8p"), (9, "sriv5a")):
         face, take = speaker_face(0, speaker), sample_take(0, speaker, clip_id)
         for mouth, pose in list(zip(take.mouths, take.poses, strict=True))[4::9]:
-            image = face.frame(mouth, pose)
+            image = face.render(mouth, pose)
             boxes = detector(image, 0)
             assert len(boxes) == 1, f"speaker {speaker}"
             landmarks = predictor(image, boxes[0])
             found = np.array([(landmarks.part(i).x, landmarks.part(i).y) for i in (48, 54)])
-            drawn = face.corners(mouth, pose)
-            distances.append(np.linalg.norm(found - drawn, axis=1).mean() / np.ptp(drawn[:, 0]))
+            corners = face.corners(mouth, pose)
+            distances.append(np.linalg.norm(found - corners, axis=1).mean() / np.ptp(corners[:, 0]))
     assert np.mean(distances) < 0.06 and np.max(distances) < 0.12
 
 
@@ -223,5 +223,5 @@ def test_a_pose_moves_the_corners_with_the_picture() -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The tests' own import path, for a process that they start."""
+    """This process's environment and import path, for a child process."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
