@@ -95,7 +95,9 @@ def main() -> int:
         raise LipnetError(f"{args.corpus}: not one clip could be cropped; the list above says why")
     faces = not args.imported and crop.method != "fixed"
     print(f"{args.out}: {summary(counts, len(corpus.problems), faces)}")
-    write_splits(args.out, CropStore(args.out).clips, args.corpus, overlapped, args.seed)
+    report = write_splits(args.out, CropStore(args.out).clips, args.corpus, overlapped, args.seed)
+    for note in report.notes():
+        print(note, file=sys.stderr)
     if args.export:
         folder = args.out.resolve()
         export(corpus, args.out, folder.with_name(f"{folder.name}_{args.export}"), args.export)

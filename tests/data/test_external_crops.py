@@ -1,19 +1,17 @@
-"""Crops in the folders of other LipNets, parts of a corpus, and both by preprocess.py."""
+"""Mouth crops in the folders of other LipNet implementations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from tiny import CROP, random_crops, run_script
+from tiny import CROP, random_crops
 
-from lipnet.data.crop_store import CropStore
 from lipnet.data.external_crops import KINDS, ExternalCropsError, find_crops, load_crops, save_crops
 from lipnet.errors import CorpusError
-from lipnet.video.encode import write_video
 
 SIZE = (CROP.width, CROP.height)
 ALIGN = "0 10000 sil\n10000 20000 bin\n20000 74500 sil\n"
@@ -135,59 +133,3 @@ def test_crops_that_are_not_there(tmp_path: Path) -> None:
         find_crops(tmp_path, "png")
     with pytest.raises(CorpusError, match="no speaker 's9'; there are s1"):
         find_crops(tmp_path, "npy", speakers=["s9"])
-
-
-# preprocess.py
-
-FIXED = ("--workers", 1, "crop.method=fixed", "crop.box=[10,26,8,32]", "crop.width=24", "crop.height=16")
-
-
-def noise(seed: int) -> Iterator[np.ndarray]:
-    yield from np.random.default_rng(seed).integers(0, 256, (5, 288, 360, 3), dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three videos of s1 and one of s2, of noise: no face is in them."""
-    root = tmp_path_factory.mktemp("videos")
-    for seed, name in enumerate(("s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "s2/swiq9a")):
-        path = root / f"{name}.mp4"
-        path.parent.mkdir(exist_ok=True)
-        write_video(path, noise(seed), 360, 288)
-    return root
-
-
-def arrays(root: Path) -> dict[str, np.ndarray]:
-    corpus = CropStore(root)
-    return {
-        name: corpus.array(clip.speaker)[clip.start : clip.start + clip.frames]
-        for name, clip in corpus.clips.items()
-    }
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_exported_crops_can_be_imported(kind: str, videos: Path, tmp_path: Path) -> None:
-    first = run_script("preprocess", videos, "--out", tmp_path / "a", *FIXED, "--export", kind)
-    assert first.code == 0, first.err
-    assert "4 clips cropped" in first.out and "face" not in first.out
-    exported = tmp_path / f"a_{kind}"
-    second = run_script("preprocess", exported, "--import", kind, "--out", tmp_path / "b", *FIXED)
-    assert second.code == 0, second.err
-    before, after = arrays(tmp_path / "a"), arrays(tmp_path / "b")
-    assert list(before) == list(after) == ["s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "s2/swiq9a"]
-    assert all(np.array_equal(before[name], after[name]) for name in before)
-    assert CropStore(tmp_path / "b").clips["s2/swiq9a"].sentence == "set white in q nine again"
-
-
-def test_a_part_can_be_cropped_first_and_the_rest_later(videos: Path, tmp_path: Path) -> None:
-    part = run_script("preprocess", videos, "--out", tmp_path, *FIXED, "--first", 2, "--last", 2)
-    assert "1 clips cropped" in part.out and list(arrays(tmp_path)) == ["s1/lgbm5p"]
-    more = run_script("preprocess", videos, "--out", tmp_path, *FIXED, "--pattern", "s1/*.mp4")
-    assert "2 clips cropped, 1 were there already" in more.out and len(arrays(tmp_path)) == 3
-
-
-def test_a_box_beyond_the_frames_leaves_the_clips_out(videos: Path, tmp_path: Path) -> None:
-    wrong = [*FIXED[:3], "crop.box=[10,26,8,399]", "crop.width=24", "crop.height=16"]
-    result = run_script("preprocess", videos, "--out", tmp_path, *wrong, "--speakers", "s2")
-    assert result.code == 2 and "Traceback" not in result.err
-    assert "crop.box [10, 26, 8, 399] reaches beyond its frames of 360x288 px" in result.err

@@ -1,4 +1,4 @@
-"""Lists of clips: reading them, the paper's splits, and the lists that preprocessing writes."""
+"""Lists of clips: reading them, and the paper's two splits."""
 
 from __future__ import annotations
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pytest
 from tiny import (
     OVERRIDES,
     Result,
@@ -14,10 +18,13 @@ from tiny import (
     render_clips,
     run_script,
     shell,
+    write_list,
 )
 
 from lipnet.data.crop_store import CropStore
+from lipnet.data.external_crops import KINDS
 from lipnet.inference.reader import LipReader
+from lipnet.video.encode import write_video
 
 
 def test_preprocessing_bad_input(synthetic_corpus: Path, tmp_path: Path) -> None:
@@ -75,3 +82,77 @@ def test_transcripts_in_another_alphabet(tmp_path: Path) -> None:
     assert trained.code == 0, trained.err
     reader = LipReader.load(tmp_path / "run" / "last.safetensors")
     assert reader.tokenizer.alphabet == " 0123456789" and not reader.is_grid
+
+
+FIXED = ("--workers", 1, "crop.method=fixed", "crop.box=[10,26,8,32]", "crop.width=24", "crop.height=16")
+
+
+def noise(seed: int) -> Iterator[np.ndarray]:
+    yield from np.random.default_rng(seed).integers(0, 256, (5, 288, 360, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three videos of s1 and one of s2, of noise: no face is in them."""
+    root = tmp_path_factory.mktemp("videos")
+    for seed, name in enumerate(("s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "s2/swiq9a")):
+        path = root / f"{name}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        write_video(path, noise(seed), 360, 288)
+    return root
+
+
+def arrays(root: Path) -> dict[str, np.ndarray]:
+    corpus = CropStore(root)
+    return {
+        name: corpus.array(clip.speaker)[clip.start : clip.start + clip.frames]
+        for name, clip in corpus.clips.items()
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_exported_crops_can_be_imported(kind: str, videos: Path, tmp_path: Path) -> None:
+    first = run_script("preprocess", videos, "--out", tmp_path / "a", *FIXED, "--export", kind)
+    assert first.code == 0, first.err
+    assert "4 clips cropped" in first.out and "face" not in first.out
+    exported = tmp_path / f"a_{kind}"
+    second = run_script("preprocess", exported, "--import", kind, "--out", tmp_path / "b", *FIXED)
+    assert second.code == 0, second.err
+    before, after = arrays(tmp_path / "a"), arrays(tmp_path / "b")
+    assert list(before) == list(after) == ["s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "s2/swiq9a"]
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert CropStore(tmp_path / "b").clips["s2/swiq9a"].sentence == "set white in q nine again"
+
+
+def test_a_part_can_be_cropped_first_and_the_rest_later(videos: Path, tmp_path: Path) -> None:
+    part = run_script("preprocess", videos, "--out", tmp_path, *FIXED, "--first", 2, "--last", 2)
+    assert "1 clips cropped" in part.out and list(arrays(tmp_path)) == ["s1/lgbm5p"]
+    more = run_script("preprocess", videos, "--out", tmp_path, *FIXED, "--pattern", "s1/*.mp4")
+    assert "2 clips cropped, 1 were there already" in more.out and len(arrays(tmp_path)) == 3
+
+
+def test_a_box_beyond_the_frames_leaves_the_clips_out(videos: Path, tmp_path: Path) -> None:
+    wrong = [*FIXED[:3], "crop.box=[10,26,8,399]", "crop.width=24", "crop.height=16"]
+    result = run_script("preprocess", videos, "--out", tmp_path, *wrong, "--speakers", "s2")
+    assert result.code == 2 and "Traceback" not in result.err
+    assert "crop.box [10, 26, 8, 399] reaches beyond its frames of 360x288 px" in result.err
+
+
+def test_messages_about_lists(videos: Path, tmp_path: Path) -> None:
+    """Own lists are copied without the clips that were left out; an edited list is not written again."""
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    shutil.copytree(videos, corpus)
+    (corpus / "s1" / "lgbm5p.mp4").write_text("not a video")
+    write_list(corpus / "splits" / "unseen_test.txt", ["s1/bbaf2n", "s1/lgbm5p"])
+    first = run_script("preprocess", corpus, "--out", out, *FIXED)
+    assert first.code == 1
+    assert first.err.splitlines()[-1] == (
+        f"{out}/splits/unseen_test.txt: without 1 clips that are not in {out}, such as s1/lgbm5p"
+    )
+    assert [clip.name for clip in CropStore(out).split("unseen_test")] == ["s1/bbaf2n"]
+    edited = write_list(out / "splits" / "unseen_test.txt", ["s1/prwazs"])
+    again = run_script("preprocess", corpus, "--out", out, *FIXED)
+    assert again.err.splitlines()[-1] == (
+        f"{out}/splits: left as edited: unseen_test.txt; delete a list to have it written again"
+    )
+    assert edited.read_text() == "s1/prwazs\n"
