@@ -1,8 +1,8 @@
 """A corpus of synthetic speakers who say GRID sentences, in the folder layout of GRID.
 
 It takes minutes to generate and may be redistributed, so that all parts of lipnet can be tried and tested
-without GRID. A speaker depends on (seed, speaker) alone and a clip on (seed, speaker, id) alone, whatever the number,
-order and processes of the clips that are generated.
+without GRID. A speaker depends on (seed, speaker) alone and a clip on (seed, speaker, id) alone, whatever the
+number, order and processes of the clips that are generated.
 """
 
 from __future__ import annotations

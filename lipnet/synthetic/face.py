@@ -168,7 +168,7 @@ class SyntheticFace:
         return np.asarray(cv2.addWeighted(blurred, pose.gain, noise, 1, -NOISE_ZERO))
 
     def _warp(self, pose: Pose) -> np.ndarray:
-        """The (2, 3) affine map from the still image to the frame, in px; it rotates about the head's centre."""
+        """The (2, 3) affine map from the still image to the frame, in px; rotates about the head's centre."""
         warp = cv2.getRotationMatrix2D(self.appearance.centre, -pose.tilt, pose.scale)
         warp[:, 2] += np.array([pose.dx, pose.dy])
         return np.asarray(warp, np.float64)
