@@ -1,4 +1,4 @@
-"""All decoders by their names."""
+"""Decoders by name, and their command-line arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lipnet.decoding.base import DecodeError, Decoder
 from lipnet.decoding.beam_search import BeamSearchDecoder
 from lipnet.decoding.grammar import GRID_SLOTS, GrammarDecoder, read_grammar
 from lipnet.decoding.greedy import GreedyDecoder
-from lipnet.decoding.lexicon import DictionaryDecoder, read_dictionary
+from lipnet.decoding.lexicon import GRID_WORDS, DictionaryDecoder, read_dictionary
 from lipnet.decoding.lm_scorers import WordListScorer, make_lm_scorer
 from lipnet.tokenizer import Tokenizer
 from lipnet.weights import LANGUAGE_MODEL
@@ -20,17 +20,23 @@ from lipnet.weights import LANGUAGE_MODEL
 
 @dataclass(frozen=True)
 class DecoderOptions:
-    """What some decoders can be told."""
+    """Options of the decoders. Each file belongs to the decoder of the same name."""
 
-    lm: Path | None = None  # ARPA file of a character or word model; None: the shipped one
+    lm: Path | None = None  # ARPA file of a character or word model; None: the shipped model
     grammar: Path | None = None  # slots or a word list; None: GRID's slots
-    dictionary: Path | None = None  # a word list, with counts or without; None: GRID's words
-    n_best: int = 1  # hypotheses a clip, at most; greedy and dictionary have one
+    dictionary: Path | None = None  # a word list, with or without counts; None: GRID's words
+    n_best: int = 1  # maximal number of hypotheses a clip; greedy and dictionary return one
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The files that are given, by the names of their decoders."""
+        files = {"lm": self.lm, "grammar": self.grammar, "dictionary": self.dictionary}
+        return {name: path for name, path in files.items() if path is not None}
 
     @property
     def file(self) -> Path | None:
-        """The one that is given, if any."""
-        return self.lm or self.grammar or self.dictionary
+        """The file that is given, if any; ``make_decoder`` accepts only one."""
+        return next(iter(self.files.values()), None)
 
 
 def _greedy(tokenizer: Tokenizer, options: DecoderOptions) -> Decoder:
@@ -54,9 +60,8 @@ def _grammar(tokenizer: Tokenizer, options: DecoderOptions) -> Decoder:
 
 
 def _dictionary(tokenizer: Tokenizer, options: DecoderOptions) -> Decoder:
-    if options.dictionary is None:
-        return DictionaryDecoder(tokenizer)
-    return DictionaryDecoder(tokenizer, read_dictionary(options.dictionary, tokenizer))
+    counts = read_dictionary(options.dictionary, tokenizer) if options.dictionary else GRID_WORDS
+    return DictionaryDecoder(tokenizer, counts)
 
 
 DECODERS: dict[str, Callable[[Tokenizer, DecoderOptions], Decoder]] = {
@@ -71,25 +76,28 @@ DECODERS: dict[str, Callable[[Tokenizer, DecoderOptions], Decoder]] = {
 def make_decoder(name: str, tokenizer: Tokenizer, options: DecoderOptions | None = None) -> Decoder:
     """The decoder called ``name``, one of ``DECODERS``.
 
-    Raises DecodeError on an unknown name or grammar file, NGramError on a language model's file.
+    Raises:
+        DecodeError: an unknown name, a file for another decoder, or an unusable grammar or dictionary.
+        LipnetError: an unusable language model, or one that does not fit the alphabet.
     """
     if name not in DECODERS:
         raise DecodeError(f"unknown decoder {name!r}: choose one of {', '.join(DECODERS)}")
     options = options or DecoderOptions()
-    for option in ("lm", "grammar", "dictionary"):  # each is called like its decoder
-        if getattr(options, option) is not None and name != option:
-            raise DecodeError(f"--{option} is for the decoder {option}, not {name}: add --decoder {option}")
+    for owner in options.files:
+        if owner != name:
+            raise DecodeError(f"--{owner} is for the decoder {owner}, not {name}: add --decoder {owner}")
     return DECODERS[name](tokenizer, options)
 
 
 def add_decoder_arguments(parser: ArgumentParser) -> None:
-    """What scripts that decode are told on the command line."""
+    """Add ``--decoder`` and the decoders' files to a script's command line."""
     add = parser.add_argument
-    add("--decoder", default="greedy", help=f"{', '.join(DECODERS)} (default: greedy)")
-    add("--lm", type=Path, help="ARPA file for the decoder lm (default: GRID's sentences)")
-    add("--grammar", type=Path, help="slots or word list for grammar (default: GRID's slots)")
-    add("--dictionary", type=Path, help="word list for dictionary (default: GRID's words)")
+    add("--decoder", default="greedy", help=f"one of {', '.join(DECODERS)} (default: greedy)")
+    add("--lm", type=Path, help="ARPA file for the decoder lm (default: a model of GRID's sentences)")
+    add("--grammar", type=Path, help="slots or word list for the decoder grammar (default: GRID's slots)")
+    add("--dictionary", type=Path, help="word list for the decoder dictionary (default: GRID's words)")
 
 
 def decoder_options(args: Namespace, n_best: int = 1) -> DecoderOptions:
+    """The options from arguments that were added by ``add_decoder_arguments``."""
     return DecoderOptions(args.lm, args.grammar, args.dictionary, n_best)

@@ -1,7 +1,8 @@
-"""Greedy text with every word set to the nearest one of a dictionary, as several LipNets report it.
+"""Greedy decoding with each word replaced by the nearest one of a dictionary.
 
-It mends spelling and nothing else: no word is added, taken out or moved. A result with it is no longer
-the network's own, so tables name it.
+Several LipNet implementations report their error rates with this spelling correction. It changes the spelling
+only: words are not inserted, deleted or moved. Results with it are not comparable with those of the network
+alone, so tables must name it.
 """
 
 from __future__ import annotations
@@ -22,17 +23,18 @@ GRID_WORDS: Mapping[str, int] = dict.fromkeys(WORDS, 1)
 
 
 class DictionaryDecoder:
-    """Greedy search, then each word's nearest by edit distance; of equally near ones the more frequent,
-    then the longer: one edit is less of it.
+    """Greedy search, with each word replaced by the dictionary's word of the smallest edit distance.
 
-    One hypothesis a clip. The score is that of the greedy path; steps come from the mended text's best
-    alignment. Where the clip is too short for the mended text, the greedy one stays.
+    Among equally near words the more frequent one is chosen, then the longer one, of which one edit changes
+    a smaller part. Returns one hypothesis a clip; its score is that of the greedy path, its alignment that of
+    the corrected text. If the clip is too short for the corrected text, the result is the greedy text.
     """
 
     def __init__(self, tokenizer: Tokenizer, counts: Mapping[str, int] = GRID_WORDS) -> None:
-        """``counts``: the dictionary's words, and how often each occurs.
+        """``counts``: the words of the dictionary and how often each occurs.
 
-        Raises TokenizerError where one of them cannot be spelled.
+        Raises:
+            TokenizerError: a word has a character outside the alphabet.
         """
         for word in counts:
             tokenizer.encode(word)
@@ -44,12 +46,10 @@ class DictionaryDecoder:
         self, log_probs: ArrayLike, lengths: ArrayLike, word_log_probs: ArrayLike | None = None
     ) -> list[list[Hypothesis]]:
         clips = unpad(log_probs, lengths)
-        return [
-            [self._mended(clip, found[0])]
-            for clip, found in zip(clips, self.greedy(log_probs, lengths), strict=True)
-        ]
+        greedy = self.greedy(log_probs, lengths)
+        return [[self._correct(clip, best)] for clip, [best] in zip(clips, greedy, strict=True)]
 
-    def _mended(self, log_probs: Floats, greedy: Hypothesis) -> Hypothesis:
+    def _correct(self, log_probs: Floats, greedy: Hypothesis) -> Hypothesis:
         text = " ".join(map(self.nearest, greedy.text.split()))
         if text == greedy.text:
             return greedy
@@ -59,21 +59,25 @@ class DictionaryDecoder:
             return greedy
 
     def nearest(self, word: str) -> str:
-        """The word of the dictionary that is fewest edits away."""
+        """The word of the dictionary with the smallest edit distance to ``word``."""
         if word not in self._nearest:
             self._nearest[word] = min(self._by_count, key=lambda known: Levenshtein.distance(word, known))
         return self._nearest[word]
 
 
 def read_dictionary(path: Path, tokenizer: Tokenizer) -> dict[str, int]:
-    """A word list, one a line, each with its count after it if that is known; ``#`` begins a comment.
+    """Read a word list: one word a line, optionally followed by its count; ``#`` starts a comment.
 
-    Raises DecodeError on a file that is none.
+    Returns:
+        The words, normalised like transcripts, with their counts (1 where the file gives none).
+
+    Raises:
+        DecodeError: the file cannot be read, or a line is not a word with an optional count.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DecodeError(f"{path}: no dictionary can be read ({error}); give a word a line") from error
+        raise DecodeError(f"{path}: cannot read the dictionary ({error}); give one word a line") from error
     counts: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         fields = line.split("#")[0].split()
@@ -81,15 +85,14 @@ def read_dictionary(path: Path, tokenizer: Tokenizer) -> dict[str, int]:
             continue
         word, *count = fields
         if len(count) > 1 or not all(field.isdecimal() for field in count):
-            raise DecodeError(
-                f"{path}:{number}: {line.strip()!r} is no word with its count; give a word a line"
-            )
+            line = line.strip()
+            raise DecodeError(f"{path}:{number}: {line!r} is not a word with an optional count; fix the line")
         try:
-            spelled = normalize(word, tokenizer)
+            normalized = normalize(word, tokenizer)
         except TokenizerError as error:
             raise DecodeError(f"{path}:{number}: {error}") from error
-        for part in spelled.split():
+        for part in normalized.split():
             counts[part] = counts.get(part, 0) + (int(count[0]) if count else 1)
     if not counts:
-        raise DecodeError(f"{path}: no word in it; give a word a line")
+        raise DecodeError(f"{path}: no words; give one word a line")
     return counts

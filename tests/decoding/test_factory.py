@@ -1,4 +1,4 @@
-"""What all decoders have in common, and how they are made."""
+"""The interface that all decoders share, and the factory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lipnet.tokenizer import DEFAULT_TOKENIZER
 
 @pytest.fixture
 def options(tmp_path: Path) -> dict[str, DecoderOptions]:
-    """Of each decoder, what makes it need none of the shipped files."""
+    """Options of each decoder that need none of the shipped files."""
     arpa = tmp_path / "c.arpa"
     save_arpa(estimate([list("bin blue at f two now")], 3, vocabulary=DEFAULT_TOKENIZER.alphabet), arpa)
     return {name: DecoderOptions(lm=arpa if name == "lm" else None, n_best=3) for name in DECODERS}
@@ -32,7 +32,7 @@ def decoder(request: pytest.FixtureRequest, options: dict[str, DecoderOptions]) 
     return make_decoder(request.param, DEFAULT_TOKENIZER, options[request.param])
 
 
-def test_steps_behind_a_clips_length_change_nothing(decoder: Decoder) -> None:
+def test_padding_steps_are_ignored(decoder: Decoder) -> None:
     log_probs, words = (
         random_log_probs(0, 3, 80, DEFAULT_TOKENIZER.vocab_size),
         random_log_probs(1, 3, 40, 52),
@@ -70,12 +70,12 @@ def test_the_path_score_is_that_of_the_best_path_of_the_text(decoder: Decoder) -
     assert best.path_score == pytest.approx(align(clip, DEFAULT_TOKENIZER.encode(best.text)).score)
 
 
-def test_unknown_decoder_lists_the_known_ones() -> None:
+def test_the_error_of_an_unknown_decoder_lists_the_known_ones() -> None:
     with pytest.raises(DecodeError, match=r"'best'.*greedy, beam, lm, grammar, dictionary"):
         make_decoder("best", DEFAULT_TOKENIZER)
 
 
-def test_an_option_of_another_decoder_is_an_error() -> None:
+def test_a_file_for_another_decoder_is_an_error() -> None:
     with pytest.raises(DecodeError, match="--lm is for the decoder lm, not beam: add --decoder lm"):
         make_decoder("beam", DEFAULT_TOKENIZER, DecoderOptions(lm=Path("x.arpa")))
     with pytest.raises(DecodeError, match="--grammar is for the decoder grammar"):
@@ -83,6 +83,6 @@ def test_an_option_of_another_decoder_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("option", ["lm", "grammar"])
-def test_a_missing_file_is_one_line(option: str, tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(option: str, tmp_path: Path) -> None:
     with pytest.raises(LipnetError, match="none"):
         make_decoder(option, DEFAULT_TOKENIZER, DecoderOptions(**{option: tmp_path / "none"}))

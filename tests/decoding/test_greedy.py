@@ -1,4 +1,4 @@
-"""Greedy search and alignment against hand-written tables."""
+"""Greedy search, forced alignment and words of hypotheses against hand-written tables and brute force."""
 
 import math
 
@@ -36,7 +36,7 @@ def test_greedy_table(path, text, frames):
     assert hypothesis.path_score == hypothesis.score
 
 
-def test_align_parts_equal_labels_by_a_blank():
+def test_align_puts_a_blank_between_equal_labels():
     log_probs = on_path("aaaa", AB)[0].double().numpy()
     starts, score = align(log_probs, AB.encode("aa"))
     assert starts in ([0, 2], [0, 3])
@@ -57,7 +57,7 @@ def test_alignment_equals_brute_force(seed):
 
 
 @pytest.mark.parametrize(("text", "frames"), [("ab", 1), ("aa", 2), ("abba", 4), ("a", 0)])
-def test_align_says_when_the_frames_are_too_few(text, frames):
+def test_align_error_on_too_few_steps(text, frames):
     log_probs = random_log_probs(0, 5, AB.vocab_size).double().numpy()
     with pytest.raises(DecodeError, match=f"{len(text)} characters .* {frames} steps"):
         align(log_probs[:frames], AB.encode(text))

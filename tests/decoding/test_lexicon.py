@@ -1,4 +1,4 @@
-"""Greedy text mended by a dictionary."""
+"""Greedy text corrected by a dictionary."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read(decoder: DictionaryDecoder, text: str, blanks: int = 1) -> str:
 
 
 @pytest.mark.parametrize(
-    ("greedy", "mended"),
+    ("greedy", "corrected"),
     [
         ("bin blue at f two now", "bin blue at f two now"),
         ("bn blu att f to noww", "bin blue at f two now"),
@@ -37,31 +37,29 @@ def read(decoder: DictionaryDecoder, text: str, blanks: int = 1) -> str:
         ("", ""),
     ],
 )
-def test_words_are_set_to_the_nearest_of_grid(greedy: str, mended: str) -> None:
-    assert read(DictionaryDecoder(DEFAULT_TOKENIZER), greedy, blanks=2) == mended
+def test_words_are_replaced_by_the_nearest_grid_word(greedy: str, corrected: str) -> None:
+    assert read(DictionaryDecoder(DEFAULT_TOKENIZER), greedy, blanks=2) == corrected
 
 
-def test_of_equally_near_words_the_more_frequent_wins() -> None:
+def test_the_more_frequent_of_equally_near_words_is_chosen() -> None:
     assert DictionaryDecoder(DEFAULT_TOKENIZER, {"cat": 1, "bat": 5, "rat": 2}).nearest("mat") == "bat"
-    assert (
-        DictionaryDecoder(DEFAULT_TOKENIZER, {"cat": 5, "bat": 5}).nearest("mat") == "bat"
-    )  # or the first by letters
-    assert (
-        DictionaryDecoder(DEFAULT_TOKENIZER, {"cat": 1, "bat": 99}).nearest("cut") == "cat"
-    )  # distance goes first
+    # Equal counts and lengths: the first in alphabetical order.
+    assert DictionaryDecoder(DEFAULT_TOKENIZER, {"cat": 5, "bat": 5}).nearest("mat") == "bat"
+    # The distance counts before the frequency.
+    assert DictionaryDecoder(DEFAULT_TOKENIZER, {"cat": 1, "bat": 99}).nearest("cut") == "cat"
 
 
-def test_steps_follow_the_mended_text() -> None:
+def test_steps_are_those_of_the_corrected_text() -> None:
     log_probs = spelling("re", blanks=2)
     [[hypothesis]] = DictionaryDecoder(DEFAULT_TOKENIZER)(log_probs, [6])
     assert hypothesis.text == "red" and hypothesis.steps[:2] == [0, 3] and hypothesis.steps[2] in (4, 5)
 
 
-def test_a_clip_too_short_for_the_mended_text_keeps_the_greedy_one() -> None:
+def test_a_clip_too_short_for_the_corrected_text_keeps_the_greedy_text() -> None:
     assert read(DictionaryDecoder(DEFAULT_TOKENIZER, {"seventeen": 1}), "svn", blanks=0) == "svn"
 
 
-def test_words_that_the_alphabet_lacks_are_named() -> None:
+def test_words_outside_the_alphabet_are_an_error() -> None:
     with pytest.raises(TokenizerError, match="character 'b'"):
         DictionaryDecoder(Tokenizer("0123456789 "))
 
@@ -75,15 +73,15 @@ def test_dictionary_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a b c\n", r"words\.txt:1: 'a b c' is no word with its count"),
+        ("a b c\n", r"words\.txt:1: 'a b c' is not a word with an optional count"),
         ("fine\n1st\n", r"words\.txt:2: character '1'"),
-        ("# nothing\n", r"words\.txt: no word in it"),
+        ("# nothing\n", r"words\.txt: no words"),
     ],
 )
-def test_files_that_are_no_dictionary(tmp_path: Path, content: str, message: str) -> None:
+def test_invalid_dictionary_files(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "words.txt"
     path.write_text(content)
     with pytest.raises(DecodeError, match=message):
         read_dictionary(path, DEFAULT_TOKENIZER)
-    with pytest.raises(DecodeError, match="no dictionary can be read"):
+    with pytest.raises(DecodeError, match="cannot read the dictionary"):
         read_dictionary(tmp_path, DEFAULT_TOKENIZER)
