@@ -1,4 +1,4 @@
-"""Fit confidences to how often words are right on a split, and write that into the weights file."""
+"""Calibrate confidences on a split, and write the calibration into the weights file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from lipnet.decoding.factory import DECODERS
 from lipnet.errors import LipnetError
 from lipnet.inference.confidence import FOLDS, calibration_error, cross_validated, fit, word_features
 from lipnet.inference.emissions import Emissions
-from lipnet.inference.reader import LipReader
+from lipnet.inference.sentences import SentenceDecoder
 from lipnet.inference.timestamps import word_timestamps
 from lipnet.inference.torch_backend import TorchBackend
 from lipnet.metrics import words_right
 from lipnet.models.checkpoint import rewrite_metadata
+from lipnet.models.metadata import Metadata
 from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """examples:
@@ -33,9 +34,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("weights", type=Path, help="file whose header is rewritten")
+    parser.add_argument("weights", type=Path, help="file whose metadata gets the calibration")
     parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
-    parser.add_argument("--split", nargs="+", required=True, help="lists, of clips that were not trained on")
+    parser.add_argument("--split", nargs="+", required=True, help="lists of clips that were not trained on")
     parser.add_argument(
         "--decoder", nargs="+", help=f"of {', '.join(DECODERS)} (default: all that the weights can use)"
     )
@@ -46,55 +47,56 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     args = parse_arguments()
     backend = TorchBackend.load(args.weights)
-    readers = {decoder: LipReader(backend, decoder) for decoder in args.decoder or usable(backend)}
-    said, emissions = read_clips(backend, args.data, args.split)
-    for decoder, reader in readers.items():
-        features, right = words_of(reader, said, emissions)
+    metadata = backend.metadata
+    decoders = [SentenceDecoder(metadata, name) for name in args.decoder or usable_decoders(metadata)]
+    targets, emissions = read_clips(backend, args.data, args.split)
+    for decoder in decoders:
+        features, right = words_of(decoder, targets, emissions)
         if right.all() or not right.any():
             raise LipnetError(f"{' '.join(args.split)}: no word is wrong, or all are; give more clips")
         error = calibration_error(cross_validated(features, right), right)
-        backend.metadata.calibration[decoder] = fit(features, right)
+        metadata.calibration[decoder.name] = fit(features, right)
         print(
-            f"{decoder}: {right.sum()} of {len(right)} words right, calibration error {100 * error:.1f} % "
-            f"({FOLDS}-fold cross-validation)"
+            f"{decoder.name}: {right.sum()} of {len(right)} words right, calibration error "
+            f"{100 * error:.1f} % ({FOLDS}-fold cross-validation)"
         )
-    rewrite_metadata(args.weights, backend.metadata)
+    rewrite_metadata(args.weights, metadata)
     return 0
 
 
-def usable(backend: TorchBackend) -> list[str]:
-    """The decoders that can write the weights' alphabet; the others are named."""
-    decoders = []
-    for decoder in DECODERS:
+def usable_decoders(metadata: Metadata) -> list[str]:
+    """The decoders that can spell with the weights' alphabet; a line is printed for each of the others."""
+    usable = []
+    for name in DECODERS:
         try:
-            LipReader(backend, decoder)
+            SentenceDecoder(metadata, name)
         except LipnetError as error:
-            print(f"{decoder}: left out ({error})")
+            print(f"{name}: left out ({error})")
         else:
-            decoders.append(decoder)
-    return decoders
+            usable.append(name)
+    return usable
 
 
 def read_clips(backend: TorchBackend, data: Path, splits: Sequence[str]) -> tuple[list[str], list[Emissions]]:
-    """What is said in each clip of the splits, and the network's emissions."""
-    corpus = CropStore(data)
-    corpus.check_crop(backend.metadata.crop, "the weights need")
-    clips = [clip for split in splits for clip in corpus.split(split)]
-    crops = (corpus.array(clip.speaker)[clip.start : clip.start + clip.frames] for clip in clips)
-    emissions = [
-        backend([np.array(one)])[0] for one in tqdm(crops, total=len(clips), unit="clip", leave=False)
-    ]
+    """The reference text and the emissions of each clip of the splits."""
+    store = CropStore(data)
+    store.check_crop(backend.metadata.crop, "the weights need")
+    clips = [clip for split in splits for clip in store.split(split)]
+    emissions = []
+    for clip in tqdm(clips, unit="clip", leave=False):
+        crops = store.array(clip.speaker)[clip.start : clip.start + clip.frames]
+        emissions += backend([np.array(crops)])
     return [clip.sentence for clip in clips], emissions
 
 
 def words_of(
-    reader: LipReader, said: Sequence[str], emissions: Sequence[Emissions]
+    decoder: SentenceDecoder, targets: Sequence[str], emissions: Sequence[Emissions]
 ) -> tuple[Floats, np.ndarray]:
-    """Features (words, FEATURES) of all words that are read, and (words,) bool: which of them are right."""
+    """Features (words, FEATURES) of all words of the hypotheses, and (words,) bool: which are right."""
     features, right = [], []
-    for target, one in zip(said, emissions, strict=True):
-        best = reader.hypotheses(one)[0]
-        features.append(word_features(best, word_timestamps(best, one), one, reader.tokenizer))
+    for target, one in zip(targets, emissions, strict=True):
+        best = decoder.hypotheses(one)[0]
+        features.append(word_features(best, word_timestamps(best, one), one, decoder.tokenizer))
         right += words_right(target, best.text)
     return np.concatenate(features), np.array(right)
 

@@ -1,9 +1,8 @@
-"""Read the lips in videos: what is said, when each word is, how sure that is, and what speaks against it."""
+"""Read lips in videos, or live: sentences with word times, confidences and warnings."""
 
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -13,25 +12,24 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from lipnet.data.alignments import read_alignment
 from lipnet.data.corpus import VIDEO_SUFFIXES
+from lipnet.data.references import find_references
 from lipnet.decoding.factory import add_decoder_arguments, decoder_options
-from lipnet.errors import CorpusError, LipnetError
-from lipnet.inference.live import listen
+from lipnet.errors import LipnetError
 from lipnet.inference.quality import MIN_CONFIDENCE
-from lipnet.inference.reader import N_BEST, LipReader
+from lipnet.inference.reader import LipReader
+from lipnet.inference.sentences import N_BEST
 from lipnet.inference.transcript import Sentence, Transcript
 from lipnet.metrics import ErrorCounts
 from lipnet.output.captioned_video import burn_in, check_target
 from lipnet.output.formats import FORMATS, summary_table
-from lipnet.tokenizer import Tokenizer
 from lipnet.utils.cli import one_line_errors
 from lipnet.utils.files import write_atomically
 from lipnet.video.camera import camera_frames
 from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
-  Read a GRID clip by your own weights, and burn the words into a copy of it:
+  Read a GRID clip with your own weights, and burn the words into a copy of it:
     python scripts/predict.py clip.mpg --weights runs/a/best.safetensors --decoder grammar \\
         --save clip_read.mp4
   Read a folder of videos, and write JSON and subtitles for each, with the error rates:
@@ -46,16 +44,14 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("videos", nargs="*", help="video files, folders of them, or patterns such as 'v/*.mp4'")
     add("--camera", metavar="SOURCE", help="read live: a device's number, a stream's URL, or a file replayed")
-    add("--weights", type=Path, default=WEIGHTS, help="of a run, or an exported .onnx (default: shipped)")
+    add("--weights", type=Path, default=WEIGHTS, help="of a run, or an .onnx file (default: those that ship)")
     add_decoder_arguments(parser)
     add("--format", type=formats, default=["txt"], help=f"some of {','.join(FORMATS)} (default: txt)")
-    add("--out", type=Path, help="write the files of each video there, rather than print")
-    add("--save", type=Path, metavar="MP4", help="the video with its words burnt in; a folder for several")
-    add("--debug", action="store_true", help="with --save: also the face, its landmarks and the crop")
-    add(
-        "--references", type=Path, metavar="DIR", help="what is said (ID.align or ID.txt): prints error rates"
-    )
-    add("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    add("--out", type=Path, help="folder for a file of each format a video, instead of printing")
+    add("--save", type=Path, metavar="MP4", help="captioned copy of the video; a folder for several videos")
+    add("--debug", action="store_true", help="with --save: draw the face, its landmarks and the crop, too")
+    add("--references", type=Path, metavar="DIR", help="what is said (ID.align or ID.txt): adds error rates")
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     args = parser.parse_intermixed_args()
     if bool(args.videos) == bool(args.camera):
         parser.error("give videos, or --camera")
@@ -67,78 +63,110 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def formats(text: str) -> list[str]:
-    """The argument of --format, each one once."""
+    """The formats of --format, each once."""
     names = list(dict.fromkeys(text.split(",")))
     unknown = [name for name in names if name not in FORMATS]
     if unknown:
-        raise argparse.ArgumentTypeError(f"unknown format {unknown[0]!r}: choose of {', '.join(FORMATS)}")
+        raise argparse.ArgumentTypeError(f"unknown format {unknown[0]!r}: choose from {', '.join(FORMATS)}")
     return names
 
 
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names of files may be anything
-            stream.reconfigure(errors="backslashreplace")
-    videos = {} if args.camera else find_videos(args.videos)
+    if args.camera:
+        listen(load_reader(args), args.camera)
+        return 0
+    videos = find_videos(args.videos)
+    check_outputs(videos, args)
+    reader = load_reader(args)
+    references = find_references(args.references, videos, reader.decoder.tokenizer) if args.references else {}
+    return read_videos(reader, videos, references, args)
+
+
+def load_reader(args: argparse.Namespace) -> LipReader:
+    return LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
+
+
+def find_videos(patterns: Iterable[str]) -> dict[Path, Path]:
+    """Each video, with the name that its outputs get below --out or --save, without suffix."""
+    videos: dict[Path, Path] = {}
+    for path in (path for pattern in patterns for path in expand(pattern)):
+        videos.update(videos_in(path) if path.is_dir() else {path: Path(path.name)})
+    stems = Counter(name.with_suffix("") for name in videos.values())
+    # Two videos of one stem keep their suffixes, so that neither output overwrites the other.
+    return {
+        video: name.with_suffix("") if stems[name.with_suffix("")] == 1 else name
+        for video, name in videos.items()
+    }
+
+
+def expand(pattern: str) -> list[Path]:
+    """The files of a pattern that the shell did not expand; an existing path is taken as it is."""
+    if Path(pattern).exists() or not any(sign in pattern for sign in "*?["):
+        return [Path(pattern)]
+    found = sorted(glob(pattern, recursive=True))
+    if not found:
+        raise LipnetError(f"{pattern}: no file matches; check the pattern")
+    return list(map(Path, found))
+
+
+def videos_in(folder: Path) -> dict[Path, Path]:
+    """The videos anywhere below a folder, with their paths relative to it."""
+    found = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file() and not file.name.startswith(".")
+    )
+    if not found:
+        raise LipnetError(f"{folder}: no videos in this folder ({', '.join(sorted(VIDEO_SUFFIXES))})")
+    return {file: file.relative_to(folder) for file in found}
+
+
+def check_outputs(videos: dict[Path, Path], args: argparse.Namespace) -> None:
+    """Raises LipnetError where two videos would have one output, or a captioned one cannot be written."""
     names = Counter(videos.values())
-    if (args.out or args.save) and names and max(names.values()) > 1:
-        name = names.most_common(1)[0][0]
+    name, count = names.most_common(1)[0]
+    if (args.out or args.save) and count > 1:
         raise LipnetError(f"several videos are called {name}: give each its own --out, or a folder with all")
     for video, name in videos.items() if args.save else ():
         check_target(video, save_path(args.save, name, alone=len(videos) == 1))
-    reader = LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
-    references = find_references(args.references, videos, reader.tokenizer)
-    if args.camera:
-        watch(reader, args.camera)
-        return 0
-    return read_videos(reader, videos, references, args)
 
 
 def read_videos(
     reader: LipReader, videos: dict[Path, Path], references: dict[Path, str], args: argparse.Namespace
 ) -> int:
-    """Read all of them and deliver what was read; what cannot be read is listed at the end."""
-    transcripts: list[Transcript] = []
+    """Transcribe all videos and write the outputs. Returns the exit code: 1 if some could not be read."""
+    transcripts: dict[Path, Transcript] = {}
     problems: list[LipnetError] = []
-    counts = ErrorCounts()
     bar = tqdm(total=len(videos), unit="video", disable=len(videos) == 1 or None)
     for video, result in reader.read_all(videos):
         bar.update()
         try:
             if isinstance(result, LipnetError):
                 raise result
-            deliver(result, videos[video], crop_size=reader.cropper.size, alone=len(videos) == 1, args=args)
+            write_outputs(result, videos[video], alone=len(videos) == 1, args=args)
         except LipnetError as error:
             if len(videos) == 1:
                 raise
             problems.append(error)
             continue
-        transcripts.append(replace(result, track=None))  # megabytes, of a long video
-        if video in references:
-            counts.add(references[video], result.text)
+        transcripts[video] = replace(result, track=None)  # a long video's takes megabytes
     bar.close()
-    if len(videos) > 1 and args.out is not None:
-        args.out.mkdir(parents=True, exist_ok=True)
-        write_atomically(args.out / "predictions.csv", as_bytes(summary_table(transcripts)))
     if len(videos) > 1:
-        doubtful = sum(bool(transcript.warnings) for transcript in transcripts)
-        print(f"{len(transcripts)} of {len(videos)} videos read, {doubtful} with warnings", file=sys.stderr)
+        write_summary(transcripts, len(videos), args.out)
     if args.references:
-        rates = f"{counts.summary(args.decoder)}, {len(transcripts) - counts.sentences} without a reference"
-        parsed = args.out is None and args.format != ["txt"]  # by what reads our standard output
-        print(rates, file=sys.stderr if parsed else sys.stdout)
+        print_error_rates(transcripts, references, args)
     if problems:
-        heading = f"{len(problems)} of {len(videos)} videos could not be read{' or saved' * bool(args.save)}:"
-        print(heading, *problems, sep="\n  ", file=sys.stderr)
+        read_or_saved = "read or saved" if args.save else "read"
+        print(f"{len(problems)} of {len(videos)} videos could not be {read_or_saved}:", file=sys.stderr)
+        for problem in problems:
+            print(f"  {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 
-def deliver(
-    transcript: Transcript, name: Path, crop_size: tuple[int, int], alone: bool, args: argparse.Namespace
-) -> None:
-    """Print or write a transcript, with its warnings on standard error, and save its video."""
+def write_outputs(transcript: Transcript, name: Path, alone: bool, args: argparse.Namespace) -> None:
+    """Print or write one transcript, with its warnings on standard error, and the captioned video."""
     for warning in transcript.warnings:
         tqdm.write(f"warning: {transcript.video}: {warning}", file=sys.stderr)
     for suffix in args.format:
@@ -150,109 +178,66 @@ def deliver(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, as_bytes(text))
     if args.save is not None:
-        target = save_path(args.save, name, alone)
-        burn_in(Path(transcript.video), target, transcript, args.debug, crop_size)
+        burn_in(Path(transcript.video), save_path(args.save, name, alone), transcript, args.debug)
 
 
 def save_path(save: Path, name: Path, alone: bool) -> Path:
-    """Where the video called ``name`` is saved: --save itself, or a file in it, of several or in a folder."""
+    """Where the captioned video called ``name`` goes: --save itself, or a file in that folder."""
     is_file = alone and save.suffix and not save.is_dir()
     return save if is_file else save / name.with_name(f"{name.name}.mp4")
 
 
+def write_summary(transcripts: dict[Path, Transcript], videos: int, out: Path | None) -> None:
+    """The table of all videos, and a line of counts on standard error."""
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomically(out / "predictions.csv", as_bytes(summary_table(list(transcripts.values()))))
+    with_warnings = sum(bool(transcript.warnings) for transcript in transcripts.values())
+    print(f"{len(transcripts)} of {videos} videos read, {with_warnings} with warnings", file=sys.stderr)
+
+
+def print_error_rates(
+    transcripts: dict[Path, Transcript], references: dict[Path, str], args: argparse.Namespace
+) -> None:
+    """To standard error where a program may parse what is printed."""
+    counts = ErrorCounts()
+    for video in transcripts.keys() & references.keys():
+        counts.add(references[video], transcripts[video].text)
+    rates = f"{counts.summary(args.decoder)}, {len(transcripts) - counts.sentences} without a reference"
+    parsed = args.out is None and args.format != ["txt"]
+    print(rates, file=sys.stderr if parsed else sys.stdout)
+
+
 def as_bytes(text: str) -> bytes:
-    """UTF-8; of a file's name that is none, the bytes that are not."""
+    """UTF-8, with escapes for the bytes of file names that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace")
 
 
-def find_videos(patterns: Iterable[str]) -> dict[Path, Path]:
-    """Each video, and the name below --out that its transcript gets, less the suffix."""
-    videos: dict[Path, Path] = {}
-    for path in (path for pattern in patterns for path in expand(pattern)):
-        if not path.is_dir():
-            videos[path] = Path(path.name)
-            continue
-        found = sorted(
-            file
-            for file in path.rglob("*")
-            if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file() and not file.name.startswith(".")
-        )
-        if not found:
-            raise LipnetError(f"{path}: no videos in this folder ({', '.join(sorted(VIDEO_SUFFIXES))})")
-        videos.update({file: file.relative_to(path) for file in found})
-    stems = Counter(name.with_suffix("") for name in videos.values())
-    # Two videos of one stem keep their suffixes, so that neither transcript overwrites the other.
-    return {
-        video: name.with_suffix("") if stems[name.with_suffix("")] == 1 else name
-        for video, name in videos.items()
-    }
-
-
-def expand(pattern: str) -> list[Path]:
-    """The files of a pattern that the shell has left alone; a path that is there is taken as it is."""
-    if Path(pattern).exists() or not any(sign in pattern for sign in "*?["):
-        return [Path(pattern)]
-    found = sorted(glob(pattern, recursive=True))
-    if not found:
-        raise LipnetError(f"{pattern}: no file is called so; check the pattern")
-    return list(map(Path, found))
-
-
-def find_references(folder: Path | None, videos: dict[Path, Path], tokenizer: Tokenizer) -> dict[Path, str]:
-    """What is said in each video of which the folder has an alignment or transcript.
-
-    That is the file of the same name, in the same subfolder or, where there is one alone, anywhere below.
-    """
-    if folder is None:
-        return {}
-    if not folder.is_dir():
-        raise CorpusError(f"{folder}: no such folder; give the one with the alignments or transcripts")
-    # An .align goes before a .txt.
-    files = [path for suffix in ("txt", "align") for path in sorted(folder.rglob(f"*.{suffix}"))]
-    if not files:
-        raise CorpusError(f"{folder}: no ID.align or ID.txt in it; give the folder with the references")
-    exact = {path.relative_to(folder).with_suffix(""): path for path in files}
-    by_id: dict[str, set[Path]] = {}
-    for name in exact:
-        by_id.setdefault(name.name, set()).add(name)
-    found = {}
-    for video, name in videos.items():
-        candidates = {name} & exact.keys() or by_id.get(video.stem, set())
-        if len(candidates) > 1:
-            these = ", ".join(str(exact[one]) for one in sorted(candidates))
-            raise CorpusError(f"{video}: which is its reference, {these}? give one folder of them")
-        for one in candidates:
-            found[video] = read_alignment(exact[one], tokenizer)[0]
-    return found
-
-
-def watch(reader: LipReader, source: str) -> None:
-    """Print words as they come: on a terminal in one line that changes, else each change in its own."""
-    said = ""
+def listen(reader: LipReader, source: str) -> None:
+    """Print words as they come: on a terminal in one line that is rewritten, else a line for each change."""
     frames = camera_frames(source)
     try:
-        for heard in listen(reader, frames, source):
-            if heard.sentence is not None:
-                show(final_line(heard.sentence), end="\n")
-                said = ""
-            elif heard.text != said:
-                said = heard.text
-                show(f"... {said}", end="" if sys.stdout.isatty() else "\n")
-    except KeyboardInterrupt:  # how a camera is left
+        for live in reader.listen(frames, source):
+            if live.sentence is not None:
+                show(final_line(live.sentence), end="\n")
+            else:
+                show(f"... {live.text}", end="" if sys.stdout.isatty() else "\n")
+    except KeyboardInterrupt:  # how a user stops a camera
         print()
     finally:
         frames.close()
 
 
 def show(line: str, end: str) -> None:
-    over = "\r\033[K" if sys.stdout.isatty() else ""
-    print(f"{over}{line}", end=end, flush=True)
+    clear = "\r\033[K" if sys.stdout.isatty() else ""
+    print(f"{clear}{line}", end=end, flush=True)
 
 
 def final_line(sentence: Sentence) -> str:
-    unsure = ", low confidence" * (sentence.confidence < MIN_CONFIDENCE)
-    times = f"{sentence.start:6.2f} - {sentence.end:5.2f} s"
-    return f"{times}  {sentence.text}  ({sentence.confidence:.2f}{unsure})"
+    confidence = f"{sentence.confidence:.2f}"
+    if sentence.confidence < MIN_CONFIDENCE:
+        confidence += ", low confidence"
+    return f"{sentence.start:6.2f} - {sentence.end:5.2f} s  {sentence.text}  ({confidence})"
 
 
 if __name__ == "__main__":

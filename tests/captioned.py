@@ -9,7 +9,8 @@ import av
 import numpy as np
 from video_files import numbered
 
-from lipnet.inference.transcript import FaceTrack, Sentence, TranscribedWord, Transcript
+from lipnet.cropping.cropper import FaceTrack
+from lipnet.inference.transcript import Sentence, TranscribedWord, Transcript
 from lipnet.output.captioned_video import burn_in
 
 CLIP = [numbered(index) for index in range(25)]

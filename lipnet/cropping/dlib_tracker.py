@@ -1,4 +1,4 @@
-"""dlib's face detector and landmarks, the croppers' default."""
+"""Face tracking by dlib: its frontal face detector and 68-point landmark predictor, the default."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import cv2
 import dlib
 import numpy as np
 
-from lipnet.cropping.geometry import LANDMARKS, overlap
+from lipnet.cropping.geometry import overlap
+from lipnet.cropping.landmarks import IBUG_68
 from lipnet.cropping.tracker import PATCH_BOX, FaceTracker
 from lipnet.errors import LipnetError
 
 
 class DlibTracker(FaceTracker):
-    """dlib's frontal face detector and 68-point predictor, on grey pictures."""
+    """dlib's models on grey images.
 
-    landmarks = LANDMARKS
+    dlib holds Python's global lock while it runs, so threads may share them.
+    """
+
+    layout = IBUG_68
 
     def __init__(self, predictor: str = "") -> None:
         """``predictor`` is a .dat file; empty: the one that the package face_recognition_models ships.
@@ -28,14 +32,14 @@ class DlibTracker(FaceTracker):
         """
         self.detector, self.predictor = _load_models(predictor or _packaged_predictor())
 
-    def picture(self, frame: np.ndarray) -> np.ndarray:
+    def prepare(self, frame: np.ndarray) -> np.ndarray:
         return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
 
-    def detect(self, picture: np.ndarray) -> np.ndarray:
-        boxes = [(box.left(), box.top(), box.right() + 1, box.bottom() + 1) for box in self.detector(picture)]
+    def detect(self, image: np.ndarray) -> np.ndarray:
+        boxes = [(box.left(), box.top(), box.right() + 1, box.bottom() + 1) for box in self.detector(image)]
         return np.array(boxes, dtype=np.float64).reshape(-1, 4)
 
-    def read(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
+    def find_landmarks(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
         if check and not overlap(self.detect(patch), PATCH_BOX).any():
             return None
         shape = self.predictor(patch, dlib.rectangle(*(round(edge) for edge in PATCH_BOX)))
@@ -61,6 +65,6 @@ def _load_models(predictor: str) -> tuple[Any, Any]:
     except RuntimeError as error:
         raise LipnetError(f"{predictor}: not a landmark file; {cure}") from error
     points = model(np.zeros((9, 9), np.uint8), dlib.rectangle(0, 0, 9, 9)).num_parts
-    if points != LANDMARKS:
-        raise LipnetError(f"{predictor}: finds {points} points, not {LANDMARKS}; {cure}")
+    if points != IBUG_68.count:
+        raise LipnetError(f"{predictor}: finds {points} points, not {IBUG_68.count}; {cure}")
     return dlib.get_frontal_face_detector(), model

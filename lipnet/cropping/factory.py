@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lipnet.config import CropConfig
-from lipnet.cropping.cropper import Cropper, MouthCropper
-from lipnet.cropping.fixed_box import FixedCropper
+from lipnet.cropping.cropper import Cropper, FaceCropper
+from lipnet.cropping.dlib_tracker import DlibTracker
+from lipnet.cropping.fixed_box import FixedBoxCropper
 from lipnet.cropping.mtcnn_tracker import MtcnnTracker
 
 CROPPERS: dict[str, Callable[[CropConfig], Cropper]] = {
-    "dlib": MouthCropper,
-    "mtcnn": lambda config: MouthCropper(config, MtcnnTracker()),
-    "fixed": FixedCropper,
+    "dlib": lambda config: FaceCropper(config, DlibTracker(config.predictor)),
+    "mtcnn": lambda config: FaceCropper(config, MtcnnTracker()),
+    "fixed": FixedBoxCropper,
 }
 
 
 def make_cropper(config: CropConfig) -> Cropper:
-    """The cropper that the config names. Raises LipnetError where what it runs on is missing."""
+    """The cropper that the config names. Raises LipnetError where its models or packages are missing."""
     return CROPPERS[config.method](config)

@@ -1,60 +1,28 @@
-"""The geometry of a face: from its landmarks to its place, scale and roll, and pictures of it.
+"""Face geometry: poses from landmarks, similarity transforms, boxes and warped images.
 
-Two frames of reference appear here. *Frame px*: pixels of the video, x right, y down. *Face units*: the
-origin lies between the eyes' centres, x runs from one to the other, their distance is 1. The similarity
-(3, 3) that takes frame px to face units is called a pose: it holds the face's place, scale and roll.
+Two frames of reference appear here. *Frame px*: pixels of the video, x right, y down. *Face units*: see
+``landmarks.py``. A pose is the similarity (3, 3) that takes frame px to face units: the face's position,
+scale and roll.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 
-LANDMARKS = 68  # of the iBUG scheme, which numbers them
-MOUTH = slice(48, 68)  # of these
-# Speech hardly moves these: the nose's bridge (27-30) and the eyes (36-47). Below, where they lie on a
-# mean upright face, in face units, as measured on eight GRID speakers and made symmetric.
-STABLE = np.r_[27:31, 36:48]
-_BRIDGE = np.array([(0.0, -0.06), (0.0, 0.15), (0.0, 0.355), (0.0, 0.57)])
-_LEFT_EYE = np.array(
-    [(-0.70, 0.0), (-0.575, -0.065), (-0.425, -0.065), (-0.292, 0.02), (-0.43, 0.057), (-0.58, 0.057)]
-)
-_RIGHT_EYE = _LEFT_EYE[[3, 2, 1, 0, 5, 4]] * (-1, 1)
-STABLE_FACE = np.concatenate([_BRIDGE, _LEFT_EYE, _RIGHT_EYE])
-# dlib's box of that face: a square, so far below the eyes and so wide, in face units.
+from lipnet.cropping.landmarks import FaceLayout, LandmarkLayout
+
+# dlib's box of a mean face: a square, so far below the eyes and so wide, in face units.
 BOX_DOWN, BOX_SIDE = 0.544, 2.52
+MOUTH_REGION = 1.5  # face units on each side of the mouth; a crop reaches 0.8, and smoothing moves it little
 
 
-class LandmarkLayout(NamedTuple):
-    """Which of a finder's landmarks are what, by their place in its list; points are in face units."""
-
-    stable: np.ndarray  # (S,) those that speech hardly moves
-    stable_face: np.ndarray  # (S, 2) where these lie on a mean upright face
-    mouth: slice  # those around the mouth
-    mouth_shift: tuple[float, float]  # from the mean of these to the mouth's centre
-    nose_tip: int
-    lips: tuple[int, int] | None  # the outer middle of the upper and the lower one, where there are such
-
-
-IBUG_68 = LandmarkLayout(STABLE, STABLE_FACE, MOUTH, (0.0, 0.0), 30, (51, 57))
-# MTCNN's five: the eyes, the nose's tip, the mouth's corners; where it sees them on those faces.
-_FIVE_STABLE = np.array([(-0.518, -0.014), (0.518, -0.014), (0.0, 0.607)])
-MTCNN_5 = LandmarkLayout(np.arange(3), _FIVE_STABLE, slice(3, 5), (0.0, 0.04), 2, None)
-LANDMARK_LAYOUTS = {LANDMARKS: IBUG_68, 5: MTCNN_5}  # by the number of landmarks
-
-
-def fit_pose(landmarks: np.ndarray) -> np.ndarray:
-    """The poses (..., 3, 3) of landmarks (..., N, 2), frame px: least squares on the stable ones.
-
-    Their number N, 68 or 5, tells their scheme.
-    """
-    scheme = LANDMARK_LAYOUTS[landmarks.shape[-2]]
-    points = landmarks[..., scheme.stable, :].astype(np.float64)
-    centre, face_centre = points.mean(axis=-2), scheme.stable_face.mean(axis=0)
+def fit_pose(landmarks: np.ndarray, layout: FaceLayout) -> np.ndarray:
+    """The poses (..., 3, 3) of landmarks (..., N, 2), frame px: a least-squares fit of the stable points."""
+    points = landmarks[..., layout.stable, :].astype(np.float64)
+    centre, face_centre = points.mean(axis=-2), layout.stable_face.mean(axis=0)
     x, y = np.moveaxis(points - centre[..., None, :], -1, 0)
-    u, v = (scheme.stable_face - face_centre).T
+    u, v = (layout.stable_face - face_centre).T
     square = (x * x + y * y).sum(axis=-1)
     cos, sin = (x * u + y * v).sum(axis=-1) / square, (x * v - y * u).sum(axis=-1) / square
     pose = np.zeros((*square.shape, 3, 3))
@@ -125,3 +93,29 @@ def face_box(pose: np.ndarray) -> np.ndarray:
 def scale_of(matrix: np.ndarray) -> float:
     """By how much a similarity (3, 3) enlarges."""
     return float(np.hypot(matrix[0, 0], matrix[1, 0]))
+
+
+def eye_distance(points: np.ndarray, layout: LandmarkLayout) -> float | None:
+    """The eyes' distance in px of landmarks (N, 2); None of a layout without a face."""
+    return 1 / scale_of(fit_pose(points, layout)) if isinstance(layout, FaceLayout) else None
+
+
+def face_outline(points: np.ndarray, layout: LandmarkLayout) -> np.ndarray:
+    """The box (4,), left top right bottom in frame px, around a face, or around points that are no face's."""
+    if isinstance(layout, FaceLayout):
+        return face_box(fit_pose(points, layout))
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
+def mouth_centre(poses: np.ndarray, landmarks: np.ndarray, layout: FaceLayout) -> np.ndarray:
+    """The mouths' centres (..., 2), face units, of faces at poses (..., 3, 3) with landmarks (..., N, 2)."""
+    return transform(poses, landmarks[..., layout.mouth, :]).mean(axis=-2) + layout.mouth_offset
+
+
+def mouth_region(points: np.ndarray, layout: LandmarkLayout) -> np.ndarray:
+    """Corners (4, 2), frame px, of the part of a frame with landmarks (N, 2) that its mouth crop may need."""
+    if not isinstance(layout, FaceLayout):
+        return points
+    pose = fit_pose(points, layout)
+    reach = MOUTH_REGION * np.array([(-1, -1), (-1, 1), (1, -1), (1, 1)])
+    return transform(np.linalg.inv(pose), mouth_centre(pose, points, layout) + reach)

@@ -8,7 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lipnet.cropping.geometry import MTCNN_5, face_box, fit_pose, overlap
+from lipnet.cropping.geometry import face_box, fit_pose, overlap
+from lipnet.cropping.landmarks import MTCNN_5
 from lipnet.cropping.tracker import MIN_FACE_SIZE, PATCH_BOX, FaceTracker
 from lipnet.errors import LipnetError
 
@@ -21,32 +22,34 @@ NOSE_ON_RAMP = 0.5979  # where ONNX Runtime has that network see a nose in a pic
 class MtcnnTracker(FaceTracker):
     """MTCNN on colour pictures: the eyes, the nose's tip and the mouth's corners."""
 
-    landmarks = 5
+    layout = MTCNN_5
 
     def __init__(self) -> None:
         """Raises LipnetError where the package is missing."""
         self._mtcnn = _load_model()
 
-    def picture(self, frame: np.ndarray) -> np.ndarray:
+    def prepare(self, frame: np.ndarray) -> np.ndarray:
         return frame
 
-    def detect(self, picture: np.ndarray) -> np.ndarray:
-        boxes = [face_box(fit_pose(points)) for points in self._points(picture, MIN_FACE_SIZE)]
+    def detect(self, image: np.ndarray) -> np.ndarray:
+        boxes = [face_box(fit_pose(points, MTCNN_5)) for points in self._points(image, MIN_FACE_SIZE)]
         return np.array(boxes).reshape(-1, 4)
 
-    def read(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
+    def find_landmarks(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
         # Its points come out of its detector, so that a check costs nothing.
         enlarged = cv2.resize(patch, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_LINEAR)
         faces = self._points(enlarged, ENLARGED * MIN_FACE_SIZE)
         faces = (faces + 0.5) / ENLARGED - 0.5  # px centres lie at whole numbers
-        shared = overlap(np.array([face_box(fit_pose(face)) for face in faces]).reshape(-1, 4), PATCH_BOX)
+        shared = overlap(
+            np.array([face_box(fit_pose(face, MTCNN_5)) for face in faces]).reshape(-1, 4), PATCH_BOX
+        )
         return faces[np.argmax(shared)] if shared.any() else None
 
     def _points(self, picture: np.ndarray, smallest: int) -> np.ndarray:
         """The landmarks (F, 5, 2), px, of the picture's faces that are as large as the ``smallest``, px."""
         self._mtcnn.min_face_size = smallest
         faces = [list(face["keypoints"].values()) for face in self._mtcnn.detect_faces(picture)]
-        return np.array(faces, dtype=np.float64).reshape(-1, self.landmarks, 2) + 0.5
+        return np.array(faces, dtype=np.float64).reshape(-1, MTCNN_5.count, 2) + 0.5
 
 
 @cache

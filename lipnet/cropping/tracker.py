@@ -1,9 +1,8 @@
-"""Frames -> one face followed through them: its landmarks in every frame that shows it."""
+"""Face tracking: the landmarks of one face in every frame of a video that shows it."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import cv2
@@ -20,21 +19,24 @@ from lipnet.cropping.geometry import (
     transform,
     warp,
 )
+from lipnet.cropping.landmarks import FaceLayout
 
-# Landmarks are read, and a followed face is checked, in a patch where the face is upright and of one size.
+# Landmarks are found, and a tracked face is checked, in a patch where the face is upright and of one size.
 PATCH_SIDE = 128  # px
 PATCH_UNIT = 40.0  # px a face unit: the face's box is then 101 px wide
 PATCH_POSE = np.array(
     [[PATCH_UNIT, 0, PATCH_SIDE / 2], [0, PATCH_UNIT, PATCH_SIDE / 2 - BOX_DOWN * PATCH_UNIT], [0, 0, 1]]
 )
 PATCH_BOX = PATCH_SIDE / 2 + BOX_SIDE * PATCH_UNIT / 2 * np.array([-1, -1, 1, 1])
-# The whole frame is searched at these sizes of its longer side, but at most at twice its own. A finder's
+# The whole frame is searched at these sizes of its longer side, at most at twice its own. A detector's
 # smallest face is 80 px wide: 22 % of the frame at the first size, 6 % at the last.
 SEARCH_SIDES = (360, 720, 1440)  # px
 MIN_FACE_SIZE = 80  # px
 
-SAME_FACE = 0.7  # correlation of its patch with the one before: 0.98 in the median clip, lower after a cut
-JUMP = 0.5  # face units: landmarks that move, or a scale whose logarithm changes, by more were misread
+SAME_FACE = 0.7  # correlation with the patch of the frame before: 0.98 in the median clip, lower after a cut
+MAX_JUMP = (
+    0.5  # face units, from frame to frame; larger moves, or changes of the scale's logarithm, are errors
+)
 
 
 class Face(NamedTuple):
@@ -42,103 +44,115 @@ class Face(NamedTuple):
 
     landmarks: np.ndarray  # (N, 2) frame px
     pose: np.ndarray  # (3, 3)
-    patch: np.ndarray  # (PATCH_SIDE, PATCH_SIDE) uint8, grey, or with 3 channels: what it was read in
+    patch: np.ndarray  # (PATCH_SIDE, PATCH_SIDE) uint8 grey, or with 3 channels: where it was found
 
 
 class FaceTracker(ABC):
-    """Follows a face. What a face is, and where its landmarks lie, is a subclass' to say."""
+    """Detects faces and finds landmarks. The models behind it are shared by all videos."""
 
-    landmarks: int  # N, of a face: it tells the scheme (`face.LANDMARK_LAYOUTS`)
-
-    @abstractmethod
-    def picture(self, frame: np.ndarray) -> np.ndarray:
-        """What of a frame, (H, W, 3) uint8 RGB, is looked at: itself, or (H, W) uint8 grey."""
+    layout: FaceLayout  # of its landmarks
 
     @abstractmethod
-    def detect(self, picture: np.ndarray) -> np.ndarray:
-        """The boxes (F, 4) of a picture's faces, left top right bottom in px, as of `face.face_box`."""
+    def prepare(self, frame: np.ndarray) -> np.ndarray:
+        """The image that the models see of a frame, (H, W, 3) uint8 RGB: itself, or (H, W) uint8 grey."""
 
     @abstractmethod
-    def read(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
-        """Landmarks (N, 2) in px of the face in a patch, at about PATCH_BOX.
+    def detect(self, image: np.ndarray) -> np.ndarray:
+        """The boxes (F, 4) of an image's faces, left top right bottom in px, as of `geometry.face_box`."""
 
-        On a ``check``, None if no face is there; without one, that may be taken for granted.
+    @abstractmethod
+    def find_landmarks(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
+        """Landmarks (N, 2) in px of the face at about PATCH_BOX of a patch.
+
+        With ``check``, None where no face is detected there; without, a face may be taken for granted.
         """
 
-    def follow(self, frames: Iterable[np.ndarray], detect_every: int) -> Iterator[np.ndarray | None]:
-        """For each frame, (H, W, 3) uint8 RGB: the face's landmarks (N, 2) in frame px, or None if not seen.
+    def start(self, detect_every: int) -> FaceTracking:
+        """Tracking of one more video; every ``detect_every`` frames the detector confirms the face."""
+        return FaceTracking(self, detect_every)
 
-        The face is the largest of the first frame with any. It is read where it was in the frame before,
-        and looked for anew where that fails: every ``detect_every`` frames the detector has to agree.
-        """
-        last: Face | None = None
-        lost = 0  # frames since the face was last seen
-        before: np.ndarray | None = None
-        for index, frame in enumerate(frames):
-            if frame is before:  # a picture that is shown for longer: what it shows is known
-                yield last.landmarks if last is not None and not lost else None
-                continue
-            before = frame
-            picture = self.picture(frame)
-            due = index % detect_every == 0
-            face = None if last is None else self._read_again(picture, last, check=due or lost > 0)
-            if face is None:
-                # A face elsewhere in the frame is another one, until ours has been away for long.
-                face = self._search(picture, last if lost < detect_every else None, thorough=due)
-            if face is None:
-                lost += 1
-                yield None
-            else:
-                last, lost = face, 0
-                yield face.landmarks
 
-    def _read_again(self, picture: np.ndarray, last: Face, check: bool) -> Face | None:
-        """The face seen last, if still there: the detector is asked on a check, or if it looks different."""
-        patch = _cut(picture, last.pose)
-        face = self._face(patch, last.pose, check or _likeness(patch, last.patch) < SAME_FACE)
+class FaceTracking:
+    """The face of one video, frame by frame: the largest face of the first frame with any.
+
+    It is looked for where it was in the frame before, and in the whole frame where that fails.
+    """
+
+    def __init__(self, tracker: FaceTracker, detect_every: int) -> None:
+        self._tracker, self._detect_every = tracker, detect_every
+        self._face: Face | None = None  # as last seen
+        self._lost = 0  # frames since then
+        self._frames = 0  # so far
+        self._previous: np.ndarray | None = None
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray | None:
+        """The landmarks (N, 2), frame px, of the next frame, (H, W, 3) uint8 RGB, or None without a face."""
+        if frame is not self._previous:  # a picture that is shown for longer comes as the same array
+            self._previous = frame
+            self._update(self._tracker.prepare(frame), due=self._frames % self._detect_every == 0)
+        self._frames += 1
+        return self._face.landmarks if self._face is not None and not self._lost else None
+
+    def _update(self, image: np.ndarray, due: bool) -> None:
+        last = self._face
+        face = None if last is None else self._follow(image, last, check=due or self._lost > 0)
+        if face is None:
+            # A face elsewhere in the frame is another one, until ours has been away for long.
+            near = last if self._lost < self._detect_every else None
+            face = self._search(image, near, thorough=due)
+        if face is None:
+            self._lost += 1
+        else:
+            self._face, self._lost = face, 0
+
+    def _follow(self, image: np.ndarray, last: Face, check: bool) -> Face | None:
+        """The face where it was last seen: the detector is asked on a check, or if it looks different."""
+        patch = _cut(image, last.pose)
+        face = self._read(patch, last.pose, check or _correlation(patch, last.patch) < SAME_FACE)
         if face is None:
             return None
         moved = face.pose @ np.linalg.inv(last.pose)
         shift, growth = np.hypot(*moved[:2, 2]), abs(np.log(scale_of(moved)))
-        return face if max(shift, growth) < JUMP else None
+        return face if max(shift, growth) < MAX_JUMP else None
 
-    def _search(self, picture: np.ndarray, near: Face | None, thorough: bool) -> Face | None:
-        """The largest face in the frame, of those that overlap the one ``near`` if given."""
+    def _search(self, image: np.ndarray, near: Face | None, thorough: bool) -> Face | None:
+        """The largest face in the image; of those that overlap the face ``near``, if given."""
         tried = 0.0
         for side in SEARCH_SIDES if thorough else SEARCH_SIDES[:1]:
-            scale = min(side / max(picture.shape), 2.0)
+            scale = min(side / max(image.shape), 2.0)
             if scale == tried:
                 break
             tried = scale
             how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-            boxes = self.detect(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=how)) / scale
+            resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=how)
+            boxes = self._tracker.detect(resized) / scale
             if near is not None:
                 boxes = boxes[overlap(boxes, face_box(near.pose)) > 0]
             if len(boxes):
-                return self._read_box(picture, boxes[np.argmax(boxes[:, 2] - boxes[:, 0])])
+                return self._read_box(image, boxes[np.argmax(boxes[:, 2] - boxes[:, 0])])
         return None
 
-    def _read_box(self, picture: np.ndarray, box: np.ndarray) -> Face | None:
+    def _read_box(self, image: np.ndarray, box: np.ndarray) -> Face | None:
         """The face in a detector's box (4,): read twice, then it is upright and better centred."""
         pose = box_pose(box)
-        rough = self._face(_cut(picture, pose), pose, check=False)
-        return None if rough is None else self._face(_cut(picture, rough.pose), rough.pose, check=False)
+        rough = self._read(_cut(image, pose), pose, check=False)
+        return None if rough is None else self._read(_cut(image, rough.pose), rough.pose, check=False)
 
-    def _face(self, patch: np.ndarray, pose: np.ndarray, check: bool) -> Face | None:
+    def _read(self, patch: np.ndarray, pose: np.ndarray, check: bool) -> Face | None:
         """The face in the patch that was cut at ``pose``."""
-        points = self.read(patch, check)
+        points = self._tracker.find_landmarks(patch, check)
         if points is None:
             return None
         landmarks = transform(np.linalg.inv(PATCH_POSE @ pose), points)
-        return Face(landmarks, fit_pose(landmarks), patch)
+        return Face(landmarks, fit_pose(landmarks, self._tracker.layout), patch)
 
 
-def _cut(picture: np.ndarray, pose: np.ndarray) -> np.ndarray:
+def _cut(image: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """The patch with the face at ``pose``, upright."""
-    return warp(picture, PATCH_POSE @ pose, (PATCH_SIDE, PATCH_SIDE))
+    return warp(image, PATCH_POSE @ pose, (PATCH_SIDE, PATCH_SIDE))
 
 
-def _likeness(patch: np.ndarray, other: np.ndarray) -> float:
+def _correlation(patch: np.ndarray, other: np.ndarray) -> float:
     """The correlation of two patches, at a quarter of their size, where it costs next to nothing."""
     small = [
         cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA) for image in (patch, other)

@@ -1,4 +1,4 @@
-"""What every network that reads crops gives, whether PyTorch or ONNX Runtime computes it."""
+"""Network outputs of one clip, and the interface of every backend that computes them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,52 @@ from lipnet.models.metadata import Metadata
 
 
 class Emissions(NamedTuple):
-    """What the network says of one clip of T frames; natural logarithms of probabilities.
+    """Natural log-probabilities for one clip of T frames.
 
-    S = T * R steps, V symbols with the blank, K word classes with silence as class 0.
+    S = T * R steps, V symbols including the blank, K word classes, of which class 0 is silence.
     """
 
-    log_probs: np.ndarray  # (S, V) float32
-    word_log_probs: np.ndarray | None  # (T, K) float32; None without word heads
-    rate: int  # R, steps a frame
+    log_probs: np.ndarray  # (S, V) float32: symbols of each step
+    word_log_probs: np.ndarray | None  # (T, K) float32: word classes of each frame; None without word heads
+    steps_per_frame: int  # R
 
     @property
     def frames(self) -> int:
-        return len(self.log_probs) // self.rate
+        """T."""
+        return len(self.log_probs) // self.steps_per_frame
 
-    def part(self, first: int, last: int) -> Emissions:
-        """That of the frames from ``first`` to before ``last``."""
+    def cut(self, first: int, last: int) -> Emissions:
+        """The emissions of the frames from ``first`` to before ``last``."""
         words = None if self.word_log_probs is None else self.word_log_probs[first:last]
-        return Emissions(self.log_probs[first * self.rate : last * self.rate], words, self.rate)
+        steps = slice(first * self.steps_per_frame, last * self.steps_per_frame)
+        return Emissions(self.log_probs[steps], words, self.steps_per_frame)
 
 
 class Backend(Protocol):
-    """Crops in, emissions out."""
+    """A network with its weights, whatever library computes it: crops in, emissions out."""
 
     metadata: Metadata
 
     def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
-        """``clips``: each (T, H, W, 3) uint8 RGB, of any T of 1 or more."""
+        """The emissions of clips, each (T, H, W, 3) uint8 RGB with any T of 1 or more."""
         ...
+
+
+def split_batch(
+    log_probs: np.ndarray, word_log_probs: np.ndarray | None, lengths: Sequence[int], steps_per_frame: int
+) -> list[Emissions]:
+    """The emissions of each clip of a padded batch.
+
+    Args:
+        log_probs: (B, S, V) float32.
+        word_log_probs: (B, T, K) float32; None without word heads.
+        lengths: the clips' frames.
+    """
+    return [
+        Emissions(
+            log_probs[i, : steps_per_frame * n],
+            None if word_log_probs is None else word_log_probs[i, :n],
+            steps_per_frame,
+        )
+        for i, n in enumerate(lengths)
+    ]

@@ -1,4 +1,4 @@
-"""An ONNX file as a network that reads crops: no PyTorch, only NumPy and ONNX Runtime."""
+"""The network computed by ONNX Runtime, from an exported file: PyTorch is not imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipnet.errors import LipnetError
-from lipnet.inference.emissions import Emissions
+from lipnet.inference.emissions import Emissions, split_batch
 from lipnet.models.metadata import KEY, CheckpointError, parse_metadata
 
 if TYPE_CHECKING:
@@ -17,22 +17,24 @@ if TYPE_CHECKING:
 
 
 class OnnxBackend:
-    """What ``onnx_export.py`` made of a LipNet, computed on the CPU (``emissions.Network``)."""
+    """A LipNet exported by ``models/onnx_export.py``, on the CPU (an ``emissions.Backend``)."""
 
     def __init__(self, content: bytes) -> None:
-        """``content``: of an ONNX file.
+        """``content`` is that of an ONNX file.
 
-        Raises CheckpointError where it is of another kind, LipnetError without ONNX Runtime.
+        Raises CheckpointError where it is not an exported LipNet, LipnetError without ONNX Runtime.
         """
         self._session = _open(content)
         try:
             self.metadata = parse_metadata(self._session.get_modelmeta().custom_metadata_map[KEY])
         except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError("not a lipnet network; give a file of scripts/export.py") from error
+            raise CheckpointError(
+                "not an exported LipNet; give a file that scripts/export.py wrote"
+            ) from error
 
     @classmethod
     def load(cls, path: str | Path) -> OnnxBackend:
-        """Raises CheckpointError where there is no such file or it is of another kind."""
+        """Raises CheckpointError where there is no such file or it is not an exported LipNet."""
         path = Path(path)
         if not path.is_file():
             raise CheckpointError(f"{path}: no such ONNX file; write one with scripts/export.py")
@@ -42,25 +44,26 @@ class OnnxBackend:
             raise CheckpointError(f"{path}: {error}") from error
 
     def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
-        """Read the clips as one padded batch."""
+        """The emissions of the clips, computed as one padded batch."""
         frames, lengths = _pad(clips)
         log_probs, *words = self._session.run(None, {"frames": frames, "lengths": lengths})
-        rate = self.metadata.model.outputs_per_frame
-        return [
-            Emissions(log_probs[i, : rate * n], words[0][i, :n] if words else None, rate)
-            for i, n in enumerate(lengths.tolist())
-        ]
+        return split_batch(
+            log_probs,
+            words[0] if words else None,
+            lengths.tolist(),
+            self.metadata.model.outputs_per_frame,
+        )
 
 
 def _open(content: bytes) -> InferenceSession:
     try:
-        import onnxruntime  # here, so that PyTorch's users need not have it
+        import onnxruntime  # imported only here: an optional dependency
     except ImportError as error:
         raise LipnetError("ONNX Runtime is not installed: pip install onnxruntime") from error
     try:
         return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors have nothing else in common
-        raise CheckpointError("not an ONNX file; give one of scripts/export.py") from error
+    except Exception as error:  # ONNX Runtime's errors share no other base class
+        raise CheckpointError("not an ONNX file; give a file that scripts/export.py wrote") from error
 
 
 def _pad(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,184 +1,201 @@
-"""One video of any length, frame by frame: a window of it is in memory, and what is said leaves it.
+"""Streaming transcription: one video of any length, frame by frame, with a window of it in memory.
 
-A window is cropped and looked at as if it were a clip. Where it shows a pause, what was said before it is
-cut out with some silence around it, as clips are that networks are trained on, and read by itself; then the
-window moves on. Speech without a pause is cut where that harms least and read together with frames on both
-sides of the cut, whose output is left away: no word is cut off or said twice.
+A window is cropped, and the network reads it as if it were a clip. An utterance that is followed by a pause
+is cut out with a margin of silence, as training clips are, and transcribed by itself; then the window moves
+on. Speech without a pause is cut where that does the least damage and read together with context frames on
+both sides of the cut, whose emissions are dropped: no word is cut off or transcribed twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
 from itertools import pairwise
-from threading import Lock
-from typing import NamedTuple
 
 import numpy as np
 
-from lipnet.cropping.cropper import Cropper, FaceTrack, no_face_error
+from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError
 from lipnet.cropping.patch import Patch, cut_patch
-from lipnet.inference.emissions import Emissions
-from lipnet.inference.segmentation import best_cut, is_speech, utterances
-from lipnet.utils.prefetch import one_at_a_time, prefetch
+from lipnet.grid import FRAME_RATE
+from lipnet.inference.emissions import Backend, Emissions
+from lipnet.inference.quality import quality_warnings
+from lipnet.inference.segmentation import best_cut, find_utterances, is_speech
+from lipnet.inference.sentences import SentenceDecoder
+from lipnet.inference.transcript import Sentence, Transcript
 
 # In frames, at 25 a second.
-WINDOW = 100  # before the first look: a GRID clip and a little more
-LONGEST = 150  # before the next, where no sentence has ended by then: one without a pause is then cut
-STRIDE = 25  # between the looks of a live reading
-MARGIN = 12  # of silence kept around a sentence
-SETTLED = 15  # behind a sentence's end until that counts: the last frames of a window are unreliable
-CONTEXT = 25  # read along on both sides of a cut through speech
-ABSENT = 25  # without a face: nothing is read there, however the gap is filled
+WINDOW = 100  # length at which a window is read: a GRID clip and a little more
+MAX_WINDOW = 150  # length at which it is read again, and speech without a pause is cut
+STRIDE = 25  # from one reading to the next in a live transcription
+MARGIN = 12  # silence kept around an utterance
+SETTLED = 15  # after an utterance's end until it counts: emissions of a window's last frames are unreliable
+CONTEXT = 25  # read on both sides of a cut through speech
+MAX_GAP = 25  # without a face: longer gaps are not transcribed, though the landmarks are filled in
 
-_FINDING = Lock()  # detectors are not made for several threads
-Requests = Generator[np.ndarray | None, Emissions, None]
-
-
-class Utterance(NamedTuple):
-    """What is said between two pauses, or cuts: emissions that begins at frame ``first`` of the video."""
-
-    first: int
-    emissions: Emissions
+Bounds = tuple[int, int]  # first frame and last + 1 of an utterance, in the window
 
 
-class Reading:
-    """A video that is being read. ``finished`` fills with utterances, for the caller to take out."""
+class StreamingTranscriber:
+    """Transcribes the frames of one video, which are pushed in their order, at 25 a second."""
 
-    def __init__(self, cropper: Cropper, name: str = "video", live: bool = False) -> None:
-        """``live``: look after every stride, for ``current``, rather than when a window is full."""
-        self.cropper, self.name, self.live = cropper, name, live
-        self.frames = 0  # that have come in
-        self.finished: list[Utterance] = []
-        self.current: Utterance | None = None  # what the last look saw of one that has not ended
-        self._tracks: list[FaceTrack] = []
-        self._window: list[Patch] = []
-        self._first = 0  # number of the window's first frame
-        self._read = 0  # so many of the window's frames are read already, and stay as context
-        self._cut_through = False  # whether they end within speech
-        self._face_seen = False
-
-    @property
-    def track(self) -> FaceTrack:
-        """The face in the frames that have left the window; none of a live reading, which may never end."""
-        return FaceTrack.joined(self._tracks)
-
-    def run(self, frames: Iterable[np.ndarray]) -> Requests:
-        """Read frames, (H, W, 3) uint8 RGB at 25 a second: yields crops and is sent their emissions.
-
-        Crops are (T, height, width, 3) uint8 RGB. A live reading also yields None when it has looked, so
-        that its caller may look at the outcome at once. Raises NoFaceError where no frame shows a face.
+    def __init__(
+        self,
+        cropper: Cropper,
+        backend: Backend,
+        decoder: SentenceDecoder,
+        name: str = "video",
+        live: bool = False,
+    ) -> None:
         """
-        due = STRIDE if self.live else WINDOW
-        patches = one_at_a_time(self._patches(frames), _FINDING)
-        if not self.live:  # the face of the next frames is looked for while the network reads
-            patches = prefetch(patches, WINDOW)
-        for patch in patches:
-            self._window.append(patch)
-            self.frames += 1
-            if len(self._window) >= due:
-                yield from self._look(final=False)
-                due = self._due(len(self._window))
-                if self.live:
-                    yield None
-        if self._window:
-            yield from self._look(final=True)
-        if not self._face_seen:
-            raise no_face_error(self.frames, self.name)
+        Args:
+            cropper: with the crop settings of the backend's metadata.
+            name: the video's, for the transcript and error messages.
+            live: read the window after every STRIDE, for ``partial``, and keep no face track.
+        """
+        self.cropper, self.backend, self.decoder = cropper, backend, decoder
+        self.name, self.live = name, live
+        self.frames = 0  # pushed so far
+        self.partial = ""  # text, by greedy search, of an utterance that has not ended
+        self._tracker = cropper.start(name)
+        self._sentences: list[Sentence] = []
+        self._tracks: list[FaceTrack] = []  # of the frames that have left the window
+        self._face_found = False
+        self._window: list[Patch] = []
+        self._first = 0  # the window's first frame in the video
+        self._done = 0  # frames at the window's start that are transcribed and stay as context
+        self._cut_through = False  # whether these end in a cut through speech
+        self._next = STRIDE if live else WINDOW  # length of the window at its next reading
 
-    def _due(self, length: int) -> int:
-        """The next look's length of the window, which has ``length`` frames after this one."""
+    def push(self, frame: np.ndarray) -> list[Sentence]:
+        """Take the next frame, (H, W, 3) uint8 RGB. Returns the sentences that have ended by now."""
+        return self.add(self.track(frame))
+
+    def track(self, frame: np.ndarray) -> Patch:
+        """The first half of `push`, which may run ahead in another thread:
+
+        find the next frame's landmarks.
+        """
+        return cut_patch(frame, self._tracker(frame), self.cropper.layout)
+
+    def add(self, patch: Patch) -> list[Sentence]:
+        """The second half of `push`."""
+        self._window.append(patch)
+        self.frames += 1
+        if len(self._window) < self._next:
+            return []
+        before = len(self._sentences)
+        self._read_window(final=False)
+        self._next = self._next_length(len(self._window))
+        return self._sentences[before:]
+
+    def finish(self) -> Transcript:
+        """Transcribe what is left at the video's end. Raises NoFaceError where no frame has shown a face."""
+        if self._window:
+            self._read_window(final=True)
+        if not self._face_found:
+            raise NoFaceError(self.frames, self.name)
+        track = None if self.live else FaceTrack.concatenate(self._tracks)
+        return Transcript(
+            video=self.name,
+            sentences=self._sentences,
+            frames=self.frames,
+            fps=FRAME_RATE,
+            decoder=self.decoder.name,
+            calibrated=self.decoder.calibration is not None,
+            warnings=quality_warnings(self._sentences, track, self.decoder.grid_only),
+            track=track,
+        )
+
+    def _next_length(self, length: int) -> int:
+        """The window's length at its next reading; it has ``length`` frames now."""
         if self.live:
             return length + STRIDE
-        return LONGEST if length >= WINDOW or self._cut_through else WINDOW
+        return MAX_WINDOW if length >= WINDOW or self._cut_through else WINDOW
 
-    def _patches(self, frames: Iterable[np.ndarray]) -> Iterator[Patch]:
-        held: list[np.ndarray] = []
-
-        def passing() -> Iterator[np.ndarray]:
-            for frame in frames:
-                held.append(frame)
-                yield frame
-
-        for points in self.cropper.follow(passing(), self.name):
-            yield cut_patch(held.pop(), points)
-
-    def _look(self, final: bool) -> Requests:
-        """Read what has ended, and at the video's end all; then move the window on."""
+    def _read_window(self, final: bool) -> None:
+        """Transcribe the utterances that have ended, at the video's end all, and move the window on."""
         length = len(self._window)
-        self.current = None
-        points = [patch.points for patch in self._window]
-        if all(landmarks is None for landmarks in points):
+        self.partial = ""
+        landmarks = [patch.points for patch in self._window]
+        if all(points is None for points in landmarks):
             self._cut_through = False
-            self._move_on(
-                FaceTrack.none(length, self.cropper.landmarks), length if final else length - MARGIN
-            )
+            track = FaceTrack.missing(length, self.cropper.layout, self.cropper.size)
+            self._move_on(track, length if final else length - MARGIN)
             return
-        track = self.cropper.complete(points, self.name)
-        crops = self.cropper.crop(
-            [patch.image for patch in self._window],
-            track.to_crop @ np.stack([patch.to_frame for patch in self._window]),
-        )
-        emissions = yield crops
-        speech = is_speech(emissions) & ~_absent(track.found)
-        speech[: self._read] = False
-        spans = utterances(speech)
-        if final and self._first == 0 and len(spans) <= 1 and not self._read:
-            self.finished.append(Utterance(0, emissions))  # a clip of one sentence is read as it is
+        track = self.cropper.build_track(landmarks, self.name)
+        to_crop = track.to_crop @ np.stack([patch.to_frame for patch in self._window])
+        crops = self.cropper.crop([patch.image for patch in self._window], to_crop)
+        [emissions] = self.backend([crops])
+        speech = is_speech(emissions) & ~_long_gaps(track.found)
+        kept = self._transcribe(crops, emissions, speech, final)
+        self._move_on(track, length if final else kept)
+
+    def _transcribe(self, crops: np.ndarray, emissions: Emissions, speech: np.ndarray, final: bool) -> int:
+        """Transcribe the window's utterances that have ended. Returns the first frame still needed."""
+        length = len(crops)
+        speech[: self._done] = False
+        spans = find_utterances(speech)
+        if final and self._first == 0 and len(spans) <= 1 and not self._done:
+            self._decode(emissions, 0)  # a clip of one sentence is read as it is
             spans = []
-        if not spans or spans[0][0] - self._read > MARGIN:
-            self._cut_through = False  # nothing goes on behind the last cut
+        if not spans or spans[0][0] - self._done > MARGIN:
+            self._cut_through = False  # the utterance that was cut does not go on
         bounds = self._with_margins(spans, length)
         ended = sum(final or end + SETTLED <= length for _, end in spans)
         for first, last in bounds[:ended]:
-            yield from self._read_part(crops, first, last)
-        if not ended and spans and length >= LONGEST and spans[0][0] < length - 2 * CONTEXT:
+            self._read_utterance(crops, first, last)
+        if not ended and spans and length >= MAX_WINDOW and spans[0][0] < length - 2 * CONTEXT:
             cut = best_cut(emissions, length - 2 * CONTEXT, length - CONTEXT)
-            yield from self._read_part(crops, bounds[0][0], cut, goes_on=True)
-        if spans[ended:]:
-            start = max(bounds[ended][0], self._read)
-            self.current = Utterance(self._first + start, emissions.part(start, length))
-        self._move_on(track, length if final else self._kept_from(bounds[ended:], length))
+            self._read_utterance(crops, bounds[0][0], cut, goes_on=True)
+        if self.live and spans[ended:]:
+            start = max(bounds[ended][0], self._done)
+            self.partial = self.decoder.partial_text(emissions.cut(start, length))
+        return self._first_needed(bounds[ended:], length)
 
-    def _read_part(self, crops: np.ndarray, first: int, last: int, goes_on: bool = False) -> Requests:
-        """Read the window's frames from ``first`` to before ``last``, along with some beyond a cut."""
-        before = min(first, CONTEXT) if self._cut_through and first == self._read else 0
+    def _read_utterance(self, crops: np.ndarray, first: int, last: int, goes_on: bool = False) -> None:
+        """Transcribe the window's frames from ``first`` to before ``last``, with context beyond cuts."""
+        before = min(first, CONTEXT) if self._cut_through and first == self._done else 0
         after = CONTEXT if goes_on else 0
-        emissions = yield crops[first - before : last + after]
-        self.finished.append(Utterance(self._first + first, emissions.part(before, before + last - first)))
-        self._read, self._cut_through = last, goes_on
+        [emissions] = self.backend([crops[first - before : last + after]])
+        self._decode(emissions.cut(before, before + last - first), first)
+        self._done, self._cut_through = last, goes_on
 
-    def _with_margins(self, spans: list[tuple[int, int]], length: int) -> list[tuple[int, int]]:
-        """Utterances with silence around them, none reaching into what is read or into another's."""
+    def _decode(self, emissions: Emissions, first: int) -> None:
+        """Append the sentence of an utterance that begins in the window's frame ``first``."""
+        sentence = self.decoder(emissions, self._first + first)
+        if sentence is not None:
+            self._sentences.append(sentence)
+
+    def _with_margins(self, spans: list[Bounds], length: int) -> list[Bounds]:
+        """Utterances with silence around them, none reaching into what is done or into another's."""
         between = [(before[1] + after[0]) // 2 for before, after in pairwise(spans)]
         return [
             (max(start - MARGIN, low), min(end + MARGIN, high))
             for (start, end), low, high in zip(
-                spans, [self._read, *between], [*between, length], strict=False
+                spans, [self._done, *between], [*between, length], strict=False
             )
         ]
 
-    def _kept_from(self, going_on: list[tuple[int, int]], length: int) -> int:
+    def _first_needed(self, unfinished: list[Bounds], length: int) -> int:
         """The first frame of the window that is still needed."""
         if self._cut_through:
-            return max(self._read - CONTEXT, 0)
-        return max(self._read, going_on[0][0] if going_on else length - SETTLED - MARGIN)
+            return max(self._done - CONTEXT, 0)
+        return max(self._done, unfinished[0][0] if unfinished else length - SETTLED - MARGIN)
 
     def _move_on(self, track: FaceTrack, frames: int) -> None:
-        """Let the window's first ``frames`` go."""
+        """Drop the window's first ``frames``, whose face track is kept unless the transcription is live."""
         frames = max(frames, 0)
-        self._face_seen |= bool(track.found.any())
+        self._face_found |= bool(track.found.any())
         if not self.live:
-            self._tracks.append(track.until(frames))
+            self._tracks.append(track[:frames])
         del self._window[:frames]
         self._first += frames
-        self._read = max(self._read - frames, 0)
+        self._done = max(self._done - frames, 0)
 
 
-def _absent(found: np.ndarray) -> np.ndarray:
-    """(T,) bool: frames in a run of ``ABSENT`` or more without a face."""
+def _long_gaps(found: np.ndarray) -> np.ndarray:
+    """(T,) bool: frames in a run of MAX_GAP or more without a face."""
     padded = np.concatenate([[True], found, [True]]).astype(np.int8)
     starts, ends = np.flatnonzero(np.diff(padded) == -1), np.flatnonzero(np.diff(padded) == 1)
-    absent = np.zeros(len(found), dtype=bool)
+    gaps = np.zeros(len(found), dtype=bool)
     for start, end in zip(starts, ends, strict=True):
-        absent[start:end] = end - start >= ABSENT
-    return absent
+        gaps[start:end] = end - start >= MAX_GAP
+    return gaps

@@ -1,4 +1,4 @@
-"""When each word of a hypothesis is spoken."""
+"""Word timestamps."""
 
 from __future__ import annotations
 
@@ -13,34 +13,37 @@ from lipnet.inference.emissions import Emissions
 
 Span = tuple[float, float]  # frames: start, end
 SILENCE_BONUS = 2.0  # nats a frame: lips begin to form the first word before it is heard
-LEAST = 1e-6  # probability of a word that has no class, in any frame
+MIN_PROBABILITY = 1e-6  # of a word without a class, in any frame
 
 
 def word_timestamps(hypothesis: Hypothesis, emissions: Emissions) -> list[Span]:
-    """Start and end of each word, in frames from the emissions's first.
+    """Start and end of each word, in frames from the first one of the emissions.
 
-    CTC writes a word somewhere near where it is spoken, often early; the word heads were taught where. So
-    the words are aligned with the heads' emissions where there is any, else with CTC's best path.
+    CTC emits a word somewhere near the frames in which it is spoken, often earlier; the word heads are
+    trained on its true frames. So the words are aligned with the word heads where there are any, else they
+    have the times of their characters on the best CTC path.
     """
-    spans = hypothesis.words
-    if emissions.word_log_probs is not None and spans:
+    words = hypothesis.words
+    if emissions.word_log_probs is not None and words:
         try:
-            return _by_heads([span.word for span in spans], emissions.word_log_probs)
+            return _align_with_heads([span.word for span in words], emissions.word_log_probs)
         except DecodeError:  # more words than frames
             pass
-    return [(span.first / emissions.rate, (span.last + 1) / emissions.rate) for span in spans]
+    rate = emissions.steps_per_frame
+    return [(span.first / rate, (span.last + 1) / rate) for span in words]
 
 
-def _by_heads(words: Sequence[str], word_log_probs: np.ndarray) -> list[Span]:
-    """The best alignment of words and silences with (T, K) log-probabilities of word classes.
+def _align_with_heads(words: Sequence[str], word_log_probs: np.ndarray) -> list[Span]:
+    """The best alignment of words, with silences between them, with (T, K) log-probabilities of word classes.
 
-    A word that has no class may be wherever neither silence nor one of the others is.
+    A word without a class matches the frames that are likely neither silence nor any of the other words.
     """
     frames: Floats = word_log_probs.astype(np.float64)
     frames[:, 0] += SILENCE_BONUS
     other = int(frames.shape[1])
     known = [0, *{WORD_CLASS[word] for word in words if word in WORD_CLASS}]
-    none_of_them = np.log(np.maximum(1 - np.exp(word_log_probs[:, known]).sum(axis=1, keepdims=True), LEAST))
+    remaining = 1 - np.exp(word_log_probs[:, known]).sum(axis=1, keepdims=True)
+    none_of_them = np.log(np.maximum(remaining, MIN_PROBABILITY))
     classes = [WORD_CLASS.get(word, other) for word in words]
     spans = align_spans(np.concatenate([frames, none_of_them], axis=1), classes)
     return [(float(first), float(last + 1)) for first, last in spans]

@@ -1,4 +1,4 @@
-"""PyTorch weights as a network that reads crops."""
+"""The network computed by PyTorch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from lipnet.device import Device, choose_device
-from lipnet.inference.emissions import Emissions
+from lipnet.inference.emissions import Emissions, split_batch
 from lipnet.models.checkpoint import load_weights
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata
 
 
 class TorchBackend:
-    """A LipNet and what its weights say of themselves (``emissions.Network``)."""
+    """A LipNet and its checkpoint metadata (an ``emissions.Backend``)."""
 
     def __init__(self, model: LipNet, metadata: Metadata, device: Device) -> None:
-        """``model`` must be on the hardware's device and in evaluation mode."""
+        """``model`` must be on the device and in evaluation mode."""
         self.model, self.metadata, self.device = model, metadata, device
 
     @classmethod
@@ -31,18 +31,15 @@ class TorchBackend:
 
     @torch.inference_mode()
     def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
-        """Read the clips as one padded batch."""
+        """The emissions of the clips, computed as one padded batch."""
         frames = pad_sequence([torch.from_numpy(clip) for clip in clips], batch_first=True)
         lengths = torch.tensor([len(clip) for clip in clips])
         with self.device.autocast():
             output = self.model(frames.to(self.device.torch_device), lengths)
-        log_probs = output.log_probs.float().cpu().numpy()
         words = output.word_log_probs
-        word_log_probs = None if words is None else words.float().cpu().numpy()
-        rate = self.metadata.model.outputs_per_frame
-        return [
-            Emissions(
-                log_probs[i, : rate * n], None if word_log_probs is None else word_log_probs[i, :n], rate
-            )
-            for i, n in enumerate(lengths.tolist())
-        ]
+        return split_batch(
+            output.log_probs.float().cpu().numpy(),
+            None if words is None else words.float().cpu().numpy(),
+            lengths.tolist(),
+            self.metadata.model.outputs_per_frame,
+        )

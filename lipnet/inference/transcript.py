@@ -1,4 +1,4 @@
-"""What was read off a video: words with times and confidences, in sentences, and what to think of it."""
+"""The transcript of one video: sentences and words with times and confidences, and warnings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lipnet.cropping.cropper import FaceTrack
 
 @dataclass(frozen=True)
 class TranscribedWord:
-    """A word, when it is spoken (seconds from the video's first picture) and how probably it is right."""
+    """A word, its times in seconds from the video's first frame, and the probability that it is right."""
 
     word: str
     start: float
@@ -20,63 +20,78 @@ class TranscribedWord:
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another reading of a sentence. ``score`` is the decoder's, a natural logarithm."""
+    """One of the n-best texts of a sentence."""
 
     text: str
-    score: float
+    score: float  # the decoder's, a natural logarithm
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """Words between two silences; ``start`` and ``end`` are those of the first and the last word."""
+    """The words between two pauses."""
 
     text: str
-    start: float
-    end: float
-    confidence: float  # the mean of its words': which part of them is right, as far as can be told
+    start: float  # s, of the first word
+    end: float  # s, of the last word
+    confidence: float  # the mean of its words'
     words: list[TranscribedWord]
-    n_best: list[Alternative]  # best first, the first one being ``text``
+    n_best: list[Alternative]  # best first; the first one is ``text``
+    path_score_gap: float = field(
+        default=0.0, repr=False, compare=False
+    )  # nats a character, see `quality.py`
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was read off one video.
+    """The transcript of one video."""
 
-    ``warnings`` name the reasons, one line each, why the text may be wrong; none is an error.
-    """
-
-    video: str
+    video: str  # its path or name
     sentences: list[Sentence]
-    frames: int  # at ``fps``, whatever the video's own rate
+    frames: int  # at ``fps``, whatever the video's own frame rate
     fps: float
-    decoder: str
+    decoder: str  # its name
     calibrated: bool  # whether confidences were fitted to how often words are right
-    warnings: list[str]
+    warnings: list[str]  # one line for each reason why the text may be wrong
     track: FaceTrack | None = field(default=None, repr=False, compare=False)
 
     @property
     def text(self) -> str:
-        """All sentences, a space between them."""
+        """All sentences, separated by spaces."""
         return " ".join(sentence.text for sentence in self.sentences)
 
     @property
     def words(self) -> list[TranscribedWord]:
+        """The words of all sentences."""
         return [word for sentence in self.sentences for word in sentence.words]
 
     @property
     def confidence(self) -> float:
-        """The mean of the words' confidences, 0 where nothing was read."""
+        """The mean of the words' confidences; 0 without words."""
         words = self.words
         return round(sum(word.confidence for word in words) / len(words), 4) if words else 0.0
 
     def as_json(self) -> dict[str, Any]:
-        """Everything but the track, with the text and the words of all sentences in front."""
-        whole = {name: value for name, value in vars(self).items() if name not in ("sentences", "track")}
+        """The transcript as JSON types; times in seconds. The face track is left out."""
         return {
-            "video": whole.pop("video"),
+            "video": self.video,
             "text": self.text,
             "confidence": self.confidence,
             "words": [asdict(word) for word in self.words],
-            "sentences": [asdict(sentence) for sentence in self.sentences],
-            **whole,
+            "sentences": [_sentence_as_json(sentence) for sentence in self.sentences],
+            "frames": self.frames,
+            "fps": self.fps,
+            "decoder": self.decoder,
+            "calibrated": self.calibrated,
+            "warnings": self.warnings,
         }
+
+
+def _sentence_as_json(sentence: Sentence) -> dict[str, Any]:
+    return {
+        "text": sentence.text,
+        "start": sentence.start,
+        "end": sentence.end,
+        "confidence": sentence.confidence,
+        "words": [asdict(word) for word in sentence.words],
+        "n_best": [asdict(alternative) for alternative in sentence.n_best],
+    }

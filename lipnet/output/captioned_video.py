@@ -47,7 +47,6 @@ def burn_in(
     target: Path,
     transcript: Transcript,
     debug: bool = False,
-    crop_size: tuple[int, int] = (100, 50),
 ) -> None:
     """Write ``source`` with captions to ``target``, an H.264 MP4; if this fails, ``target`` is unchanged.
 
@@ -58,14 +57,14 @@ def burn_in(
     Args:
         source: a video of any format.
         target: ends in .mp4; its folder is created if necessary.
-        transcript, debug, crop_size: what is drawn, as for `CaptionOverlay`.
+        transcript, debug: what is drawn, as for `CaptionOverlay`.
 
     Raises:
         VideoError: no picture can be read from ``source``.
         LipnetError: ``target`` is ``source`` itself, is not an .mp4, or cannot be written.
     """
     unfinished = target.with_name(f".{target.name}.part")
-    captions = CaptionOverlay(transcript, debug, crop_size)
+    captions = CaptionOverlay(transcript, debug)
     try:
         check_target(source, target)
         for audio_packets in (copy_audio, encode_aac, no_audio):

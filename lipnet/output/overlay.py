@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from lipnet.cropping.cropper import FaceTrack, outline
-from lipnet.cropping.geometry import warp
+from lipnet.cropping.cropper import FaceTrack
+from lipnet.cropping.geometry import face_outline, warp
 from lipnet.inference.transcript import TranscribedWord, Transcript
 
 LINGER_S = 0.8  # how long a sentence stays after its last word
@@ -42,17 +42,12 @@ class CaptionOverlay:
         transcript: what was read off the pictures.
         debug: draw also the transcript's track, if it has one: the face's box and landmarks, green where
             they were found and orange where filled in, and the mouth crop in the corner.
-        crop_size: width and height, px, of the crops that the track's ``to_crop`` leads to.
     """
 
-    def __init__(self, transcript: Transcript, debug: bool, crop_size: tuple[int, int]) -> None:
+    def __init__(self, transcript: Transcript, debug: bool) -> None:
         self._sentences = sorted(transcript.sentences, key=lambda sentence: sentence.start)
         self._starts = [sentence.start for sentence in self._sentences]
-        self._track, self._fps, self._crop_size = (
-            transcript.track if debug else None,
-            transcript.fps,
-            crop_size,
-        )
+        self._track, self._fps = transcript.track if debug else None, transcript.fps
         self._state: _State | None = None
         self._strip: _Strip | None = None
 
@@ -60,7 +55,7 @@ class CaptionOverlay:
         """Draw into ``rgb``, (H, W, 3) uint8, shown ``moment`` seconds after the first picture."""
         if self._track is not None and len(self._track.found):
             index = min(round(moment * self._fps), len(self._track.found) - 1)
-            _draw_track(rgb, self._track, index, self._crop_size)
+            _draw_track(rgb, self._track, index)
         state = self._due(moment + ROUNDING_S)
         if state != self._state:
             self._state, self._strip = state, _render(state, *rgb.shape[1::-1]) if state else None
@@ -147,14 +142,14 @@ def _page(lines: list[list[int]], word: int) -> list[list[int]]:
     return lines[first : first + MAX_LINES]
 
 
-def _draw_track(rgb: np.ndarray, track: FaceTrack, index: int, crop_size: tuple[int, int]) -> None:
-    landmarks = track.landmarks[index]
+def _draw_track(rgb: np.ndarray, track: FaceTrack, index: int) -> None:
+    landmarks, crop_size = track.landmarks[index], track.crop_size
     if np.isnan(landmarks).any():  # no face anywhere near
         return
     mouth = warp(rgb, track.to_crop[index], crop_size)  # before anything is drawn on it
     colour = FOUND if track.found[index] else FILLED_IN
     line = max(2, round(min(rgb.shape[:2]) / 200))  # px wide: colour is stored for every other px only
-    left, top, right, bottom = np.rint(outline(landmarks)).astype(int).tolist()
+    left, top, right, bottom = np.rint(face_outline(landmarks, track.layout)).astype(int).tolist()
     cv2.rectangle(rgb, (left, top), (right, bottom), colour, line)
     for point in np.rint(landmarks * 16).astype(int).tolist():
         cv2.circle(rgb, point, 12 * line, colour, cv2.FILLED, cv2.LINE_AA, shift=4)  # in sixteenths of a px

@@ -1,4 +1,4 @@
-"""face.py, finder.py and mouth.py: crops follow the face, whatever the frame does."""
+"""Crops that follow a face, whatever the frame does."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from lipnet.config import CropConfig
-from lipnet.cropping.cropper import MouthCropper, NoFaceError, crop_transforms
-from lipnet.cropping.dlib_tracker import DlibTracker
-from lipnet.cropping.geometry import MOUTH, MTCNN_5, STABLE, STABLE_FACE, fit_pose, overlap, transform, warp
-from lipnet.cropping.smoothing import fill_gaps, smooth
-from lipnet.errors import LipnetError
+from lipnet.cropping.cropper import Cropper, NoFaceError, crop_transforms
+from lipnet.cropping.factory import make_cropper
+from lipnet.cropping.geometry import transform
+from lipnet.cropping.landmarks import IBUG_68
 from lipnet.synthetic.corpus import render_frames
 from lipnet.video.decode import read_video
 
@@ -22,13 +21,13 @@ GRID_CLIPS = ["s1/bbaf2n", "s3/bbaf1s", "s4/bbaf1p", "s4/bbae9n", "s5/bbae8n", "
 
 
 @pytest.fixture(scope="module")
-def cropper() -> MouthCropper:
-    return MouthCropper(CropConfig())
+def cropper() -> Cropper:
+    return make_cropper(CropConfig())
 
 
 @pytest.fixture(scope="module")
 def clip() -> np.ndarray:
-    """A second of a drawn speaker, (25, 288, 360, 3)."""
+    """A second of a synthetic speaker, (25, 288, 360, 3)."""
     return np.stack(list(render_frames(seed=0, speaker=1, clip_id="bbaf2n")))[10:35]
 
 
@@ -54,7 +53,7 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", ["doubled", "halved", "shifted", "rolled 10", "rolled -10"])
-def test_crops_follow_the_face(cropper: MouthCropper, clip: np.ndarray, name: str) -> None:
+def test_crops_follow_the_face(cropper: Cropper, clip: np.ndarray, name: str) -> None:
     plain, changed = cropper(clip).frames, cropper(variant(clip, name)).frames
     assert plain.shape == changed.shape == (25, 50, 100, 3)
     assert plain.dtype == changed.dtype == np.uint8
@@ -62,7 +61,7 @@ def test_crops_follow_the_face(cropper: MouthCropper, clip: np.ndarray, name: st
 
 
 @pytest.mark.parametrize("name", GRID_CLIPS)
-def test_crops_follow_real_faces(cropper: MouthCropper, grid_root: Path, name: str) -> None:
+def test_crops_follow_real_faces(cropper: Cropper, grid_root: Path, name: str) -> None:
     frames = read_video(grid_root / f"{name}.mp4")[:40]
     plain = cropper(frames)
     assert plain.track.found.all()
@@ -71,39 +70,37 @@ def test_crops_follow_real_faces(cropper: MouthCropper, grid_root: Path, name: s
 
 
 @pytest.mark.parametrize("name", GRID_CLIPS)
-def test_real_crops_are_steady(cropper: MouthCropper, grid_root: Path, name: str) -> None:
+def test_real_crops_are_steady(cropper: Cropper, grid_root: Path, name: str) -> None:
     landmarks = cropper.track(read_video(grid_root / f"{name}.mp4")).landmarks
     corners = np.array([(0, 0), (99, 0), (0, 49), (99, 49)])
-    to_crop = crop_transforms(landmarks, (100, 50), 72.0)
+    to_crop = crop_transforms(landmarks, IBUG_68, (100, 50), 72.0)
     paths = transform(np.linalg.inv(to_crop), corners)  # (T, 4, 2) frame px
     shaking = np.abs(np.diff(paths, 2, axis=0)).mean() * np.hypot(*to_crop[0, 0, :2])
     assert shaking < 0.25  # crop px from frame to frame, above steady motion
 
 
-def test_a_damaged_start_is_filled_in(cropper: MouthCropper, grid_root: Path) -> None:
+def test_a_damaged_start_is_filled_in(cropper: Cropper, grid_root: Path) -> None:
     crops = cropper(read_video(grid_root / "s1/bbizzn.mp4"))  # grey for twelve frames
     assert crops.track.found.sum() == 63
     assert len(crops.frames) == 75
 
 
-def test_the_crop_is_centred_on_the_mouth_and_scaled_by_the_eyes(
-    cropper: MouthCropper, clip: np.ndarray
-) -> None:
+def test_the_crop_is_centred_on_the_mouth_and_scaled_by_the_eyes(cropper: Cropper, clip: np.ndarray) -> None:
     track = cropper.track(clip)
-    in_crop = transform(crop_transforms(track.landmarks, (100, 50), 72.0), track.landmarks)
-    assert np.abs(in_crop[:, MOUTH].mean(axis=(0, 1)) - (49.5, 24.5)).max() < 0.5
+    in_crop = transform(crop_transforms(track.landmarks, IBUG_68, (100, 50), 72.0), track.landmarks)
+    assert np.abs(in_crop[:, IBUG_68.mouth].mean(axis=(0, 1)) - (49.5, 24.5)).max() < 0.5
     eyes = in_crop[:, 42:48].mean(axis=1) - in_crop[:, 36:42].mean(axis=1)
     assert np.abs(np.hypot(*eyes.T) - 72).max() < 5
     assert np.abs(eyes[:, 1]).max() < 4  # level
 
 
 def test_other_crop_sizes(clip: np.ndarray) -> None:
-    crops = MouthCropper(CropConfig(width=64, height=32, eye_distance=40.0))(clip[:5])
+    crops = make_cropper(CropConfig(width=64, height=32, eye_distance=40.0))(clip[:5])
     assert crops.frames.shape == (5, 32, 64, 3)
 
 
 @pytest.mark.parametrize("size", [(180, 144), (720, 576), (1920, 1080), (1080, 1920)])
-def test_any_frame_size(cropper: MouthCropper, clip: np.ndarray, size: tuple[int, int]) -> None:
+def test_any_frame_size(cropper: Cropper, clip: np.ndarray, size: tuple[int, int]) -> None:
     width, height = size
     scale = min(width / 360, height / 288)
     matrix = np.array([[scale, 0, (width - 360 * scale) / 2], [0, scale, (height - 288 * scale) / 2]])
@@ -113,7 +110,7 @@ def test_any_frame_size(cropper: MouthCropper, clip: np.ndarray, size: tuple[int
     assert difference(cropper(clip[:9]).frames, crops.frames) <= 5
 
 
-def test_a_small_face_in_a_large_frame(cropper: MouthCropper, clip: np.ndarray) -> None:
+def test_a_small_face_in_a_large_frame(cropper: Cropper, clip: np.ndarray) -> None:
     frames = np.full((9, 1080, 1920, 3), 90, np.uint8)
     frames[:, 500:788, 1300:1660] = clip[:9]
     crops = cropper(frames)
@@ -121,7 +118,7 @@ def test_a_small_face_in_a_large_frame(cropper: MouthCropper, clip: np.ndarray) 
     assert difference(cropper(clip[:9]).frames, crops.frames) <= 3
 
 
-def test_frames_without_the_face_are_filled_in(cropper: MouthCropper, clip: np.ndarray) -> None:
+def test_frames_without_the_face_are_filled_in(cropper: Cropper, clip: np.ndarray) -> None:
     gaps = clip.copy()
     hidden = [0, 1, 2, 10, 11, 12, 13, 24]
     gaps[hidden] = 128
@@ -132,7 +129,7 @@ def test_frames_without_the_face_are_filled_in(cropper: MouthCropper, clip: np.n
     assert np.abs(track.landmarks - plain.landmarks).mean(axis=(1, 2)).max() < 4  # px
 
 
-def test_the_largest_face_is_kept(cropper: MouthCropper, clip: np.ndarray) -> None:
+def test_the_largest_face_is_kept(cropper: Cropper, clip: np.ndarray) -> None:
     small = [cv2.resize(frame, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA) for frame in clip]
     both = np.full((25, 288, 720, 3), 128, np.uint8)
     both[:, :288, 360:] = clip
@@ -144,103 +141,6 @@ def test_the_largest_face_is_kept(cropper: MouthCropper, clip: np.ndarray) -> No
     assert cropper.track(np.concatenate([both, both[-10:]])).landmarks[-1, :, 0].max() < 360
 
 
-def test_no_face_names_the_video(cropper: MouthCropper) -> None:
+def test_no_face_names_the_video(cropper: Cropper) -> None:
     with pytest.raises(NoFaceError, match=r"^a/b\.mp4: no face in its 3 frames; "):
         cropper(np.zeros((3, 288, 360, 3), np.uint8), "a/b.mp4")
-
-
-def test_models_are_loaded_once() -> None:
-    assert DlibTracker().predictor is DlibTracker().predictor
-
-
-@pytest.mark.parametrize("content", [None, b"not a model"])
-def test_a_bad_predictor_is_named(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "points.dat"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(LipnetError, match=r"points\.dat: .*crop\.predictor"):
-        DlibTracker(str(path))
-
-
-def test_a_five_point_predictor_is_refused() -> None:
-    known = DlibTracker.__init__.__globals__["_packaged_predictor"]()
-    with pytest.raises(LipnetError, match="5 points, not 68"):
-        DlibTracker(known.replace("_68_", "_5_"))
-
-
-def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(LipnetError, match="pip install face_recognition_models"):
-        DlibTracker()
-
-
-def test_fit_pose_recovers_a_known_similarity() -> None:
-    angle, unit, place = 0.4, 50.0, np.array([200.0, 90.0])
-    turn = unit * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    landmarks = np.zeros((2, 68, 2))
-    landmarks[:, STABLE] = STABLE_FACE @ turn.T + place
-    face = transform(fit_pose(landmarks), landmarks)[:, STABLE]
-    np.testing.assert_allclose(face, np.stack([STABLE_FACE] * 2), atol=1e-9)
-    five = np.zeros((5, 2))
-    five[MTCNN_5.stable] = MTCNN_5.stable_face @ turn.T + place
-    np.testing.assert_allclose(fit_pose(five), fit_pose(landmarks)[0], atol=1e-9)
-
-
-def test_warp_shrinks_by_area_and_in_place() -> None:
-    y, x = np.mgrid[:300, :400]
-    image = (x * 0.5 + y * 0.1).astype(np.uint8)
-    stripes = np.where(x % 2, 255, 0).astype(np.uint8)
-    shrink = np.array([[1 / 6, 0, -10], [0, 1 / 6, -8], [0, 0, 1]])
-    v, u = np.mgrid[:30, :40]
-    expected = (u + 10) * 6 * 0.5 + (v + 8) * 6 * 0.1
-    assert np.abs(warp(image, shrink, (40, 30)) - expected).max() < 1.5
-    assert np.abs(warp(stripes, shrink, (40, 30)).astype(int) - 127).max() < 3  # no moiré
-    far = np.array([[1 / 6, 0, 500], [0, 1 / 6, 500], [0, 0, 1]])
-    assert warp(image, far, (40, 30)).shape == (30, 40)  # wholly outside: the border
-
-
-def test_fill_gaps_interpolates_and_holds_the_ends() -> None:
-    found = np.array([False, True, False, False, True, False])
-    filled = fill_gaps(np.array([[[1.0, 10.0]], [[4.0, 40.0]]]), found)
-    np.testing.assert_allclose(filled[:, 0, 0], [1, 1, 2, 3, 4, 4])
-    np.testing.assert_allclose(filled[:, 0, 1], [10, 10, 20, 30, 40, 40])
-
-
-@pytest.mark.parametrize("band", [0.012, 0.12])
-def test_smooth_equals_least_squares_over_the_whole_series(band: float) -> None:
-    """The filter's two passes give the minimum of one quadratic: path_score_gap plus the pushes' cost."""
-    count = 40
-    values = np.random.default_rng(0).normal(size=(count, 3)).cumsum(axis=0)
-    push = (2 * np.pi * band) ** 4 * np.array([[1 / 3, 1 / 2], [1 / 2, 1]])
-    root = np.linalg.cholesky(np.linalg.inv(push)).T
-    rows, targets = [], []
-    for t in range(count):  # unknowns: place and speed in each frame
-        row = np.zeros((1, 2 * count))
-        row[0, 2 * t] = 1
-        rows.append(row)
-        targets.append(values[t : t + 1])
-    for t in range(count - 1):
-        row = np.zeros((2, 2 * count))
-        row[:, 2 * t : 2 * t + 2] = -root @ np.array([[1, 1], [0, 1]])
-        row[:, 2 * t + 2 : 2 * t + 4] = root
-        rows.append(row)
-        targets.append(np.zeros((2, 3)))
-    solution = np.linalg.lstsq(np.concatenate(rows), np.concatenate(targets), rcond=None)[0]
-    np.testing.assert_allclose(smooth(values, band), solution[::2], atol=1e-3)
-
-
-def test_smooth_halves_at_its_band_and_has_no_lag() -> None:
-    frames = np.arange(400)
-    for cycles, low, high in ((0.02, 0.98, 1.01), (0.12, 0.4, 0.6), (0.4, 0.0, 0.03)):
-        wave = np.cos(2 * np.pi * cycles * frames)
-        smoothed = smooth(wave, 0.12)[100:300]
-        assert low <= smoothed @ wave[100:300] / (wave[100:300] @ wave[100:300]) <= high
-
-
-def test_smooth_takes_one_frame() -> None:
-    np.testing.assert_allclose(smooth(np.ones((1, 68, 2)), 0.12), 1.0, atol=1e-5)
-
-
-def test_overlap() -> None:
-    boxes = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6.0]])
-    np.testing.assert_allclose(overlap(boxes, boxes[0]), [1, 1 / 3, 0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,13 +11,13 @@ import numpy as np
 import pytest
 
 from lipnet.config import CROP_METHODS, CropConfig
-from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError, crop_reach, outline
+from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError
 from lipnet.cropping.factory import CROPPERS, make_cropper
-from lipnet.cropping.geometry import transform
+from lipnet.cropping.geometry import face_outline, mouth_region, transform
 from lipnet.cropping.mtcnn_tracker import SIDE, MtcnnTracker, _load_model
+from lipnet.cropping.patch import cut_patch
 from lipnet.errors import ConfigError, LipnetError
 from lipnet.inference.quality import quality_warnings
-from lipnet.inference.streaming import Reading
 from lipnet.settings import load_config
 from lipnet.synthetic.corpus import render_frames
 from lipnet.video.decode import read_video
@@ -58,7 +59,7 @@ def test_frames_in_and_crops_out(method: str, clip: np.ndarray) -> None:
     cropper = make_cropper(config(method, width=64, height=32, eye_distance=40.0))
     crops = cropper(clip[:3], "a.mp4")
     assert crops.frames.shape == (3, 32, 64, 3) and crops.frames.dtype == np.uint8
-    assert crops.track.landmarks.shape == (3, cropper.landmarks, 2)
+    assert crops.track.landmarks.shape == (3, cropper.layout.count, 2)
     assert crops.track.landmarks.dtype == np.float32
     assert crops.track.found.all() and crops.track.to_crop.shape == (3, 3, 3)
 
@@ -66,14 +67,14 @@ def test_frames_in_and_crops_out(method: str, clip: np.ndarray) -> None:
 @pytest.mark.parametrize("method", CROPPERS)
 def test_crops_from_within_their_reach_are_those_of_the_frame(method: str, clip: np.ndarray) -> None:
     cropper = make_cropper(config(method))
-    [points] = list(cropper.follow(clip[:1], "a.mp4"))
+    points = cropper.start("a.mp4")(clip[0])
     assert points is not None
-    reach = crop_reach(points)
+    reach = mouth_region(points, cropper.layout)
     left, top = np.floor(reach.min(axis=0)).astype(int)
     right, bottom = np.ceil(reach.max(axis=0)).astype(int)
     part = clip[0][top:bottom, left:right]
     assert part.size < clip[0].size
-    to_crop = cropper.complete([points], "a.mp4").to_crop
+    to_crop = cropper.build_track([points], "a.mp4").to_crop
     to_frame = np.array([[1, 0, left], [0, 1, top], [0, 0, 1]])
     whole = cropper.crop([clip[0]], to_crop).astype(int)
     assert np.abs(cropper.crop([part], to_crop @ to_frame) - whole).max() <= 1
@@ -83,30 +84,30 @@ def test_crops_from_within_their_reach_are_those_of_the_frame(method: str, clip:
 def test_the_outline_holds_the_middle_of_the_crop(method: str, clip: np.ndarray) -> None:
     cropper = make_cropper(config(method))
     track = cropper.track(clip[:1], "a.mp4")
-    left, top, right, bottom = outline(track.landmarks[0])
+    left, top, right, bottom = face_outline(track.landmarks[0], track.layout)
     x, y = corners_in_frame(cropper, track)[0].mean(axis=0)
     assert left < x < right and top < y < bottom
 
 
 @pytest.mark.parametrize("method", CROPPERS)
-def test_a_reading_gets_the_same_crops(method: str, clip: np.ndarray) -> None:
+def test_patches_give_the_same_crops(method: str, clip: np.ndarray) -> None:
     cropper = make_cropper(config(method))
-    crops = next(Reading(cropper, "a.mp4").run(iter(clip)))
-    assert crops is not None
+    track_frame = cropper.start("a.mp4")
+    patches = [cut_patch(frame, track_frame(frame), cropper.layout) for frame in clip]
+    track = cropper.build_track([patch.points for patch in patches], "a.mp4")
+    to_crop = track.to_crop @ np.stack([patch.to_frame for patch in patches])
+    crops = cropper.crop([patch.image for patch in patches], to_crop)
     assert np.abs(crops.astype(int) - cropper(clip).frames).max() <= 1
 
 
-@pytest.mark.parametrize(("method", "doubt"), [("mtcnn", "the face is tiny"), ("fixed", "nobody is seen")])
-def test_doubts_go_by_what_is_known_of_the_face(method: str, doubt: str, clip: np.ndarray) -> None:
+@pytest.mark.parametrize(
+    ("method", "warning"), [("mtcnn", "the face is small"), ("fixed", "no speech detected")]
+)
+def test_warnings_depend_on_what_is_known_of_the_face(method: str, warning: str, clip: np.ndarray) -> None:
     track = make_cropper(config(method)).track(clip)
-    tiny = FaceTrack(track.landmarks / 5, track.found, track.to_crop)
-    assert any(line.startswith(doubt) for line in quality_warnings([], [], tiny))
-    assert quality_warnings([], [], track) == ["nobody is seen to speak"]
-
-
-def test_tracks_without_a_face_join_those_with_one() -> None:
-    tracks = [FaceTrack.none(2, landmarks=5), FaceTrack.none(3, landmarks=5)]
-    assert FaceTrack.joined(tracks).landmarks.shape == (5, 5, 2)
+    small = replace(track, landmarks=track.landmarks / 5)
+    assert quality_warnings([], small, grid_only=True)[0].startswith(warning)
+    assert quality_warnings([], track, grid_only=True) == ["no speech detected"]
 
 
 @pytest.mark.parametrize("method", ["dlib", "mtcnn"])
@@ -169,7 +170,7 @@ def test_mtcnn_fills_gaps_and_keeps_the_largest_face(mtcnn: Cropper, clip: np.nd
 
 
 def test_a_face_is_lost_where_mtcnn_sees_none_at_its_place() -> None:
-    assert MtcnnTracker().read(np.full((128, 128, 3), 90, np.uint8), check=False) is None
+    assert MtcnnTracker().find_landmarks(np.full((128, 128, 3), 90, np.uint8), check=False) is None
 
 
 def test_mtcnn_s_points_are_those_of_onnx_runtime(clip: np.ndarray) -> None:

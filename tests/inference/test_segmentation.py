@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 
 from lipnet.inference.emissions import Emissions
-from lipnet.inference.segmentation import PAUSE, SHORTEST, best_cut, is_speech, utterances
+from lipnet.inference.segmentation import MIN_PAUSE, MIN_SPEECH, best_cut, find_utterances, is_speech
 from lipnet.tokenizer import BLANK
 
 
 def test_utterances_by_hand() -> None:
     speech = np.zeros(120, dtype=bool)
-    speech[10:30] = speech[30 + PAUSE - 1 : 50] = True  # too short a pause
-    speech[50 + PAUSE : 50 + PAUSE + SHORTEST] = True
-    speech[100 : 100 + SHORTEST - 1] = True  # too short to be speech
-    assert utterances(speech) == [(10, 50), (50 + PAUSE, 50 + PAUSE + SHORTEST)]
-    assert utterances(np.zeros(5, dtype=bool)) == [] and utterances(np.ones(9, dtype=bool)) == [(0, 9)]
-    assert utterances(np.ones(0, dtype=bool)) == []
+    speech[10:30] = speech[30 + MIN_PAUSE - 1 : 50] = True  # too short a pause
+    speech[50 + MIN_PAUSE : 50 + MIN_PAUSE + MIN_SPEECH] = True
+    speech[100 : 100 + MIN_SPEECH - 1] = True  # too short to be speech
+    assert find_utterances(speech) == [(10, 50), (50 + MIN_PAUSE, 50 + MIN_PAUSE + MIN_SPEECH)]
+    assert find_utterances(np.zeros(5, dtype=bool)) == [] and find_utterances(np.ones(9, dtype=bool)) == [
+        (0, 9)
+    ]
+    assert find_utterances(np.ones(0, dtype=bool)) == []
 
 
 def test_speech_without_word_heads_is_what_is_near_to_characters() -> None:

@@ -11,8 +11,9 @@ import pytest
 from captioned import played, sentence, transcript, with_captions
 from video_files import write_video
 
-from lipnet.cropping.geometry import STABLE, STABLE_FACE
-from lipnet.inference.transcript import FaceTrack, Transcript
+from lipnet.cropping.cropper import FaceTrack
+from lipnet.cropping.landmarks import IBUG_68
+from lipnet.inference.transcript import Transcript
 from lipnet.output.overlay import LINGER_S
 
 GREY = [np.full((144, 180, 3), 90, np.uint8)] * 50
@@ -87,9 +88,9 @@ def test_words_of_a_long_sentence_do_not_move(tmp_path: Path) -> None:
 def face_track(found: Sequence[bool]) -> FaceTrack:
     """A face in the middle of 180x144 px whose mouth crop shows what is left above of the middle."""
     landmarks = np.full((len(found), 68, 2), (90.0, 80.0), np.float32)
-    landmarks[:, STABLE] = STABLE_FACE * 30 + (90, 60)
+    landmarks[:, IBUG_68.stable] = IBUG_68.stable_face * 30 + (90, 60)
     to_crop = np.tile(np.diag([2.0, 2.0, 1.0]), (len(found), 1, 1))
-    return FaceTrack(landmarks, np.array(found), to_crop)
+    return FaceTrack(IBUG_68, (100, 50), landmarks, np.array(found), to_crop)
 
 
 def test_debug_draws_landmarks_box_and_crop(tmp_path: Path) -> None:
