@@ -1,4 +1,4 @@
-"""A transcript in the formats that people use: text, JSON, tables and subtitles."""
+"""Output formats of a transcript: text, JSON, CSV and subtitles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CSV_COLUMNS = ("video", "sentence", "start", "end", "word", "confidence")
 
 
 def as_text(transcript: Transcript) -> str:
-    """The text and its confidence, and a line with times for each word."""
+    """Plain text: the sentences with their confidence, then a line with times for each word."""
     lines = [
         f"{transcript.video}: {transcript.text or '(nothing)'}  (confidence {transcript.confidence:.2f})"
     ]
@@ -28,12 +28,12 @@ def as_text(transcript: Transcript) -> str:
 
 
 def as_json(transcript: Transcript) -> str:
-    """One object in one line; times in seconds."""
+    """One JSON object on one line; times in seconds."""
     return json.dumps(transcript.as_json(), ensure_ascii=False) + "\n"
 
 
 def as_csv(transcript: Transcript) -> str:
-    """A row a word; times in seconds, sentences counted from 1."""
+    """CSV with one row per word; times in seconds, sentences numbered from 1."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
@@ -45,7 +45,7 @@ def as_csv(transcript: Transcript) -> str:
 
 
 def as_srt(transcript: Transcript) -> str:
-    """SubRip subtitles, one a sentence."""
+    """SubRip subtitles, one per sentence."""
     cues = [
         f"{number}\n{_span(start, end, ',')}\n{sentence.text}\n"
         for number, (sentence, start, end) in enumerate(_cues(transcript.sentences), start=1)
@@ -54,13 +54,14 @@ def as_srt(transcript: Transcript) -> str:
 
 
 def as_vtt(transcript: Transcript) -> str:
-    """WebVTT subtitles, one a sentence."""
+    """WebVTT subtitles, one per sentence."""
     cues = [
         f"{_span(start, end, '.')}\n{sentence.text}\n" for sentence, start, end in _cues(transcript.sentences)
     ]
     return "\n".join(["WEBVTT\n", *cues])
 
 
+# Writers by the name of their format, which is also the suffix of its files.
 FORMATS: dict[str, Callable[[Transcript], str]] = {
     "txt": as_text,
     "json": as_json,
@@ -71,28 +72,31 @@ FORMATS: dict[str, Callable[[Transcript], str]] = {
 
 
 def summary_table(transcripts: Sequence[Transcript]) -> str:
-    """A CSV of several videos, a row each."""
+    """CSV with one row per video."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["video", "text", "confidence", "frames", "warnings"])
-    for one in transcripts:
-        row = [one.video, one.text, f"{one.confidence:.4f}", one.frames, "; ".join(one.warnings)]
-        writer.writerow(row)
+    for transcript in transcripts:
+        confidence, warnings = f"{transcript.confidence:.4f}", "; ".join(transcript.warnings)
+        writer.writerow([transcript.video, transcript.text, confidence, transcript.frames, warnings])
     return table.getvalue()
 
 
 def _cues(sentences: Sequence[Sentence]) -> list[tuple[Sentence, int, int]]:
-    """Sentences with start and end in whole milliseconds, each lasting at least one."""
+    """Sentences with their start and end in whole milliseconds, at least 1 ms apart."""
     times = [(round(1000 * sentence.start), round(1000 * sentence.end)) for sentence in sentences]
-    return [(s, start, max(end, start + 1)) for s, (start, end) in zip(sentences, times, strict=True)]
+    return [
+        (sentence, start, max(end, start + 1))
+        for sentence, (start, end) in zip(sentences, times, strict=True)
+    ]
 
 
 def _span(start: int, end: int, point: str) -> str:
-    return f"{_clock(start, point)} --> {_clock(end, point)}"
+    return f"{_timestamp(start, point)} --> {_timestamp(end, point)}"
 
 
-def _clock(milliseconds: int, point: str) -> str:
-    """01:02:03,456"""
+def _timestamp(milliseconds: int, point: str) -> str:
+    """A time as in subtitles, such as 01:02:03,456."""
     seconds, thousandths = divmod(milliseconds, 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
