@@ -75,6 +75,6 @@ class FixedBoxCropper(Cropper):
         (left, top), (right, bottom) = np.rint(transform(np.linalg.inv(to_crop), edges) + 0.5).astype(int)
         part = image[top:bottom, left:right]
         if part.shape[1::-1] == self.size:
-            return part
+            return part.copy()  # a view would keep the whole frame in memory
         smaller = part.shape[0] > self.size[1] and part.shape[1] > self.size[0]
         return cv2.resize(part, self.size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)

@@ -1,0 +1,39 @@
+"""Frames of a video for several passes, with a bounded number of them in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+MAX_HELD_BYTES = 128 * 2**20  # the frames of a GRID clip have 23 MB at 360x288 px, 93 MB at 720x576
+
+
+class VideoFrames:
+    """A video's frames, (H, W, 3) uint8 RGB, that can be iterated more than once.
+
+    They are decoded once and held in memory if all of them fit in ``max_bytes``; otherwise every iteration
+    decodes them again and few frames are in memory at any time.
+    """
+
+    def __init__(self, decode: Callable[[], Iterable[np.ndarray]], max_bytes: int = MAX_HELD_BYTES) -> None:
+        """``decode`` starts at the first frame and yields the same frames in each call."""
+        self.decode = decode
+        self.max_bytes = max_bytes
+        self.held: list[np.ndarray] | None = None  # all frames, once they are known to fit
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self.held is not None:
+            yield from self.held
+            return
+        held: list[np.ndarray] = []
+        total = 0
+        for frame in self.decode():
+            total += frame.nbytes
+            if total <= self.max_bytes:
+                held.append(frame)
+            else:
+                held.clear()  # and it stays empty, since the total only grows
+            yield frame
+        if total <= self.max_bytes:
+            self.held = held
