@@ -1,4 +1,4 @@
-"""Language models for the tests: sentences to estimate them of, and a pruned one, written by hand."""
+"""Language models for tests: sentences to estimate them from, and a pruned model written by hand."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ngram 3=1
 
 
 def hand_written(folder: Path, text: str = HAND_WRITTEN) -> NGram:
-    """What is read of the file hand.arpa with this text."""
+    """Load a file hand.arpa with this text."""
     path = folder / "hand.arpa"
     path.write_bytes(text.encode())
     return load_arpa(path)

@@ -1,8 +1,8 @@
-"""Back-off n-gram language models, estimated from sentences (``arpa.py`` keeps them in files).
+"""Back-off n-gram language models and their estimation by Kneser-Ney smoothing.
 
-A model is over string tokens, be they words or characters; ``list(sentence)`` is a sentence of a character
-model. Sentences begin with ``<s>``, which is only ever a context, and end with ``</s>``, which is predicted
-like any token. Logarithms are natural.
+Tokens are strings, words or single characters; a string is a sentence of a character model. ``<s>`` stands
+before each sentence and is never predicted; ``</s>`` ends it and is predicted like any token. All logarithms
+are natural. ``arpa.py`` reads and writes the models.
 """
 
 from __future__ import annotations
@@ -22,28 +22,35 @@ Tokens = tuple[str, ...]
 
 
 class NGramError(LipnetError):
-    """A language model that cannot be estimated, written or read."""
+    """A language model cannot be estimated, written or read."""
 
 
 @dataclass(frozen=True)
 class NGram:
-    """A back-off n-gram model. Every token of every n-gram is a unigram too."""
+    """A back-off n-gram model. Each token of an n-gram must be a unigram of the model.
+
+    Attributes:
+        order: length of the longest n-grams.
+        probabilities: n-gram -> natural log-probability of its last token after the others.
+        backoffs: context -> natural logarithm of its back-off weight; 0 if missing.
+    """
 
     order: int
-    probabilities: dict[Tokens, float]  # natural log of each n-gram's last token after the others
-    backoffs: dict[Tokens, float]  # natural log of contexts' weights; one that is absent is 0
+    probabilities: dict[Tokens, float]
+    backoffs: dict[Tokens, float]
 
     @cached_property
     def vocabulary(self) -> Tokens:
-        """What can be predicted, sorted: all unigrams but ``<s>``, with ``</s>``."""
+        """All tokens that can be predicted, sorted: the unigrams without ``<s>`` and with ``</s>``."""
         return tuple(
             sorted(ngram[0] for ngram in self.probabilities if len(ngram) == 1 and ngram[0] != START)
         )
 
     def log_prob(self, context: Tokens, token: str) -> float:
-        """Natural log-probability of ``token`` after ``context``, whose last ``order - 1`` tokens count.
+        """Natural log-probability of ``token`` after ``context``.
 
-        Tokens that are no unigrams are read as ``<unk>`` if the model has it, and are impossible (-inf) else.
+        Only the last ``order - 1`` tokens of the context count. Unknown tokens are replaced by ``<unk>`` if
+        the model has it, else they are impossible (-inf).
         """
         ngram = self._known((*self._recent(context), token))
         backoff = 0.0
@@ -55,10 +62,11 @@ class NGram:
         return -math.inf
 
     def context(self, history: Tokens) -> Tokens:
-        """The longest end of ``history`` that can matter to what follows, at most ``order - 1`` tokens.
+        """The suffix of ``history`` that determines the probabilities of all that follows.
 
-        It serves as state of an automaton: ``log_prob`` after it is that after ``history``, and the context
-        of it and a further token is that of ``history`` and the token. Unknown tokens are ``<unk>`` in it.
+        It has at most ``order - 1`` tokens, with ``<unk>`` for unknown ones, and can be the state of an
+        automaton: ``log_prob`` gives the same after it as after ``history``, and so do the contexts of both
+        with one more token appended.
         """
         recent = self._known(self._recent(history))
         for start in range(len(recent)):
@@ -67,16 +75,17 @@ class NGram:
         return ()
 
     def sentence_log_prob(self, sentence: Sequence[str]) -> float:
-        """Natural log-probability of the sentence's tokens, given without marks, and of its end."""
+        """Natural log-probability of a sentence, given without ``<s>`` and ``</s>``, and of its end."""
         tokens = (START, *sentence, END)
         first = (max(0, i - self.order + 1) for i in range(1, len(tokens)))
         return sum(self.log_prob(tokens[j:i], tokens[i]) for i, j in enumerate(first, start=1))
 
     @cached_property
     def _contexts(self) -> set[Tokens]:
-        """What longer n-grams begin with, and what has a back-off weight (in pruned models, others too).
+        """The prefixes of all n-grams, and all contexts with a back-off weight.
 
-        With each of them its own beginnings, so that a state is found from the one before it.
+        In pruned models a context may have no n-gram or weight for its prefix. The prefix is added, because
+        the state of a history is found from the state one token earlier.
         """
         contexts: set[Tokens] = set()
         weighted = (context for context, weight in self.backoffs.items() if weight)
@@ -96,14 +105,14 @@ class NGram:
 
 
 def is_character_model(model: NGram) -> bool:
-    """Whether every token is a single character, marks such as ``</s>`` and ``<unk>`` aside."""
+    """Whether all tokens are single characters, except for those like ``</s>`` and ``<unk>``."""
     return all(
         len(token) == 1 or (token.startswith("<") and token.endswith(">")) for token in model.vocabulary
     )
 
 
 def perplexity(model: NGram, sentences: Iterable[Sequence[str]]) -> float:
-    """Perplexity a token, the ends of sentences being tokens; infinite where one of them is impossible."""
+    """Perplexity per token, with ``</s>`` as a token; infinite if a sentence is impossible."""
     log_prob, tokens = 0.0, 0
     for sentence in sentences:
         log_prob += model.sentence_log_prob(sentence)
@@ -114,19 +123,20 @@ def perplexity(model: NGram, sentences: Iterable[Sequence[str]]) -> float:
 def estimate(sentences: Iterable[Sequence[str]], order: int, vocabulary: Iterable[str] = ()) -> NGram:
     """Interpolated Kneser-Ney (Kneser & Ney 1995) with modified discounts (Chen & Goodman 1999).
 
-    Below the highest order an n-gram counts by the distinct tokens in front of it, or by its occurrences
-    where it begins with ``<s>``. Each order has discounts of its own (``_discounts``). Unigrams are
-    interpolated with the uniform distribution over all tokens, ``</s>`` and those of ``vocabulary``.
+    The count of an n-gram below the highest order is the number of distinct tokens before it, or that of its
+    occurrences if it starts with ``<s>``. Each order has its own discounts (``_discounts``). Unigrams are
+    interpolated with the uniform distribution over all tokens, with ``</s>`` and those of ``vocabulary``.
 
     Args:
-        sentences: tokens without marks; a string is a sentence of characters.
-        vocabulary: tokens that get a probability though no sentence may hold them.
+        sentences: tokens, without ``<s>`` and ``</s>``; a string is a sentence of characters.
+        order: length of the longest n-grams.
+        vocabulary: tokens that get a probability even if they occur in no sentence.
 
     Raises:
-        NGramError: the order is below 1, there are no sentences, or one holds ``<s>`` or ``</s>``.
+        NGramError: the order is below 1, there are no sentences, or one contains ``<s>`` or ``</s>``.
     """
     if order < 1:
-        raise NGramError(f"order {order} of a language model: give 1 or more")
+        raise NGramError(f"language model of order {order}: give 1 or more")
     raw = _occurrences(sentences, order)
     if not raw[0]:
         raise NGramError("no sentences to estimate a language model from: give one or more")
@@ -134,7 +144,7 @@ def estimate(sentences: Iterable[Sequence[str]], order: int, vocabulary: Iterabl
     levels[0].update({(token,): 0 for token in vocabulary if token != START})
     probabilities: dict[Tokens, float] = {(START,): -math.inf}
     backoffs: dict[Tokens, float] = {}
-    shorter: dict[Tokens, float] = {(): 1 / len(levels[0])}  # the uniform distribution, as of order 0
+    shorter: dict[Tokens, float] = {(): 1 / len(levels[0])}  # order 0: the uniform distribution
     for counts in levels:
         shorter, shares = _interpolate(counts, shorter)
         probabilities |= {ngram: math.log(value) for ngram, value in shorter.items()}
@@ -143,12 +153,12 @@ def estimate(sentences: Iterable[Sequence[str]], order: int, vocabulary: Iterabl
 
 
 def _occurrences(sentences: Iterable[Sequence[str]], order: int) -> list[Counter[Tokens]]:
-    """How often each n-gram occurs, for lengths 1 ... ``order``; ``<s>`` alone is left out."""
+    """Occurrences of each n-gram, for the lengths 1 to ``order``; the unigram ``<s>`` is left out."""
     counts: list[Counter[Tokens]] = [Counter() for _ in range(order)]
     for number, sentence in enumerate(sentences, start=1):
         for mark in (START, END):
-            if mark in tuple(sentence):  # as a token: a string may spell it
-                raise NGramError(f"sentence {number} holds the token {mark!r}, which is implied: take it out")
+            if mark in tuple(sentence):  # as a token; the characters of a string may spell it
+                raise NGramError(f"sentence {number} has the token {mark!r}, which is implied: remove it")
         tokens = (START, *sentence, END)
         for length, counter in enumerate(counts, start=1):
             first = 1 if length == 1 else 0
@@ -157,7 +167,7 @@ def _occurrences(sentences: Iterable[Sequence[str]], order: int) -> list[Counter
 
 
 def _kneser_ney_counts(raw: Sequence[Counter[Tokens]]) -> list[Counter[Tokens]]:
-    """The counts that Kneser-Ney takes at each length, from the occurrences."""
+    """The Kneser-Ney counts of each length, from the numbers of occurrences."""
     levels = []
     for counts, longer in pairwise(raw):
         level = Counter(ngram[1:] for ngram in longer)
@@ -169,7 +179,15 @@ def _kneser_ney_counts(raw: Sequence[Counter[Tokens]]) -> list[Counter[Tokens]]:
 def _interpolate(
     counts: Mapping[Tokens, int], shorter: Mapping[Tokens, float]
 ) -> tuple[dict[Tokens, float], dict[Tokens, float]]:
-    """Probabilities of n-grams by those of their ends (``shorter``), and for each context the ends' share."""
+    """Interpolate the n-grams of one length with the next shorter ones.
+
+    Args:
+        counts: Kneser-Ney counts of the n-grams.
+        shorter: probabilities of the n-grams without their first token.
+
+    Returns:
+        The probability of each n-gram, and for each context the weight of the shorter n-grams.
+    """
     discounts = _discounts(counts)
     totals: Counter[Tokens] = Counter()
     freed: dict[Tokens, float] = {}
@@ -187,11 +205,11 @@ def _interpolate(
 
 
 def _discounts(counts: Mapping[Tokens, int]) -> tuple[float, float, float, float]:
-    """What is taken from counts of 0, 1, 2, and 3 or more.
+    """The amounts to subtract from counts of 0, 1, 2, and 3 or more.
 
-    With n1 ... n4 n-grams of counts 1 ... 4 these are Chen and Goodman's D1, D2 and D3+. Few tokens, such as
-    the letters, may leave one of n1 ... n4 at 0 or make a discount negative: then n1 / (n1 + 2 n2) is taken
-    from all counts, or where n1 or n2 is 0, one half.
+    They are D1, D2 and D3+ of Chen & Goodman (1999), from the numbers n1 ... n4 of n-grams with the counts
+    1 ... 4. With few distinct tokens, such as letters, one of n1 ... n4 can be 0 or a discount negative. Then
+    all counts have the discount n1 / (n1 + 2 n2), or one half if n1 or n2 is 0.
     """
     sizes = Counter(counts.values())
     n1, n2, n3, n4 = (sizes[count] for count in (1, 2, 3, 4))
@@ -201,5 +219,5 @@ def _discounts(counts: Mapping[Tokens, int]) -> tuple[float, float, float, float
     if n3 and n4:
         second, third = 2 - 3 * single * n3 / n2, 3 - 4 * single * n4 / n3
         if second > 0 and third > 0:
-            return 0.0, single, second, third  # D1 = 1 - 2 Y n2 / n1 is n1 / (n1 + 2 n2) as well
+            return 0.0, single, second, third  # D1 = 1 - 2 Y n2 / n1 equals n1 / (n1 + 2 n2), too
     return 0.0, single, single, single

@@ -1,4 +1,4 @@
-"""n-gram models, against Kneser-Ney's formula by hand and by brute force."""
+"""n-gram models against Kneser-Ney's formula, computed by hand and by brute force."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LN10 = math.log(10)
 
 
 class Reference:
-    """Interpolated Kneser-Ney straight from its formula; every count is made by looking at the sentences."""
+    """Interpolated Kneser-Ney by its formula, with all counts taken directly from the sentences."""
 
     def __init__(
         self, sentences: Sequence[Sequence[str]], order: int, vocabulary: Sequence[str] = ()
@@ -38,7 +38,7 @@ class Reference:
         return [padded[i : i + k] for padded in self.padded for i in range(len(padded) - k + 1)]
 
     def _count(self, ngram: tuple[str, ...]) -> int:
-        """Occurrences at the highest order and at a sentence's start, else distinct tokens in front."""
+        """Occurrences at the highest order and after <s>, else the number of distinct tokens before it."""
         if len(ngram) == self.order or ngram[0] == "<s>":
             return self.occurrences[len(ngram)][ngram]
         return sum(longer[1:] == ngram for longer in self.occurrences[len(ngram) + 1])
@@ -69,11 +69,11 @@ class Reference:
 
 
 def histories(sentences: Sequence[Sequence[str]], extra: Sequence[str]) -> list[tuple[str, ...]]:
-    """Every history in the sentences, and some that never occur."""
+    """All histories in the sentences, and random ones that never occur."""
     seen = {("<s>", *sentence)[:n] for sentence in sentences for n in range(1, len(sentence) + 2)}
     rng = random.Random(0)
-    made_up = [tuple(rng.choices(extra, k=rng.randint(0, 6))) for _ in range(60)]
-    return [*sorted(seen), *made_up, *(("<s>", *history) for history in made_up)]
+    random_ones = [tuple(rng.choices(extra, k=rng.randint(0, 6))) for _ in range(60)]
+    return [*sorted(seen), *random_ones, *(("<s>", *history) for history in random_ones)]
 
 
 def probability(model: NGram, context: str | tuple[str, ...], token: str) -> float:
@@ -87,7 +87,7 @@ def test_bigram_by_hand() -> None:
     model = estimate(["ab", "a"], order=2)
     # Bigrams: <s>a twice; ab, b</s> and a</s> once. n1 = 3, n2 = 1, so D = 3 / 5.
     # Tokens in front of a: 1 (<s>), of b: 1 (a), of </s>: 2 (a, b). n1 = 2, n2 = 1, so D = 2 / 4.
-    # Unigrams: the three free 3 x 0.5 of 4, a third of it each.
+    # Unigrams: 3 x 0.5 of 4 are discounted and shared equally by the three tokens.
     unigrams = {"a": 0.5 / 4 + 0.125, "b": 0.5 / 4 + 0.125, "</s>": 1.5 / 4 + 0.125}
     assert unigrams == {"a": 0.25, "b": 0.25, "</s>": 0.5}
     expected = {
@@ -108,20 +108,21 @@ def test_bigram_by_hand() -> None:
 
 def test_modified_discounts_by_hand() -> None:
     # n1 = 4 (</s> too), n2 = 2, n3 = 2, n4 = 1: Y = 1/2, D1 = 1/2, D2 = 1/2, D3+ = 2, of 18 tokens in all.
-    # 4 x 0.5 + 2 x 0.5 + 3 x 2 = 9 are freed for 9 tokens.
+    # 4 x 0.5 + 2 x 0.5 + 3 x 2 = 9 are discounted and shared by 9 tokens.
     model = estimate(["abcddeefffggghhhh"], order=1)
     for token, value in {"a": 1.5, "</s>": 1.5, "d": 2.5, "f": 2.0, "h": 3.0}.items():
         assert probability(model, "", token) == pytest.approx(value / 18, abs=1e-12)
 
 
-def test_a_negative_discount_is_not_taken() -> None:
-    # n1 = 5, n2 = n3 = n4 = 1 of 14 tokens: D2 would be 2 - 3 x 5/7. All eight give 5/7, to nine tokens.
+def test_negative_discounts_are_replaced_by_a_single_one() -> None:
+    # n1 = 5, n2 = n3 = n4 = 1 of 14 tokens: D2 would be 2 - 3 x 5/7. All eight tokens are discounted by
+    # 5/7, shared by nine tokens.
     model = estimate(["abcdeefffgggg"], order=1, vocabulary="z")
     for token, count in {"z": 0, "a": 1 - 5 / 7, "e": 2 - 5 / 7, "g": 4 - 5 / 7}.items():
         assert probability(model, "", token) == pytest.approx((count + 8 / 9 * 5 / 7) / 14, abs=1e-12)
 
 
-def test_unseen_letters_of_the_vocabulary_share_the_uniform_part() -> None:
+def test_unseen_tokens_of_the_vocabulary_get_the_uniform_part() -> None:
     model = estimate(["ab", "a"], order=2, vocabulary=["z", "a", "<s>"])
     assert model.vocabulary == ("</s>", "a", "b", "z")
     assert probability(model, "", "z") == pytest.approx(0.375 / 4)
@@ -134,7 +135,7 @@ def test_unseen_letters_of_the_vocabulary_share_the_uniform_part() -> None:
     ("sentences", "vocabulary"),
     [(SENTENCES, DEFAULT_TOKENIZER.alphabet), (WORDS, ["lay", "zulu"]), (["", "a"], "ab")],
 )
-def test_estimate_is_the_formula_and_sums_to_one(
+def test_estimates_equal_the_formula_and_sum_to_one(
     order: int, sentences: Sequence[Sequence[str]], vocabulary: Sequence[str]
 ) -> None:
     model = estimate(sentences, order, vocabulary)
@@ -150,8 +151,8 @@ def test_estimate_is_the_formula_and_sums_to_one(
         assert total == pytest.approx(1, abs=1e-9)
 
 
-def test_the_sentences_take_every_kind_of_discount() -> None:
-    """Else the comparison above would say nothing of modified discounts, or of the fall-backs."""
+def test_the_test_sentences_cover_all_kinds_of_discounts() -> None:
+    """The comparison above covers modified discounts and both fallbacks."""
     corpora: list[Sequence[Sequence[str]]] = [SENTENCES, WORDS, ["", "a"]]
     kinds = set()
     for sentences, order in product(corpora, (1, 2, 3, 4, 5)):
@@ -176,18 +177,18 @@ def test_order_may_exceed_every_sentence() -> None:
     ("sentences", "order", "complaint"),
     [
         ([], 2, "no sentences"),
-        (["a"], 0, "order 0"),
-        ([["a"], ["a", "</s>"]], 2, "sentence 2 .*'</s>'.*take it out"),
-        ([["<s>", "a"]], 2, "sentence 1 .*'<s>'.*take it out"),
+        (["a"], 0, "of order 0"),
+        ([["a"], ["a", "</s>"]], 2, "sentence 2 .*'</s>'.*remove it"),
+        ([["<s>", "a"]], 2, "sentence 1 .*'<s>'.*remove it"),
     ],
 )
-def test_estimate_refuses(sentences: list[Sequence[str]], order: int, complaint: str) -> None:
+def test_invalid_arguments_of_estimate(sentences: list[Sequence[str]], order: int, complaint: str) -> None:
     with pytest.raises(NGramError, match=complaint):
         estimate(sentences, order)
     assert issubclass(NGramError, LipnetError)
 
 
-def test_estimate_takes_characters_that_spell_a_mark() -> None:
+def test_characters_that_spell_an_end_mark_are_allowed() -> None:
     assert "</s>" in estimate(["a</s>b"], 2).vocabulary
 
 
@@ -220,7 +221,7 @@ def test_unknown_tokens_are_unk_in_contexts_too(tmp_path: Path) -> None:
 
 
 def assert_contexts_are_states(model: NGram, sequences: Sequence[tuple[str, ...]]) -> None:
-    """A context predicts what its whole history does, and the next context follows from it."""
+    """A context gives the same probabilities as its history, and determines the next context."""
     for history in sequences:
         context = model.context(history)
         assert len(context) < model.order and history[len(history) - len(context) :] == context
@@ -230,7 +231,7 @@ def assert_contexts_are_states(model: NGram, sequences: Sequence[tuple[str, ...]
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
-def test_contexts_are_the_states_of_an_automaton(order: int) -> None:
+def test_contexts_can_be_states_of_an_automaton(order: int) -> None:
     model = estimate(SENTENCES, order, DEFAULT_TOKENIZER.alphabet)
     assert_contexts_are_states(model, histories(SENTENCES[:2], DEFAULT_TOKENIZER.alphabet))
 
@@ -249,7 +250,10 @@ def test_contexts_of_an_estimate() -> None:
 def test_contexts_of_a_pruned_model(tmp_path: Path) -> None:
     model = hand_written(tmp_path)
     assert model.context(("<s>", "a")) == ("<s>", "a")
-    assert model.context(("<s>", "a", "b")) == ("a", "b")  # begins no trigram, but its back-off weight counts
+    assert model.context(("<s>", "a", "b")) == (
+        "a",
+        "b",
+    )  # prefix of no trigram, but it has a back-off weight
     assert model.context(("b", "b")) == ("b",)
     assert model.context(("a", "</s>")) == ()
     gap = NGram(3, {("a",): -1.0, ("b",): -1.0, ("a", "b", "a"): -0.1}, {})  # pruned away: the bigram ab
