@@ -27,6 +27,7 @@ def sentence(text: str, start: float = 0.4, each: float = 0.2) -> Sentence:
 
 
 def transcript(*sentences: Sentence, track: FaceTrack | None = None) -> Transcript:
+    """A transcript of 50 frames at 25 fps."""
     return Transcript("a.mp4", list(sentences), 50, 25.0, "greedy", False, [], track)
 
 
@@ -49,6 +50,7 @@ class Played(NamedTuple):
 
 
 def played(path: Path) -> Played:
+    """Decode a file as a player does."""
     with av.open(f"file:{path}") as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))
@@ -58,5 +60,6 @@ def played(path: Path) -> Played:
 
 
 def audio_codec(path: Path) -> str:
+    """The name of the codec of the first audio stream."""
     with av.open(str(path)) as container:
         return container.streams.audio[0].codec_context.codec.canonical_name

@@ -145,18 +145,9 @@ def plan_corpus(
     Raises:
         LipnetError: impossible numbers, or ``folder`` is a file or contains another corpus.
     """
-    for name, value in (("speakers", speakers), ("sentences", sentences), ("first-speaker", first_speaker)):
-        if value < 1:
-            raise LipnetError(f"--{name} {value}: give 1 or more")
-    if seed < 0:
-        raise LipnetError(f"--seed {seed}: give 0 or more")
     ids = ["".join(characters) for characters in product(*(slot.words for slot in GRAMMAR))]
     last = first_speaker + speakers - 1
-    if last * sentences > len(ids):
-        raise LipnetError(
-            f"speakers up to s{last} with {sentences} sentences each need {last * sentences} sentences, "
-            f"and there are {len(ids)}; lower --speakers, --sentences or --first-speaker"
-        )
+    _check_numbers(speakers, sentences, seed, first_speaker, available=len(ids))
     if folder.exists() and not folder.is_dir():
         raise LipnetError(f"{folder} is a file; give --out a folder")
     order = np.random.default_rng([seed, SENTENCES]).permutation(len(ids))
@@ -171,6 +162,21 @@ def plan_corpus(
             )
         jobs += [ClipJob(folder, seed, speaker, ids[i]) for i in own]
     return jobs
+
+
+def _check_numbers(speakers: int, sentences: int, seed: int, first_speaker: int, available: int) -> None:
+    """Raise LipnetError for impossible arguments of `plan_corpus`; ``available`` sentences exist."""
+    for name, value in (("speakers", speakers), ("sentences", sentences), ("first-speaker", first_speaker)):
+        if value < 1:
+            raise LipnetError(f"--{name} {value}: give 1 or more")
+    if seed < 0:
+        raise LipnetError(f"--seed {seed}: give 0 or more")
+    last = first_speaker + speakers - 1
+    if last * sentences > available:
+        raise LipnetError(
+            f"speakers up to s{last} with {sentences} sentences each need {last * sentences} sentences, "
+            f"and there are {available}; lower --speakers, --sentences or --first-speaker"
+        )
 
 
 def write_corpus(jobs: Sequence[ClipJob], workers: int = 1) -> int:

@@ -138,13 +138,14 @@ def test_colours_are_preserved(tmp_path: Path, pix_fmt: str, colours: tuple[int,
         assert np.abs(before[20:40, column] - after[20:40, column]).max() < 7
 
 
-def test_damaged_packets_are_skipped(tmp_path: Path) -> None:
+def test_damaged_packets_are_skipped(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     noise = np.random.default_rng(0).integers(0, 60, (25, 64, 128, 3), dtype=np.uint8)
     source = write_video(tmp_path / "a.mkv", [a // 2 + b for a, b in zip(CLIP, noise, strict=True)])
     damage(source, 12, 1 / 4, 3 / 4, seed=1)
     result = played(with_captions(source))
     assert 10 <= len(result.times) <= 30
     assert (np.diff(result.times) > 0).all()
+    assert capfd.readouterr().err == ""  # neither FFmpeg nor x264 prints anything
 
 
 def test_gaps_from_damage_count_for_pictures_but_not_for_words(

@@ -28,28 +28,30 @@ def captioned(
     return np.stack(played(with_captions(source, what, debug)).pictures).astype(int)
 
 
-def where_they_differ(after: np.ndarray, before: Sequence[np.ndarray]) -> np.ndarray:
-    """(T, H, W) bool."""
+def differing_pixels(after: np.ndarray, before: Sequence[np.ndarray]) -> np.ndarray:
+    """Where two videos differ, (T, H, W) bool."""
     return np.abs(after - np.stack(before)).max(axis=-1) > 40
 
 
-def drawn(folder: Path, pictures: Sequence[np.ndarray], what: Transcript, debug: bool = False) -> np.ndarray:
+def changed_pixels(
+    folder: Path, pictures: Sequence[np.ndarray], what: Transcript, debug: bool = False
+) -> np.ndarray:
     """Where the captioned pictures differ from the plain ones, (T, H, W) bool."""
-    return where_they_differ(captioned(folder, pictures, what, debug), pictures)
+    return differing_pixels(captioned(folder, pictures, what, debug), pictures)
 
 
 def test_words_appear_when_they_are_spoken(tmp_path: Path) -> None:
-    there = drawn(tmp_path, GREY, transcript(sentence("bin blue at", 0.4, 0.2)))
-    assert not there[:, :72].any()  # the upper half stays as it is
-    ink = there.sum(axis=(1, 2))
+    changed = changed_pixels(tmp_path, GREY, transcript(sentence("bin blue at", 0.4, 0.2)))
+    assert not changed[:, :72].any()  # the upper half is unchanged
+    ink = changed.sum(axis=(1, 2))
     gone = round((1.0 + LINGER_S) * 25)
     assert not ink[:10].any() and not ink[gone:].any()
     assert ink[10:gone].all()
-    widths = [np.flatnonzero(frame.any(axis=0)) for frame in there[10:gone]]
+    widths = [np.flatnonzero(frame.any(axis=0)) for frame in changed[10:gone]]
     assert len({columns[0] for columns in widths}) == 1  # words do not move
     grown = [index + 11 for index in range(len(widths) - 1) if widths[index + 1][-1] > widths[index][-1] + 4]
     assert grown == [15, 20]
-    text = np.flatnonzero(there[25].any(axis=0))
+    text = np.flatnonzero(changed[25].any(axis=0))
     assert text[0] + text[-1] == pytest.approx(180, abs=3)  # centred
 
 
@@ -64,29 +66,34 @@ def test_the_word_being_spoken_is_highlighted(tmp_path: Path) -> None:
 
 def test_the_next_sentence_replaces_the_last(tmp_path: Path) -> None:
     both = transcript(sentence("set", 1.0), sentence("bin blue at", 0.2))
-    there, alone = drawn(tmp_path, GREY, both), drawn(tmp_path, GREY, transcript(sentence("set", 1.0)))
-    assert there[24].sum() > 2 * there[25].sum()
-    assert (there[25:30] != alone[25:30]).mean() < 0.001
+    changed, alone = (
+        changed_pixels(tmp_path, GREY, both),
+        changed_pixels(tmp_path, GREY, transcript(sentence("set", 1.0))),
+    )
+    assert changed[24].sum() > 2 * changed[25].sum()
+    assert (changed[25:30] != alone[25:30]).mean() < 0.001
 
 
 @pytest.mark.parametrize("size", [(180, 144), (72, 128), (320, 96), (64, 48)])
 def test_a_long_sentence_stays_inside_the_picture(tmp_path: Path, size: tuple[int, int]) -> None:
-    there = drawn(
+    changed = changed_pixels(
         tmp_path, [np.full((size[1], size[0], 3), 90, np.uint8)] * 50, transcript(sentence(LONG, 0, 0.1))
     )
-    assert there.any(axis=(1, 2)).all()
-    assert not there[:, :, 0].any() and not there[:, :, -1].any()
-    assert not there[:, -1].any()
+    assert changed.any(axis=(1, 2)).all()
+    assert not changed[:, :, 0].any() and not changed[:, :, -1].any()
+    assert not changed[:, -1].any()
 
 
 def test_words_of_a_long_sentence_do_not_move(tmp_path: Path) -> None:
-    there = drawn(tmp_path, GREY, transcript(sentence("place white with w seven please now", 0.0, 0.2)))
-    for before, after in pairwise(there):
+    changed = changed_pixels(
+        tmp_path, GREY, transcript(sentence("place white with w seven please now", 0.0, 0.2))
+    )
+    for before, after in pairwise(changed):
         assert (before & ~after).sum() <= 0.1 * before.sum()
 
 
 def face_track(found: Sequence[bool]) -> FaceTrack:
-    """A face in the middle of 180x144 px whose mouth crop shows what is left above of the middle."""
+    """A face in the middle of 180x144 px; its mouth crop shows the 50x25 px in the top left corner."""
     landmarks = np.full((len(found), 68, 2), (90.0, 80.0), np.float32)
     landmarks[:, IBUG_68.stable] = IBUG_68.stable_face * 30 + (90, 60)
     to_crop = np.tile(np.diag([2.0, 2.0, 1.0]), (len(found), 1, 1))
@@ -104,9 +111,10 @@ def test_debug_draws_landmarks_box_and_crop(tmp_path: Path) -> None:
         assert green[y - 2 : y + 3, x - 2 : x + 3].any()
         assert orange[y - 2 : y + 3, x - 2 : x + 3].any()
     assert green.any(axis=0).sum() > 60  # the box
-    there = where_they_differ(pictures, [picture] * 20)
-    np.testing.assert_array_equal(there[14], there[19])  # after its end the last frame of the track is drawn
-    blue = seen[:40, :70, 2] - seen[:40, :70, 0] > 80  # the crop's, (40 ... 80, 20 ... 40) of (100, 50)
+    changed = differing_pixels(pictures, [picture] * 20)
+    # after the end of the track, its last frame is shown
+    np.testing.assert_array_equal(changed[14], changed[19])
+    blue = seen[:40, :70, 2] - seen[:40, :70, 0] > 80  # in the crop: 40-80 of 100 px, 20-40 of 50 px
     rows, columns = np.nonzero(blue[2:, 2:])
     scale = 63 / 100
     assert (columns.min(), columns.max()) == pytest.approx((40 * scale, 80 * scale), abs=3)
@@ -115,8 +123,8 @@ def test_debug_draws_landmarks_box_and_crop(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("track", [None, face_track([])])
 def test_debug_without_a_track_draws_nothing(tmp_path: Path, track: FaceTrack | None) -> None:
-    assert not drawn(tmp_path, GREY[:5], transcript(track=track), debug=True).any()
+    assert not changed_pixels(tmp_path, GREY[:5], transcript(track=track), debug=True).any()
 
 
 def test_a_track_is_drawn_only_for_debugging(tmp_path: Path) -> None:
-    assert not drawn(tmp_path, GREY[:5], transcript(track=face_track([True] * 5))).any()
+    assert not changed_pixels(tmp_path, GREY[:5], transcript(track=face_track([True] * 5))).any()
