@@ -1,9 +1,9 @@
-"""Crops on disk: for each speaker one flat uint8 array (``SPEAKER.u8``) and one JSON index beside it
-(``SPEAKER.index.json``).
+"""Mouth crops on disk: per speaker a flat uint8 array, ``SPEAKER.u8``, and an index, ``SPEAKER.index.json``.
 
-The array holds the frames of all clips end to end, each (H, W, 3) RGB; the index says which frames are
-whose, and what is said in them. Crops are appended first and the index is replaced atomically after, so a
-killed run leaves at worst some frames at the array's end that no index names; the next run overwrites them.
+The array has the crops of all clips one after the other, each frame (H, W, 3) RGB. The index has the crop
+settings, and each clip's frames, sentence and words. Crops are appended before the index is replaced
+atomically, so a killed run leaves at worst some frames at the end of the array that are not in the index;
+the next run overwrites them.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from lipnet.grid import natural_key
 from lipnet.utils.files import write_atomically
 
 FORMAT = 1
-SAVE_SECONDS = 5.0  # a killed run loses at most this much work
+SAVE_SECONDS = 5.0  # between two saves of the index: a killed run loses at most this much work
 
 
 class CropStoreError(LipnetError):
-    """Packed crops that cannot be read or written."""
+    """A crop store, or a list of its clips, that cannot be used."""
 
 
 @dataclass(frozen=True)
 class StoredClip:
-    """One clip of a packed corpus: frames ``start`` ... ``start + frames`` of its speaker's array."""
+    """A clip in a crop store: ``frames`` frames of its speaker's array, from the ``start``-th one on."""
 
     speaker: str
     id: str
     start: int
     frames: int
-    faces: int  # frames in which a face was really found; all, where none was looked for
+    faces: int  # number of frames in which a face was detected; all of them if no detector was used
     sentence: str
-    words: tuple[Word, ...]  # without timings: empty
+    words: tuple[Word, ...]  # empty if their times are unknown
 
     @property
     def name(self) -> str:
@@ -51,10 +51,10 @@ class StoredClip:
 
 
 class CropStoreWriter:
-    """Appends clips to one speaker's array. Use as a context manager; leaving it saves the index."""
+    """Appends clips to one speaker's array. A context manager: its exit saves the index."""
 
     def __init__(self, root: Path, speaker: str, crop: CropConfig) -> None:
-        """Raises CropStoreError where crops of another geometry are there already."""
+        """Raises CropStoreError if ``root`` has crops of this speaker with other crop settings."""
         self.array_path, self.index_path = _paths(root, speaker)
         self.crop = crop
         self.speaker = speaker
@@ -64,10 +64,10 @@ class CropStoreWriter:
             if index["crop"] != crop:
                 raise CropStoreError(
                     f"{self.index_path}: cropped with other settings ({_differences(index['crop'], crop)}); "
-                    "give another --out, or delete this one"
+                    "give another --out, or delete this crop store"
                 )
-            held = self.array_path.stat().st_size if self.array_path.exists() else 0
-            held //= _frame_bytes(crop)  # clips that a truncated array has lost are cropped again
+            size = self.array_path.stat().st_size if self.array_path.exists() else 0
+            held = size // _frame_bytes(crop)  # clips that are missing in a truncated array are cropped again
             self.clips = {clip.id: clip for clip in _clips(index) if clip.start + clip.frames <= held}
         self.frames = max((clip.start + clip.frames for clip in self.clips.values()), default=0)
 
@@ -81,13 +81,13 @@ class CropStoreWriter:
 
     def __exit__(self, *_: object) -> None:
         if self.clips:
-            self._save()
+            self.flush()
         self._array.close()
         if not self.clips:
             self.array_path.unlink()
 
     def add(self, clip: Clip, crops: np.ndarray, faces: int) -> None:
-        """Append ``crops`` (T, H, W, 3) uint8 RGB of ``clip``, in ``faces`` of which a face was found."""
+        """Append the crops of a clip, (T, H, W, 3) uint8 RGB; in ``faces`` of them a face was detected."""
         assert crops.dtype == np.uint8 and crops.shape[1:] == (self.crop.height, self.crop.width, 3)
         self._array.write(np.ascontiguousarray(crops).data)
         frames = len(crops)
@@ -96,15 +96,16 @@ class CropStoreWriter:
         )
         self.frames += frames
         if time.monotonic() - self._saved > SAVE_SECONDS:
-            self._save()
+            self.flush()
 
     def relabel(self, clip: Clip) -> bool:
-        """Take over a packed clip's sentence and words, as they are now; whether they have changed."""
+        """Give a stored clip the sentence and words of ``clip``. Returns whether they have changed."""
         old = self.clips[clip.id]
         self.clips[clip.id] = replace(old, sentence=clip.sentence, words=clip.words)
         return self.clips[clip.id] != old
 
-    def _save(self) -> None:
+    def flush(self) -> None:
+        """Save all clips so far: the array, then the index."""
         self._array.flush()
         clips = {
             clip.id: {
@@ -122,43 +123,49 @@ class CropStoreWriter:
 
 
 class CropStore:
-    """Everything that ``preprocess.py`` wrote below ``root``. Arrays are memory-mapped when first used."""
+    """All crops that ``preprocess.py`` has written below ``root``. Arrays are memory-mapped at first use."""
 
     def __init__(self, root: str | Path) -> None:
-        """Raises CropStoreError where there are no packed crops, or of several geometries."""
+        """Raises CropStoreError if ``root`` has no crops, or crops with different crop settings."""
         self.root = Path(root)
         indices = [_read_index(path) for path in sorted(self.root.rglob("*.index.json"))]
         if not indices:
-            raise CropStoreError(f"{self.root}: no packed crops here; make them with scripts/preprocess.py")
+            raise CropStoreError(f"{self.root}: not a crop store; make one with scripts/preprocess.py")
         self.crop: CropConfig = indices[0]["crop"]
         if any(index["crop"] != self.crop for index in indices):
             raise CropStoreError(
-                f"{self.root}: crops of several geometries; preprocess them into folders apart"
+                f"{self.root}: its speakers have different crop settings; give each its own --out"
             )
         indices.sort(key=lambda index: natural_key(index["speaker"]))
         self.clips = {clip.name: clip for index in indices for clip in _clips(index)}
         self._arrays: dict[str, np.ndarray] = {}
 
     def check_crop(self, crop: CropConfig, needs: str) -> None:
-        """Raises CropStoreError where crops of the given geometry look otherwise than these.
+        """Compare the settings that decide what crops look like.
 
-        ``needs``: who wants that geometry, with the verb, such as "the weights need".
+        Args:
+            crop: the required settings.
+            needs: what requires them, for the message, such as "the weights need".
+
+        Raises:
+            CropStoreError: the crops have other settings; the message names the first of them.
         """
-        fixed = "fixed" in (crop.method, self.crop.method)  # a box; what the other methods cut looks alike
-        for key in (
-            "width",
-            "height",
-            *(("method", "box", "frame") if fixed else ("eye_distance", "center_offset")),
-        ):
-            wanted, store = getattr(crop, key), getattr(self.crop, key)
-            if wanted != store:
+        # All methods but fixed crop by the face, so that their crops look alike.
+        is_fixed = "fixed" in (crop.method, self.crop.method)
+        by_method = ("method", "box", "frame") if is_fixed else ("eye_distance", "center_offset")
+        for key in ("width", "height", *by_method):
+            needed, stored = getattr(crop, key), getattr(self.crop, key)
+            if needed != stored:
                 raise CropStoreError(
-                    f"{self.root} was cropped with crop.{key}={_shown(store)}, {needs} {_shown(wanted)}: "
+                    f"{self.root} was cropped with crop.{key}={_shown(stored)}, {needs} {_shown(needed)}: "
                     "preprocess into another folder"
                 )
 
     def array(self, speaker: str) -> np.ndarray:
-        """A speaker's frames, memory-mapped: (frames, H, W, 3) uint8 RGB."""
+        """The crops of all clips of a speaker, memory-mapped: (frames, H, W, 3) uint8 RGB.
+
+        Raises CropStoreError if the array is missing or truncated.
+        """
         if speaker not in self._arrays:
             path = _paths(self.root, speaker)[0]
             if not path.exists():
@@ -173,13 +180,17 @@ class CropStore:
             self._arrays[speaker] = np.memmap(path, np.uint8, "r", shape=shape)
         return self._arrays[speaker]
 
+    def crops(self, clip: StoredClip) -> np.ndarray:
+        """The crops of a clip, memory-mapped: (T, H, W, 3) uint8 RGB."""
+        return self.array(clip.speaker)[clip.start : clip.start + clip.frames]
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_arrays": {}}  # a loader process maps the files itself
+        return {**self.__dict__, "_arrays": {}}  # every process of a data loader maps the files itself
 
     def split(self, name: str) -> list[StoredClip]:
-        """The clips of a split: ``all``, the name of a list in ROOT/splits, or a list file's path.
+        """The clips of a split: ``all``, the name of a list in ROOT/splits, or the path of a list file.
 
-        Raises CropStoreError where there is no such list, or where it names clips that are not packed.
+        Raises CropStoreError if the list does not exist, is empty or has clips that are not in the store.
         """
         if name == "all":
             return list(self.clips.values())
@@ -191,12 +202,12 @@ class CropStore:
             raise CropStoreError(f"no split {name!r}: give a list file, or one of: all, {known}")
         names = read_split(path)
         if not names:
-            raise CropStoreError(f"{path}: the list is empty; give one with clips, sN/ID a line")
+            raise CropStoreError(f"{path}: the list is empty; give one SPEAKER/ID per line")
         absent = [clip for clip in names if clip not in self.clips]
         if absent:
             raise CropStoreError(
                 f"{path}: {len(absent)} of {len(names)} clips are not in {self.root}, such as {absent[0]}; "
-                "preprocess them, or take them off the list"
+                "preprocess them, or remove them from the list"
             )
         return [self.clips[clip] for clip in names]
 
@@ -217,7 +228,7 @@ def _read_index(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise CropStoreError(
-        f"{path}: no index of packed crops of format {FORMAT}; run scripts/preprocess.py anew"
+        f"{path}: not the index of a crop store of format {FORMAT}; delete it and run scripts/preprocess.py"
     )
 
 

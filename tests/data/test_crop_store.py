@@ -1,9 +1,10 @@
-"""Packed crops: what comes back, what a kill leaves behind, and what is refused."""
+"""Crop stores: round trips, resuming after a kill, and errors."""
 
 from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,41 +30,43 @@ def add(writer: CropStoreWriter, *numbers: int) -> None:
 
 @pytest.fixture
 def clean(tmp_path: Path) -> dict[str, bytes]:
-    """The files of a run that nothing disturbed."""
+    """The files of a run without interruption."""
     with CropStoreWriter(tmp_path / "clean", "s1", CROP) as writer:
         add(writer, 0, 1, 2)
     return contents(tmp_path / "clean")
 
 
-def test_what_is_packed_comes_back(tmp_path: Path) -> None:
+def test_stored_crops_are_read_back(tmp_path: Path) -> None:
     other = make_clip("deep/s2", "swiq9a", 4)
     pack(tmp_path, [*CLIPS, other], [*LENGTHS, 4])
-    corpus = CropStore(tmp_path)
-    assert corpus.crop == CROP
-    assert list(corpus.clips) == ["s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "deep/s2/swiq9a"]
+    store = CropStore(tmp_path)
+    assert store.crop == CROP
+    assert list(store.clips) == ["s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "deep/s2/swiq9a"]
     for seed, (clip, frames) in enumerate(zip([*CLIPS, other], (*LENGTHS, 4), strict=True)):
-        store = corpus.clips[clip.name]
-        assert (store.sentence, store.words, store.frames) == (clip.sentence, clip.words, frames)
-        crops = corpus.array(clip.speaker)[store.start : store.start + frames]
+        stored = store.clips[clip.name]
+        assert (stored.sentence, stored.words, stored.frames) == (clip.sentence, clip.words, frames)
+        crops = store.array(clip.speaker)[stored.start : stored.start + frames]
         assert np.array_equal(crops, random_crops(frames, seed=seed))
+        assert np.array_equal(store.crops(stored), crops)
 
 
-def test_a_pickled_corpus_maps_its_files_anew(tmp_path: Path) -> None:
+def test_a_pickled_store_maps_its_files_again(tmp_path: Path) -> None:
     pack(tmp_path, CLIPS, LENGTHS)
-    corpus = CropStore(tmp_path)
-    before = corpus.array("s1")
-    pickled = pickle.dumps(corpus)
+    store = CropStore(tmp_path)
+    before = store.array("s1")
+    pickled = pickle.dumps(store)
     assert len(pickled) < before.nbytes
     assert np.array_equal(pickle.loads(pickled).array("s1"), before)
 
 
 def test_killed_before_the_index_was_saved(tmp_path: Path, clean: dict[str, bytes]) -> None:
-    killed = CropStoreWriter(tmp_path / "out", "s1", CROP).__enter__()
-    add(killed, 0)
-    killed._save()
-    add(killed, 2)
-    killed._array.write(bytes(20_000))  # more than what will follow, and no whole frames
-    killed._array.close()  # and never __exit__
+    with CropStoreWriter(tmp_path / "killed", "s1", CROP) as writer:
+        add(writer, 0)
+        writer.flush()
+        add(writer, 2)
+        shutil.copytree(tmp_path / "killed", tmp_path / "out")  # the files as a kill leaves them
+    with (tmp_path / "out" / "s1.u8").open("ab") as array:
+        array.write(bytes(20_000))  # more than the clips that follow, and not a whole number of frames
     assert len(CropStore(tmp_path / "out").clips) == 1
     with CropStoreWriter(tmp_path / "out", "s1", CROP) as writer:
         assert list(writer.clips) == ["bbaf2n"]
@@ -71,7 +74,7 @@ def test_killed_before_the_index_was_saved(tmp_path: Path, clean: dict[str, byte
     assert contents(tmp_path / "out") == clean
 
 
-def test_a_clip_that_fails_keeps_those_before_it(tmp_path: Path, clean: dict[str, bytes]) -> None:
+def test_an_interrupted_run_keeps_the_clips_before(tmp_path: Path, clean: dict[str, bytes]) -> None:
     with pytest.raises(KeyboardInterrupt), CropStoreWriter(tmp_path / "out", "s1", CROP) as writer:
         add(writer, 0, 1)
         raise KeyboardInterrupt
@@ -101,7 +104,9 @@ def test_a_truncated_array_is_an_error_until_it_is_cropped_again(
     assert contents(tmp_path / "clean") == clean
 
 
-def test_a_lost_array_is_an_error_until_it_is_cropped_again(tmp_path: Path, clean: dict[str, bytes]) -> None:
+def test_a_missing_array_is_an_error_until_it_is_cropped_again(
+    tmp_path: Path, clean: dict[str, bytes]
+) -> None:
     (tmp_path / "clean" / "s1.u8").unlink()
     with pytest.raises(CropStoreError, match=r"s1\.u8: missing; run scripts/preprocess\.py again"):
         CropStore(tmp_path / "clean").array("s1")
@@ -110,7 +115,7 @@ def test_a_lost_array_is_an_error_until_it_is_cropped_again(tmp_path: Path, clea
     assert contents(tmp_path / "clean") == clean
 
 
-def test_without_a_clip_nothing_is_left(tmp_path: Path) -> None:
+def test_without_a_clip_no_file_is_left(tmp_path: Path) -> None:
     with CropStoreWriter(tmp_path, "s1", CROP):
         pass
     assert contents(tmp_path) == {}
@@ -122,44 +127,42 @@ def test_other_crop_settings_are_refused(tmp_path: Path, clean: dict[str, bytes]
     assert contents(tmp_path / "clean") == clean
     with CropStoreWriter(tmp_path / "clean", "s2", replace(CROP, eye_distance=9.0)) as writer:
         add(writer, 0)
-    with pytest.raises(CropStoreError, match="several geometries"):
+    with pytest.raises(CropStoreError, match="different crop settings"):
         CropStore(tmp_path / "clean")
 
 
-def test_a_folder_without_packed_crops(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_crop_store(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(
-            CropStoreError, match=r"no packed crops here; make them with scripts/preprocess\.py"
-        ):
+        with pytest.raises(CropStoreError, match=r"not a crop store; make one with scripts/preprocess\.py"):
             CropStore(folder)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", "null", '{"format": 0}', "words"])
 def test_an_index_of_another_kind_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "s1.index.json").write_text(content)
-    with pytest.raises(CropStoreError, match=r"s1\.index\.json: no index"):
+    with pytest.raises(CropStoreError, match=r"s1\.index\.json: not the index of a crop store of format 1"):
         CropStore(tmp_path)
-    with pytest.raises(CropStoreError, match=r"s1\.index\.json: no index"):
+    with pytest.raises(CropStoreError, match=r"s1\.index\.json: not the index of a crop store of format 1"):
         CropStoreWriter(tmp_path, "s1", CROP)
 
 
 def test_splits_by_name_and_by_file(crop_store: Path, tmp_path: Path) -> None:
-    corpus = CropStore(crop_store)
-    assert len(corpus.split("all")) == 10
-    assert [clip.name for clip in corpus.split("dev")] == ["s2/bbwg6s", "s2/lgiu8a"]
+    store = CropStore(crop_store)
+    assert len(store.split("all")) == 10
+    assert [clip.name for clip in store.split("dev")] == ["s2/bbwg6s", "s2/lgiu8a"]
     own = write_list(tmp_path / "own.txt", ["s2/lwik7a", "s1/bbaf2n"])
-    assert [clip.name for clip in corpus.split(str(own))] == ["s2/lwik7a", "s1/bbaf2n"]
+    assert [clip.name for clip in store.split(str(own))] == ["s2/lwik7a", "s1/bbaf2n"]
 
 
-def test_splits_that_cannot_be_used_are_named(crop_store: Path, tmp_path: Path) -> None:
-    corpus = CropStore(crop_store)
+def test_unusable_splits_are_named(crop_store: Path, tmp_path: Path) -> None:
+    store = CropStore(crop_store)
     with pytest.raises(CropStoreError, match="no split 'test': give a list file, or one of: all, dev, train"):
-        corpus.split("test")
+        store.split("test")
     absent = write_list(tmp_path / "absent.txt", ["s1/bbaf2n", "s9/swiz0n", "s9/swiz1n"])
     with pytest.raises(CropStoreError, match=r"absent\.txt: 2 of 3 clips are not in .*, such as s9/swiz0n; "):
-        corpus.split(str(absent))
+        store.split(str(absent))
     with pytest.raises(CropStoreError, match=r"empty\.txt: the list is empty"):
-        corpus.split(str(write_list(tmp_path / "empty.txt", [])))
+        store.split(str(write_list(tmp_path / "empty.txt", [])))
 
 
 def test_written_splits(tmp_path: Path) -> None:
@@ -167,8 +170,8 @@ def test_written_splits(tmp_path: Path) -> None:
     pack(tmp_path / "out", [make_clip(speaker, id_, 2) for speaker in ("s1", "s3") for id_ in ids], [2] * 8)
     write_list(tmp_path / "corpus" / "splits" / "mine.txt", ["s1/bbaf2n"])
     lists = write_splits(tmp_path / "out", CropStore(tmp_path / "out").clips, tmp_path / "corpus").lists
-    corpus = CropStore(tmp_path / "out")
-    sizes = {name: len(corpus.split(name)) for name in lists}
+    store = CropStore(tmp_path / "out")
+    sizes = {name: len(store.split(name)) for name in lists}
     assert sizes == {
         "mine": 1,
         "unseen_train": 4,
@@ -181,17 +184,17 @@ def test_written_splits(tmp_path: Path) -> None:
         "overlapped_dev": 2,
     }
     write_splits(tmp_path / "out", CropStore(tmp_path / "out").clips, tmp_path / "corpus", ["s3/swiq9a"])
-    assert [clip.name for clip in corpus.split("overlapped_test")] == ["s3/swiq9a"]
+    assert [clip.name for clip in store.split("overlapped_test")] == ["s3/swiq9a"]
 
 
-def test_a_mended_transcript_is_taken_over(tmp_path: Path) -> None:
+def test_a_corrected_transcript_replaces_the_stored_one(tmp_path: Path) -> None:
     clip = make_clip("s1", "bbaf2n", 2)
     pack(tmp_path, [clip], [2])
-    mended = replace(clip, words=clip.words[:1])
+    corrected = replace(clip, words=clip.words[:1])
     for changed in (True, False):
         with CropStoreWriter(tmp_path, "s1", CROP) as writer:
-            assert writer.relabel(mended) == changed
-    assert CropStore(tmp_path).clips["s1/bbaf2n"].words == mended.words
+            assert writer.relabel(corrected) == changed
+    assert CropStore(tmp_path).clips["s1/bbaf2n"].words == corrected.words
 
 
 def test_the_index_is_plain_json(tmp_path: Path, clean: dict[str, bytes]) -> None:
@@ -201,7 +204,7 @@ def test_the_index_is_plain_json(tmp_path: Path, clean: dict[str, bytes]) -> Non
     assert index["clips"]["prwazs"]["words"] == []
 
 
-def test_crops_packed_before_there_were_methods_are_dlib_s(tmp_path: Path, clean: dict[str, bytes]) -> None:
+def test_an_index_without_a_crop_method_is_of_dlib(tmp_path: Path, clean: dict[str, bytes]) -> None:
     path = tmp_path / "clean" / "s1.index.json"
     index = json.loads(path.read_text())
     del index["crop"]["method"], index["crop"]["box"]
@@ -211,7 +214,7 @@ def test_crops_packed_before_there_were_methods_are_dlib_s(tmp_path: Path, clean
         assert len(writer.clips) == 3
 
 
-def test_a_box_and_a_face_are_other_geometries(tmp_path: Path, clean: dict[str, bytes]) -> None:
+def test_crops_of_a_box_and_of_a_face_do_not_go_together(tmp_path: Path, clean: dict[str, bytes]) -> None:
     faces = CropStore(tmp_path / "clean")
     faces.check_crop(replace(CROP, method="mtcnn"), "the weights need")  # looks alike
     box = replace(CROP, method="fixed", box=[0, 16, 0, 24])

@@ -24,11 +24,11 @@ def test_training_on_bad_input(crop_store: Path, tmp_path: Path) -> None:
     assert_one_line(train("model.alphabet=abc"), "alphabet 'abc'")
     assert_one_line(train("data.batch_size=0"), "data.batch_size 0")
     assert_one_line(train("data.root=''"), "data.root is not set", "scripts/preprocess.py")
-    assert_one_line(train(f"data.root={tmp_path}"), tmp_path, "no packed crops")
+    assert_one_line(train(f"data.root={tmp_path}"), tmp_path, "not a crop store")
     assert_one_line(train("run.device=tpu"), "'tpu'")
     assert_one_line(train("run.dir=''"), "run.dir is not set")
     assert_one_line(train(f"pretrained={tmp_path / 'w'}"), tmp_path / "w", "no such weights")
-    assert_one_line(train(f"data.mix_root={tmp_path}"), tmp_path, "no packed crops")
+    assert_one_line(train(f"data.mix_root={tmp_path}"), tmp_path, "not a crop store")
     config, run = tmp_path / "c.yaml", tmp_path / "run"
     assert_one_line(run_script("train", "--config", config), config, "no such config")
     assert_one_line(run_script("train", "--resume", run), run, "no run to resume")
