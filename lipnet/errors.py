@@ -1,19 +1,22 @@
-"""The errors that a user can mend, and how a script reports them."""
+"""Errors that the user can fix."""
 
 from __future__ import annotations
 
 
 class LipnetError(Exception):
-    """Something the user can mend. The message is one line: the thing that is wrong, then the cure."""
+    """Base class; scripts print its message and exit with code 2.
+
+    The message is one line: what is wrong, then how to fix it.
+    """
 
 
 class TrainingError(LipnetError):
-    """Training cannot go on (a loss that is not finite, a batch that cannot be built)."""
+    """Training cannot continue: the loss is not finite, or a batch cannot be built."""
 
 
 class CorpusError(LipnetError):
-    """A corpus, alignment or split that cannot be used."""
+    """An unusable corpus, alignment or split."""
 
 
 class ConfigError(LipnetError):
-    """A config file or override that cannot be used."""
+    """An unusable config file or override."""

@@ -1,8 +1,6 @@
-"""The GRID corpus: its grammar, its files, its alignments and its splits.
+"""The GRID corpus (Cooke et al. 2006): grammar, clip ids and word classes.
 
-A clip's id spells its sentence, one character a slot (``bbaf2n`` = bin blue at f two now). A corpus of
-one's own works too: ids that spell nothing, with an ``ID.align`` or a plain ``ID.txt`` transcript each.
-A clip is named ``SPEAKER/ID`` throughout, where SPEAKER is the clip's folder below the corpus' root.
+The id of a GRID clip encodes its sentence with one character a word: ``bbaf2n`` is "bin blue at f two now".
 """
 
 from __future__ import annotations
@@ -12,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
 
-FRAME_RATE = 25.0  # frames/s of the corpus; alignments count in these frames whatever the video's own rate
+FRAME_RATE = 25.0  # frames/s of the corpus, of crops and of alignment times, whatever the rate of a video
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One position of a GRID sentence: the id's character -> the word."""
+    """One position of a GRID sentence."""
 
     name: str
-    words: dict[str, str]
+    words: dict[str, str]  # character in the clip id -> word
 
 
 def _initials(*words: str) -> dict[str, str]:
@@ -36,12 +34,16 @@ GRAMMAR = (
     Slot("digit", {"z" if value == 0 else str(value): word for value, word in enumerate(DIGITS)}),
     Slot("adverb", _initials("again", "now", "please", "soon")),
 )
-WORDS = tuple(word for slot in GRAMMAR for word in slot.words.values())  # the 51 words, by slot
-WORD_CLASS = {word: index for index, word in enumerate(WORDS, start=1)}  # of the word heads; 0 is silence
+WORDS = tuple(
+    word for slot in GRAMMAR for word in slot.words.values()
+)  # the 51 words, in the order of the slots
+WORD_CLASS = {
+    word: index for index, word in enumerate(WORDS, start=1)
+}  # word -> class of the word heads; 0 is silence
 
 
 def sentence_of(clip_id: str) -> str | None:
-    """The sentence that a GRID id spells, or None where it spells none."""
+    """The sentence that a clip id encodes, or None if it is not a GRID id."""
     if len(clip_id) != len(GRAMMAR):
         return None
     words = [slot.words.get(char) for slot, char in zip(GRAMMAR, clip_id.lower(), strict=True)]
@@ -49,12 +51,12 @@ def sentence_of(clip_id: str) -> str | None:
 
 
 def is_grid_sentence(words: Sequence[str]) -> bool:
-    """Whether ``words`` are one GRID sentence, a word a slot."""
+    """Whether ``words`` are a GRID sentence: one word from each slot."""
     return len(words) == len(GRAMMAR) and all(
         word in slot.words.values() for slot, word in zip(GRAMMAR, words, strict=True)
     )
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
-    """Sort key that puts s2 before s10."""
+    """Sort key that compares numbers in names by value, so that s2 comes before s10."""
     return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", name)]

@@ -1,7 +1,7 @@
-"""Error rates as sums over a corpus, always with the counts they come from.
+"""Character, word and sentence error rates over a corpus, with the counts behind them.
 
-A rate is the sum of edit distances over the sum of target lengths, so that a long sentence weighs more
-than a short one; it is not a mean of rates a sentence, which some papers give under the same name.
+A rate is the sum of all edit distances divided by the sum of all target lengths. It is not the mean of the
+sentences' rates, which some papers report under the same name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rapidfuzz.distance import Levenshtein
 
 @dataclass
 class ErrorCounts:
-    """Errors (insertions, deletions and substitutions) and target sizes, summed over sentences."""
+    """Errors (insertions, deletions and substitutions) and target lengths, summed over sentences."""
 
     character_errors: int = 0
     characters: int = 0
@@ -24,7 +24,7 @@ class ErrorCounts:
     sentences: int = 0
 
     def add(self, target: str, prediction: str) -> None:
-        """Count one sentence. Characters are compared with their spaces, words as split at spaces."""
+        """Count one sentence. Spaces count as characters; words are what is between spaces."""
         target_words = target.split()
         self.character_errors += Levenshtein.distance(target, prediction)
         self.characters += len(target)
@@ -45,12 +45,12 @@ class ErrorCounts:
 
     @property
     def cer(self) -> float:
-        """Character error rate as a fraction; insertions can bring it above 1."""
+        """Character error rate as a fraction; insertions can raise it above 1."""
         return _rate(self.character_errors, self.characters)
 
     @property
     def wer(self) -> float:
-        """Word error rate as a fraction; insertions can bring it above 1."""
+        """Word error rate as a fraction; insertions can raise it above 1."""
         return _rate(self.word_errors, self.words)
 
     @property
@@ -69,33 +69,39 @@ class ErrorCounts:
 
 @dataclass
 class WordErrors:
-    """Which words go wrong, by their place in the sentence, and what is read in their stead.
+    """Word errors by position in the target sentence, and by pair of confused words.
 
-    Inserted words count at the place of the word that they stand before, or of the last word.
+    Inserted words count at the position of the next target word, or of the last one at the end.
+
+    Attributes:
+        words: position from 0 -> number of target words.
+        errors: position -> number of errors.
+        confusions: (target word, predicted word) -> number of times; "" for insertions and deletions.
     """
 
-    words: Counter[int] = field(default_factory=Counter)  # place from 0 -> words there
-    errors: Counter[int] = field(default_factory=Counter)  # place -> errors
-    confusions: Counter[tuple[str, str]] = field(default_factory=Counter)  # (said, read); "" is no word
+    words: Counter[int] = field(default_factory=Counter)
+    errors: Counter[int] = field(default_factory=Counter)
+    confusions: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, target: str, prediction: str) -> None:
-        """Count one sentence's words along a cheapest alignment."""
-        said, read = target.split(), prediction.split()
-        self.words.update(range(len(said)))
-        for edit in Levenshtein.editops(said, read):
-            self.errors[min(edit.src_pos, max(len(said) - 1, 0))] += 1
-            lost = "" if edit.tag == "insert" else said[edit.src_pos]
-            found = "" if edit.tag == "delete" else read[edit.dest_pos]
-            self.confusions[lost, found] += 1
+        """Count the words of one sentence along an alignment with the fewest edits."""
+        expected, predicted = target.split(), prediction.split()
+        self.words.update(range(len(expected)))
+        for edit in Levenshtein.editops(expected, predicted):
+            self.errors[min(edit.src_pos, max(len(expected) - 1, 0))] += 1
+            old = "" if edit.tag == "insert" else expected[edit.src_pos]
+            new = "" if edit.tag == "delete" else predicted[edit.dest_pos]
+            self.confusions[old, new] += 1
 
 
 def words_right(target: str, prediction: str) -> list[bool]:
-    """For each word of the prediction whether it is right, along a cheapest alignment."""
-    read = prediction.split()
-    wrong = {edit.dest_pos for edit in Levenshtein.editops(target.split(), read) if edit.tag != "delete"}
-    return [position not in wrong for position in range(len(read))]
+    """For each word of the prediction whether it is correct, along an alignment with the fewest edits."""
+    predicted = prediction.split()
+    edits = Levenshtein.editops(target.split(), predicted)
+    wrong = {edit.dest_pos for edit in edits if edit.tag != "delete"}
+    return [position not in wrong for position in range(len(predicted))]
 
 
 def _rate(errors: int, total: int) -> float:
-    """``errors / total``. Of nothing it is 0, or 1 where something was predicted for an empty target."""
+    """``errors / total``; for empty targets 0 without errors and 1 with errors."""
     return errors / total if total else float(errors > 0)

@@ -1,4 +1,4 @@
-"""Estimate a character language model from the sentences of packed crops."""
+"""Estimate a character n-gram model from the sentences of a crop store."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
 from lipnet.utils.cli import one_line_errors
 
 EXAMPLES = """examples:
-  of the sentences that a network was trained on:
+  from the sentences that a network was trained on:
     python scripts/build_lm.py --data data/grid --split train --out runs/a/grid.arpa
 
-  of three characters, gzipped, for another alphabet:
+  order 3, gzipped, for another alphabet:
     python scripts/build_lm.py --data data/digits --split train --order 3 --alphabet 0123456789 \\
         --out digits.arpa.gz
 
-Take a list that is trained on: a model of the test sentences would give them away.
+Use a training list: a language model of the test sentences would leak them into decoding.
 """
 
 
@@ -29,15 +29,17 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="crop store, a folder written by preprocess.py"
+    )
     parser.add_argument("--split", required=True, help="list file, name of a list in DATA/splits, or all")
-    parser.add_argument("--order", type=int, default=5, help="characters of an n-gram (default: %(default)s)")
+    parser.add_argument("--order", type=int, default=5, help="characters per n-gram (default: %(default)s)")
     parser.add_argument(
         "--alphabet",
         default=DEFAULT_TOKENIZER.alphabet,
-        help="characters of the network (default: space and a to z)",
+        help="characters that the network writes (default: space and a to z)",
     )
-    parser.add_argument("--out", type=Path, required=True, help="ARPA file, gzipped where it ends in .gz")
+    parser.add_argument("--out", type=Path, required=True, help="ARPA file, gzipped if the name ends in .gz")
     return parser.parse_args()
 
 
@@ -47,7 +49,7 @@ def main() -> int:
     tokenizer = Tokenizer(args.alphabet)
     sentences = [clip.sentence for clip in CropStore(args.data).split(args.split)]
     for sentence in sentences:
-        tokenizer.encode(sentence)  # a character that the network cannot write is reported here
+        tokenizer.encode(sentence)  # raises on characters outside the alphabet
     model = estimate(sentences, args.order, tokenizer.alphabet)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_arpa(model, args.out)
@@ -55,7 +57,7 @@ def main() -> int:
     counts = ", ".join(f"{sizes[length]} {length}-grams" for length in range(1, args.order + 1))
     print(
         f"{args.out}: {len(sentences)} sentences, {counts}, "
-        f"perplexity {perplexity(model, sentences):.3f} a character"
+        f"perplexity {perplexity(model, sentences):.3f} per character"
     )
     return 0
 

@@ -1,4 +1,4 @@
-"""Made-up network outputs, and what they say by brute force."""
+"""Synthetic CTC log-probabilities, and scores of texts by brute force."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lipnet.tokenizer import Tokenizer
 
 
 def random_log_probs(seed: int, *shape: int, sharpness: float = 2.0) -> Tensor:
+    """Random log-probabilities over the last dimension; ``sharpness``: standard deviation of the logits."""
     generator = torch.Generator().manual_seed(seed)
     return (sharpness * torch.randn(shape, generator=generator)).log_softmax(-1)
 
@@ -28,11 +29,12 @@ def on_path(path: str, tokenizer: Tokenizer, probability: float = 0.9) -> Tensor
 
 
 def all_steps(log_probs: Tensor) -> Tensor:
+    """Lengths (B,) of a batch (B, S, V) without padding."""
     return torch.full((len(log_probs),), log_probs.shape[1])
 
 
 def collapse(path: Sequence[int]) -> tuple[tuple[int, ...], list[int]]:
-    """Labels of a path and the steps in which they start."""
+    """The labels of a CTC path and the steps in which they start."""
     starts = [t for t, symbol in enumerate(path) if symbol and (t == 0 or symbol != path[t - 1])]
     return tuple(path[t] for t in starts), starts
 

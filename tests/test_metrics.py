@@ -1,4 +1,4 @@
-"""Error rates against hand-counted tables."""
+"""Error rates against tables counted by hand."""
 
 import pytest
 
@@ -19,8 +19,8 @@ def count(*pairs):
         ("bin blue", "bin blues", 1, 1, 1),  # one character inserted
         ("bin blue", "bin bue", 1, 1, 1),  # deleted
         ("bin blue", "pin blue", 1, 1, 1),  # substituted
-        ("bin blue", "binblue", 1, 2, 1),  # a space lost: one word wrong, one missing
-        ("bin blue", "blue", 4, 1, 1),  # a word lost with its space
+        ("bin blue", "binblue", 1, 2, 1),  # a deleted space: one word substituted, one deleted
+        ("bin blue", "blue", 4, 1, 1),  # a word deleted with its space
         ("bin blue", "", 8, 2, 1),
         ("at", "at at at", 6, 2, 1),
         ("", "", 0, 0, 0),
@@ -33,7 +33,7 @@ def test_one_sentence(target, prediction, character_errors, word_errors, sentenc
     )
 
 
-def test_rates_are_sums_over_the_corpus_not_means_of_rates():
+def test_rates_are_of_the_corpus_and_not_means_over_sentences():
     counts = count(("a b c d", "a b c d"), ("x", "y"))
     assert counts.wer == pytest.approx(1 / 5)
     assert counts.cer == pytest.approx(1 / 8)
@@ -45,14 +45,14 @@ def test_addition_equals_counting_together():
     assert count(first) + count(second) == count(first, second)
 
 
-def test_nothing_counted_and_empty_targets_divide_by_nothing():
+def test_rates_without_sentences_and_with_empty_targets():
     empty = ErrorCounts()
     assert (empty.cer, empty.wer, empty.ser) == (0, 0, 0)
     assert (count(("", "")).cer, count(("", "")).wer) == (0, 0)
     assert (count(("", "ab")).cer, count(("", "ab")).wer) == (1, 1)
 
 
-def test_insertions_can_exceed_one():
+def test_insertions_can_raise_a_rate_above_1():
     assert count(("at", "at at at")).wer == 2
 
 
@@ -64,7 +64,7 @@ def test_summary_line():
     assert ErrorCounts().summary("beam") == "WER 0.0 % (0/0 words) CER 0.0 % (0/0 characters) 0 clips, beam"
 
 
-def test_word_errors_by_place_and_confusion():
+def test_word_errors_by_position_and_confusions():
     wrong = WordErrors()
     wrong.add("bin blue at f two now", "bin blue at s two now")
     wrong.add("bin blue at f two now", "bin blue at s two soon")

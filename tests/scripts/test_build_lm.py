@@ -1,4 +1,4 @@
-"""build_lm.py on tiny packed crops."""
+"""build_lm.py on a tiny crop store."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def test_build_lm(crop_store: Path, tmp_path: Path) -> None:
     sizes = [sum(len(ngram) == k for ngram in model.probabilities) for k in (1, 2, 3)]
     counts = f"{sizes[0]} 1-grams, {sizes[1]} 2-grams, {sizes[2]} 3-grams"
     assert result.out.startswith(f"{out}: 7 sentences, {counts}, perplexity ")
-    assert result.out.endswith(" a character\n") and result.out.count("\n") == 1
+    assert result.out.endswith(" per character\n") and result.out.count("\n") == 1
     assert set(model.vocabulary) == {*DEFAULT_TOKENIZER.alphabet, "</s>"}
     assert is_character_model(model)
 
 
-def test_build_lm_on_bad_input(crop_store: Path, tmp_path: Path) -> None:
+def test_build_lm_errors(crop_store: Path, tmp_path: Path) -> None:
     for complaint, changes in (
         ("no split 'best'", ("--split", "best")),
         ("order 0", ("--order", 0)),
