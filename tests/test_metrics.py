@@ -1,5 +1,7 @@
 """Error rates against tables counted by hand."""
 
+import random
+
 import pytest
 
 from lipnet.metrics import ErrorCounts, WordErrors
@@ -82,3 +84,40 @@ def test_word_errors_by_position_and_confusions():
         ("", "again"): 1,
         ("lay", ""): 1,
     }
+
+
+# Independent implementations
+
+WORDS = ["bin", "blue", "at", "f", "two", "now", "again", "place", "please", "a", "b"]
+
+
+def random_pairs(count=300):
+    """Sentences, and what differs from them by random insertions, deletions and substitutions of words."""
+    draw = random.Random(0)
+    pairs = []
+    for _ in range(count):
+        target = draw.choices(WORDS, k=draw.randint(1, 8))
+        prediction = [draw.choice(WORDS) if draw.random() < 0.3 else word for word in target]
+        prediction = [word for word in prediction if draw.random() > 0.2]
+        place = draw.randint(0, len(prediction))
+        prediction[place:place] = draw.choices(WORDS, k=draw.randint(0, 2))
+        pairs.append((" ".join(target), " ".join(prediction)))
+    return pairs
+
+
+def test_errors_of_each_sentence_are_those_of_editdistance():
+    editdistance = pytest.importorskip("editdistance")
+    for target, prediction in random_pairs():
+        counts = count((target, prediction))
+        assert counts.character_errors == editdistance.eval(target, prediction), (target, prediction)
+        assert counts.word_errors == editdistance.eval(target.split(), prediction.split())
+
+
+def test_rates_of_a_corpus_are_those_of_jiwer():
+    jiwer = pytest.importorskip("jiwer")
+    pairs = random_pairs()
+    targets, predictions = (list(texts) for texts in zip(*pairs, strict=True))
+    counts = count(*pairs)
+    assert counts.wer == pytest.approx(jiwer.wer(targets, predictions), abs=1e-12)
+    assert counts.cer == pytest.approx(jiwer.cer(targets, predictions), abs=1e-12)
+    assert 0.2 < counts.wer < 0.8
