@@ -1,13 +1,19 @@
-# make demo: a drawn speaker read by the shipped weights. make smoke: a tiny network trained on drawn ones.
-# make test, make lint: as CI does.
+# make demo: the pretrained weights read a synthetic speaker. make smoke: train a tiny network on synthetic
+# speakers. make lint, make test, make test-slow: the checks of continuous integration.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := data/demo
 SMOKE := data/smoke
+JOBS ?= 2  # processes that run tests
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+# Python 3.10 to 3.12 has wheels of the oldest versions.
+OLDEST := .venv-oldest
+OLDEST_TESTS := tests/test_config.py tests/test_metrics.py $(addprefix tests/,video cropping decoding models \
+	training inference)
 
-.PHONY: install demo smoke test lint clean
+.PHONY: install demo smoke test test-slow test-all test-oldest lint clean
 
 install: $(VENV)/installed
 
@@ -32,13 +38,29 @@ smoke: install
 	$(BIN)/python scripts/evaluate.py --weights runs/smoke/best.safetensors --data $(SMOKE)/crops \
 		--split dev_seen
 
+# What takes a few minutes; tests marked `slow` are left to test-slow.
 test: install
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+
+test-slow: install
+	$(PYTEST) -m slow
+
+test-all: test test-slow
+
+# The oldest versions of all dependencies that requirements.txt and setup.py allow.
+test-oldest: $(OLDEST)/installed
+	PYTHONPATH=$(CURDIR) $(OLDEST)/bin/python -m pytest $(OLDEST_TESTS)
+
+$(OLDEST)/installed: tests/oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet -r tests/oldest.txt
+	touch $@
 
 lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(SMOKE) runs/smoke
+	rm -rf $(VENV) $(OLDEST) $(DEMO) $(SMOKE) runs/smoke

