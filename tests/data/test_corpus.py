@@ -48,7 +48,7 @@ def test_without_an_alignment_the_id_supplies_the_sentence(tmp_path: Path) -> No
     assert (clip.sentence, clip.words) == (SENTENCE, ())
 
 
-def test_an_alignment_of_another_speaker_is_listed_and_left_out(tmp_path: Path) -> None:
+def test_an_alignment_of_another_sentence_is_a_problem(tmp_path: Path) -> None:
     for clip_id in ("bbaf2n", "lgbm5p"):
         write_text(tmp_path / "s1" / f"{clip_id}.mpg")
     write_text(tmp_path / "align" / "s1" / "lgbm5p.align", ALIGNMENT)
@@ -61,7 +61,7 @@ def test_an_alignment_of_another_speaker_is_listed_and_left_out(tmp_path: Path) 
     )
 
 
-def test_a_corpus_of_ones_own(tmp_path: Path) -> None:
+def test_a_corpus_with_its_own_sentences(tmp_path: Path) -> None:
     folder = tmp_path / "anna"
     for name in ("one.webm", "two.mov", "three.avi", "empty.mkv", "one.mov", "notes.pdf"):
         write_text(folder / name)
@@ -94,7 +94,7 @@ def test_speakers_are_in_natural_order_and_can_be_chosen(tmp_path: Path) -> None
         find_clips(tmp_path, speakers=["s3"])
 
 
-def test_folders_that_are_no_corpus_are_named(tmp_path: Path) -> None:
+def test_unusable_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="nowhere: no such folder"):
         find_clips(tmp_path / "nowhere")
     with pytest.raises(CorpusError, match="no videos"):
@@ -104,7 +104,7 @@ def test_folders_that_are_no_corpus_are_named(tmp_path: Path) -> None:
         find_clips(tmp_path, tmp_path / "aligns")
 
 
-def test_real_clips_all_agree_with_their_alignments(grid_root: Path) -> None:
+def test_real_clips_agree_with_their_alignments(grid_root: Path) -> None:
     corpus = find_clips(grid_root, speakers=["s1", "s3", "s4", "s5", "s30", "s32", "s33", "s34"])
     assert len(corpus.clips) == 994 and not corpus.problems
     assert all(len(clip.words) == 6 for clip in corpus.clips)
@@ -117,7 +117,7 @@ def test_real_clips_all_agree_with_their_alignments(grid_root: Path) -> None:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Corpus:
-    """Clips a ... e of s1 and s2; s1/c and s2/f.mpg have problems."""
+    """Clips a to e of s1 and s2; s1/c and s2/f.mpg are problems."""
     clips = [
         Clip(speaker, name, tmp_path / speaker / f"{name}.{'mpg' if name < 'd' else 'mp4'}", "bin", ())
         for speaker in ("s1", "s2")
@@ -125,7 +125,7 @@ def corpus(tmp_path: Path) -> Corpus:
         if (speaker, name) != ("s1", "c")
     ]
     return Corpus(
-        tmp_path, clips, {"s1/c": "no alignment", "s2/f.mpg": "another video there has the same id"}
+        tmp_path, clips, {"s1/c": "no alignment", "s2/f.mpg": "another video in the folder has the same id"}
     )
 
 
@@ -150,12 +150,12 @@ def test_a_part_of_a_corpus(corpus: Corpus, wanted: dict[str, object], expected:
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
-        ({"pattern": "s9/*"}, "no clip is left of 9"),
-        ({"first": 7}, "no clip is left of 9"),
+        ({"pattern": "s9/*"}, "select none of its 9 clips"),
+        ({"first": 7}, "select none of its 9 clips"),
         ({"first": 0}, "first clip 0 of each speaker: count from 1"),
         ({"first": 4, "last": 3}, "clips 4 to 3 of each speaker"),
     ],
 )
-def test_a_part_with_nothing_in_it(corpus: Corpus, wanted: dict[str, object], reason: str) -> None:
+def test_an_empty_part(corpus: Corpus, wanted: dict[str, object], reason: str) -> None:
     with pytest.raises(CorpusError, match=reason):
         select_clips(corpus, **wanted)  # type: ignore[arg-type]
