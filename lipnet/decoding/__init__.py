@@ -1,1 +1,1 @@
-"""CTC log-probabilities -> text."""
+"""CTC decoders: log-probabilities to text."""

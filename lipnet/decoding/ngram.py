@@ -1,8 +1,8 @@
 """Back-off n-gram language models and their estimation by Kneser-Ney smoothing.
 
-Tokens are strings, words or single characters; a string is a sentence of a character model. ``<s>`` stands
-before each sentence and is never predicted; ``</s>`` ends it and is predicted like any token. All logarithms
-are natural. ``arpa.py`` reads and writes the models.
+Tokens are strings, words or single characters; a string is a sentence of a character model. ``<s>`` precedes
+each sentence and is never predicted; ``</s>`` ends it and is predicted like any token. All logarithms are
+natural. ``arpa.py`` reads and writes the models.
 """
 
 from __future__ import annotations
