@@ -95,14 +95,14 @@ def test_beam_against_all_sentences(output: Output) -> None:
 
 
 def test_lm_against_all_sentences(output: Output) -> None:
-    language = CharacterLMScorer(DEFAULT_TOKENIZER, load_arpa(LANGUAGE_MODEL))
+    scorer = CharacterLMScorer(DEFAULT_TOKENIZER, load_arpa(LANGUAGE_MODEL))
 
     def weight(text: str) -> float:
         state, total = np.zeros(1, dtype=np.int64), 0.0
         for label in DEFAULT_TOKENIZER.encode(text):
-            total += language.appending(state)[0, label]
-            state = language.following(state, np.array([label]))
-        return total + float(language.ending(state)[0])
+            total += scorer.extend_scores(state)[0, label]
+            state = scorer.next_states(state, np.array([label]))
+        return total + float(scorer.end_scores(state)[0])
 
     [hypotheses] = make_decoder("lm", DEFAULT_TOKENIZER)(output.log_probs, output.lengths)
     exact = ctc_log_probabilities(output.log_probs[0], [hypotheses[0].text], DEFAULT_TOKENIZER)[0]

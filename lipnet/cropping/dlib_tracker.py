@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -17,11 +18,11 @@ from lipnet.cropping.tracker import PATCH_BOX, FaceTracker
 from lipnet.errors import LipnetError
 
 
-class DlibTracker(FaceTracker):
-    """dlib's models on grey images.
+_DETECTING = Lock()  # the detector keeps state while it runs, and dlib lets other threads run meanwhile
 
-    dlib holds Python's global lock while it runs, so threads may share them.
-    """
+
+class DlibTracker(FaceTracker):
+    """dlib's models on grey images. Several threads may use it at once."""
 
     layout = IBUG_68
 
@@ -36,7 +37,9 @@ class DlibTracker(FaceTracker):
         return cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
 
     def detect(self, image: np.ndarray) -> np.ndarray:
-        boxes = [(box.left(), box.top(), box.right() + 1, box.bottom() + 1) for box in self.detector(image)]
+        with _DETECTING:
+            found = self.detector(image)
+        boxes = [(box.left(), box.top(), box.right() + 1, box.bottom() + 1) for box in found]
         return np.array(boxes, dtype=np.float64).reshape(-1, 4)
 
     def find_landmarks(self, patch: np.ndarray, check: bool) -> np.ndarray | None:

@@ -20,7 +20,6 @@ from lipnet.decoding.factory import DECODERS, DecoderOptions
 from lipnet.grid import WORD_CLASS
 from lipnet.inference.emissions import Emissions
 from lipnet.inference.reader import LipReader
-from lipnet.inference.streaming import Utterance
 from lipnet.inference.torch_backend import TorchBackend
 from lipnet.models.checkpoint import load_weights, save_weights
 from lipnet.models.lipnet import LipNet
@@ -28,7 +27,7 @@ from lipnet.models.metadata import Metadata
 from lipnet.tokenizer import BLANK, DEFAULT_TOKENIZER
 
 READ = ["bin", "blue", "at", "f", "two", "now"]  # in every clip
-OTHERS = ["lay", "green", "by", "z", "nine", "again"]  # said in their stead, where they are wrong
+OTHERS = ["lay", "green", "by", "z", "nine", "again"]  # said instead of these, where they are wrong
 CLIPS = 20
 SURE, UNSURE = 0.7, 0.4  # how probable the network finds a word
 SURE_RIGHT, UNSURE_RIGHT = 0.9, 0.3  # how often such words are right
@@ -115,10 +114,10 @@ def test_confidences_become_how_often_such_words_are_right(
         said, _, error = line.partition(", calibration error ")
         assert said == f"{decoder}: 72 of 120 words right"
         assert float(error.removesuffix(" % (5-fold cross-validation)")) < 10
-        read = LipReader.load(weights, decoder).sentence(Utterance(0, emissions(sure, by_heads)))
-        assert read is not None and read[0].text.split() == READ
+        read = LipReader.load(weights, decoder).decoder(emissions(sure, by_heads))
+        assert read is not None and read.text.split() == READ
         expected = [SURE_RIGHT if is_sure else UNSURE_RIGHT for is_sure in sure]
-        assert [word.confidence for word in read[0].words] == pytest.approx(expected, abs=0.01)
+        assert [word.confidence for word in read.words] == pytest.approx(expected, abs=0.01)
 
 
 def test_all_else_in_the_weights_file_stays(

@@ -130,7 +130,7 @@ def test_patterns_that_the_shell_left_alone(videos: list[Path], tmp_path: Path) 
         ([], "give videos, or --camera"),
         (["v.mp4", "--camera", "0"], "give videos, or --camera"),
         (["v.mp4", "--debug"], "--debug draws on the video of --save"),
-        (["v.mp4", "--format", "txt,doc"], "unknown format 'doc': choose of txt, json"),
+        (["v.mp4", "--format", "txt,doc"], "unknown format 'doc': choose from txt, json"),
     ],
 )
 def test_bad_settings(given: list[str], message: str) -> None:
@@ -140,7 +140,7 @@ def test_bad_settings(given: list[str], message: str) -> None:
 
 def test_bad_paths(tmp_path: Path) -> None:
     for given, message in (
-        (["x/*.mp4"], "x/*.mp4: no file is called so"),
+        (["x/*.mp4"], "x/*.mp4: no file matches"),
         (["v.mp4", "--references", str(tmp_path / "none")], "no such folder; give the one with"),
         (["v.mp4", "--references", str(tmp_path)], "no ID.align or ID.txt in it"),
         (["--camera", str(tmp_path / "gone.mp4")], "no such file"),

@@ -1,0 +1,123 @@
+"""LipReader on every kind of source: paths, open files and arrays give the same transcript."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lipnet.cropping.cropper import NoFaceError
+from lipnet.errors import LipnetError
+from lipnet.inference.reader import LipReader
+from lipnet.inference.transcript import Transcript
+from lipnet.video.decode import VideoError, read_video
+
+
+@pytest.fixture(scope="module")
+def reader(loud_weights: Path) -> LipReader:
+    return LipReader.load(loud_weights, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def transcript(reader: LipReader, synthetic_clip: Path) -> Transcript:
+    found = reader.read(synthetic_clip)
+    assert found.text and found.video == str(synthetic_clip)
+    return found
+
+
+def renamed(transcript: Transcript, name: str) -> Transcript:
+    return replace(transcript, video=name)
+
+
+def test_open_files(reader: LipReader, synthetic_clip: Path, transcript: Transcript) -> None:
+    with synthetic_clip.open("rb") as file:
+        assert reader.read(file) == transcript
+    assert reader.read(BytesIO(synthetic_clip.read_bytes())) == renamed(transcript, "video")
+
+
+def test_arrays_of_frames(reader: LipReader, synthetic_clip: Path, transcript: Transcript) -> None:
+    frames = read_video(synthetic_clip)
+    assert reader.read(frames, fps=25) == renamed(transcript, "video")
+    assert reader.read(frames.repeat(2, axis=0), fps=50) == renamed(transcript, "video")
+    assert reader.read(frames, fps=12.5).frames == 150
+
+
+@pytest.mark.parametrize(
+    ("array", "fps", "message"),
+    [
+        (np.zeros((3, 8, 8), np.uint8), 25, r"array of uint8 \(3, 8, 8\): give frames, \(T, H, W, 3\) uint8"),
+        (np.zeros((3, 8, 8, 3)), 25, "array of float64"),
+        (np.zeros((0, 8, 8, 3), np.uint8), 25, "give frames"),
+        (np.zeros((3, 8, 8, 3), np.uint8), None, "fps None: give the frames a second of the array"),
+        (np.zeros((3, 8, 8, 3), np.uint8), 0, "fps 0"),
+        (np.zeros((3, 8, 8, 3), np.uint8), float("nan"), "fps nan"),
+    ],
+)
+def test_unusable_arrays_are_named(
+    reader: LipReader, array: np.ndarray, fps: float | None, message: str
+) -> None:
+    with pytest.raises(VideoError, match=message):
+        reader.read(array, fps)
+
+
+def test_a_file_has_its_own_rate(reader: LipReader, synthetic_clip: Path) -> None:
+    with pytest.raises(VideoError, match=r"fps is for arrays of frames"):
+        reader.read(synthetic_clip, fps=25)
+
+
+def test_an_array_without_a_face(reader: LipReader) -> None:
+    with pytest.raises(NoFaceError, match=r"^video: no face in its 3 frames"):
+        reader.read(np.zeros((3, 64, 64, 3), np.uint8), fps=25)
+
+
+def test_several_videos_in_their_order_with_their_errors(
+    reader: LipReader, synthetic_clip: Path, text_file: Path, grey_video: Path, transcript: Transcript
+) -> None:
+    paths = [text_file, synthetic_clip, grey_video, Path("nowhere.mp4"), synthetic_clip]
+    results = list(reader.read_all(paths))
+    assert [path for path, _ in results] == paths
+    assert [type(result).__name__ for _, result in results] == [
+        "VideoError",
+        "Transcript",
+        "NoFaceError",
+        "VideoError",
+        "Transcript",
+    ]
+    assert results[1][1] == results[4][1] == transcript
+    assert all(str(path) in str(result) for path, result in results if isinstance(result, LipnetError))
+
+
+def test_stopping_early_ends_the_thread(reader: LipReader, synthetic_clip: Path) -> None:
+    before = threading.active_count()
+    results: Iterator[object] = reader.read_all([synthetic_clip] * 3)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_threads_may_share_a_reader(
+    reader: LipReader, synthetic_corpus: Path, synthetic_clip: Path, transcript: Transcript
+) -> None:
+    clips = [path for path in sorted(synthetic_corpus.glob("s[12]/*.mp4")) if path.stat().st_size > 20_000][
+        :2
+    ]
+    expected = [*(reader.read(clip) for clip in clips), transcript]
+    found: dict[int, Transcript] = {}
+
+    def read(index: int, path: Path) -> None:
+        found[index] = reader.read(path)
+
+    threads = [
+        threading.Thread(target=read, args=(index, path))
+        for index, path in enumerate([*clips, synthetic_clip])
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[index] for index in range(len(threads))] == expected
