@@ -1,22 +1,20 @@
-"""Crop the mouths of a corpus once, into memory-mapped arrays that training reads."""
+"""Crop the mouths of a corpus once, into a crop store of memory-mapped arrays for training."""
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby, repeat
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from lipnet.config import CropConfig
+from lipnet.config import Config, CropConfig
 from lipnet.cropping.factory import make_cropper
 from lipnet.data.corpus import Clip, Corpus, find_clips, select_clips
 from lipnet.data.crop_store import CropStore, CropStoreWriter
@@ -26,19 +24,21 @@ from lipnet.errors import LipnetError
 from lipnet.settings import load_config
 from lipnet.tokenizer import Tokenizer
 from lipnet.utils.cli import one_line_errors
-from lipnet.utils.workers import check_workers, start_worker
+from lipnet.utils.workers import check_workers, worker_pool
 from lipnet.video.decode import iter_frames
+from lipnet.video.video_frames import VideoFrames
 
 EXAMPLES = """examples:
-  Crop the first hundred clips of each speaker by MTCNN, and write an array of each clip too:
+  Crop the first hundred clips of each speaker with MTCNN, and also write an array for each clip:
     python scripts/preprocess.py data/GRID --out data/mtcnn --last 100 --export npy crop.method=mtcnn
-  Pack crops of 128x64 px that another LipNet has left as images, with the alignments of the corpus:
+  Import crops of 128x64 px that another LipNet has saved as images, with the alignments of the corpus:
     python scripts/preprocess.py peer/lip --import png --aligns data/GRID/align --out data/peer \\
         crop.width=128 crop.height=64
 """
-SETTINGS = ("crop.", "model.alphabet=")  # those of a config that matter here
-# A clip's crops and in how many of them a face was found, or why there are none.
-Cut = tuple[np.ndarray, int] | LipnetError
+SETTINGS = ("crop.", "model.alphabet=")  # the settings that preprocessing uses
+
+# A clip's crops (T, H, W, 3) uint8 and the number of frames with a face, or the reason why there are none.
+CropResult = tuple[np.ndarray, int] | str
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -46,66 +46,72 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("corpus", type=Path, help="folder of videos, ROOT/SPEAKER/ID.mpg, or of what --import says")
+    add("corpus", type=Path, help="folder of videos, ROOT/SPEAKER/ID.mpg, or of crops as --import says")
     add("overrides", nargs="*", help="crop.key=value settings, such as crop.method=mtcnn; model.alphabet=...")
-    add("--out", type=Path, required=True, help="folder for the packed crops")
+    add("--out", type=Path, required=True, help="folder for the crop store")
     add("--workers", type=int, default=os.cpu_count(), help="processes (default: all cores)")
     add("--aligns", type=Path, help="folder of alignments, if not ROOT/align")
-    add("--speakers", help="only these, such as s1,s3")
-    add("--pattern", default="", metavar="GLOB", help="only clips whose path ends so: '*.mpg', 's1/b*'")
-    add("--first", type=int, default=1, metavar="N", help="of each speaker, from the N-th clip (default: 1)")
-    add("--last", type=int, metavar="N", help="of each speaker, to the N-th clip, which is included")
-    add("--config", type=Path, help="recipe whose crop section, and model.alphabet, are used")
+    add("--speakers", help="only these speakers, such as s1,s3")
+    add(
+        "--pattern", default="", metavar="GLOB", help="only clips whose path ends like this: '*.mpg', 's1/b*'"
+    )
+    add("--first", type=int, default=1, metavar="N", help="start at each speaker's N-th clip (default: 1)")
+    add("--last", type=int, metavar="N", help="stop after each speaker's N-th clip")
+    add("--config", type=Path, help="recipe with the crop section and the model.alphabet to use")
     add(
         "--import",
         choices=KINDS,
         dest="imported",
-        help="ROOT holds crops, as arrays SPEAKER/ID.npy or images SPEAKER/ID/mouth_000.png ...; crop.* "
-        "settings say how they were cut",
+        help="ROOT has crops, as arrays SPEAKER/ID.npy or images SPEAKER/ID/mouth_000.png ...; crop.* "
+        "settings say how they were made",
     )
-    add("--export", choices=KINDS, help="write the crops as such files too, into OUT_npy or OUT_png")
-    add("--overlapped", type=Path, help="list of the overlapped split's test clips (default: drawn by seed)")
-    add("--seed", type=int, default=0, help="draws the overlapped split (default: 0)")
+    add("--export", choices=KINDS, help="also write the crops as such files, into OUT_npy or OUT_png")
+    add(
+        "--overlapped",
+        type=Path,
+        help="list of the overlapped split's test clips (default: ROOT/splits/overlapped_test.txt, or else "
+        "chosen at random)",
+    )
+    add("--seed", type=int, default=0, help="random seed of the overlapped split and dev lists (default: 0)")
     return parser.parse_intermixed_args()
 
 
 @one_line_errors
 def main() -> int:
     args = parse_arguments()
-    config = load_config(args.config, args.overrides)
-    for override in args.overrides:
-        if not override.startswith(SETTINGS):
-            raise LipnetError(f"{override}: preprocessing knows {' and '.join(SETTINGS)} alone; leave it out")
+    config = read_config(args.config, args.overrides)
     check_workers(args.workers)
-    crop = config.crop
     corpus = find_corpus(args, Tokenizer(config.model.alphabet))
     overlapped = None if args.overlapped is None else read_split(args.overlapped)
-    try:
-        cut = import_clip if args.imported else crop_clip
-        counts = preprocess(corpus, args.out, crop, args.workers, cut)
-    except BrokenProcessPool as error:
-        raise LipnetError(
-            "a worker was killed, perhaps for want of memory; run the same command with fewer --workers"
-        ) from error
-    if corpus.problems:
-        print(f"left out {len(corpus.problems)} clips:", file=sys.stderr)
-        for name, reason in corpus.problems.items():
-            print(f"  {name}: {reason}", file=sys.stderr)
-    if not counts["cropped"] + counts["there"]:
-        raise LipnetError(f"{args.corpus}: not one clip could be cropped; the list above says why")
-    faces = not args.imported and crop.method != "fixed"
-    print(f"{args.out}: {summary(counts, len(corpus.problems), faces)}")
+    cut = import_clip if args.imported else crop_clip
+    counts = preprocess(corpus, args.out, config.crop, args.workers, cut)
+    report_problems(corpus)
+    if not counts["cropped"] + counts["present"]:
+        raise LipnetError(f"{args.corpus}: no clip could be cropped, for the reasons above")
+    detects_faces = not args.imported and config.crop.method != "fixed"
+    print(f"{args.out}: {summary(counts, len(corpus.problems), detects_faces)}")
     report = write_splits(args.out, CropStore(args.out).clips, args.corpus, overlapped, args.seed)
     for note in report.notes():
         print(note, file=sys.stderr)
     if args.export:
         folder = args.out.resolve()
-        export(corpus, args.out, folder.with_name(f"{folder.name}_{args.export}"), args.export)
+        export(corpus, CropStore(args.out), folder.with_name(f"{folder.name}_{args.export}"), args.export)
     return 1 if corpus.problems else 0
 
 
+def read_config(path: Path | None, overrides: Sequence[str]) -> Config:
+    """The recipe and the overrides. Raises LipnetError on an override that preprocessing does not use."""
+    config = load_config(path, overrides)
+    for override in overrides:
+        if not override.startswith(SETTINGS):
+            raise LipnetError(
+                f"{override}: preprocessing only uses {' and '.join(SETTINGS)} settings; leave it out"
+            )
+    return config
+
+
 def find_corpus(args: argparse.Namespace, tokenizer: Tokenizer) -> Corpus:
-    """The clips that are asked for."""
+    """The clips that the arguments select."""
     speakers = args.speakers.split(",") if args.speakers else None
     if args.imported:
         corpus = find_crops(args.corpus, args.imported, args.aligns, speakers, tokenizer)
@@ -114,73 +120,83 @@ def find_corpus(args: argparse.Namespace, tokenizer: Tokenizer) -> Corpus:
     return select_clips(corpus, args.pattern, args.first, args.last)
 
 
-def summary(counts: Counter[str], left_out: int, faces: bool) -> str:
-    """What was done, in a line; ``faces``: whether they were looked for."""
+def report_problems(corpus: Corpus) -> None:
+    if corpus.problems:
+        print(f"left out {len(corpus.problems)} clips:", file=sys.stderr)
+    for name, reason in corpus.problems.items():
+        print(f"  {name}: {reason}", file=sys.stderr)
+
+
+def summary(counts: Counter[str], left_out: int, detects_faces: bool) -> str:
+    """One line about a run with the `preprocess` counts."""
     relabelled = f", {counts['relabelled']} of them with new transcripts" if counts["relabelled"] else ""
     if not counts["cropped"]:
-        return f"nothing to do, all {counts['there']} clips are there{relabelled}"
-    done = f"{counts['cropped']} clips cropped, {counts['there']} were there already{relabelled}"
-    seen = f"; a face in {100 * counts['faces'] / counts['frames']:.1f} % of the new frames" if faces else ""
-    return f"{done}, {left_out} left out{seen}"
+        return f"nothing to do, all {counts['present']} clips are there{relabelled}"
+    line = f"{counts['cropped']} clips cropped, {counts['present']} were there already{relabelled}"
+    line += f", {left_out} left out"
+    if detects_faces:
+        line += f"; a face in {100 * counts['faces'] / counts['frames']:.1f} % of the new frames"
+    return line
 
 
 def preprocess(
-    corpus: Corpus, out: Path, crop: CropConfig, workers: int, cut: Callable[[Clip, CropConfig], Cut]
+    corpus: Corpus, out: Path, crop: CropConfig, workers: int, cut: Callable[[Clip, CropConfig], CropResult]
 ) -> Counter[str]:
-    """Crop the clips that ``out`` lacks; what cannot be cropped joins ``corpus.problems``. Returns counts."""
+    """Add the clips that the crop store ``out`` lacks, cropped by ``cut`` in worker processes.
+
+    Clips that cannot be cropped become ``corpus.problems``.
+
+    Returns:
+        How many clips were ``cropped``, how many were ``present`` before and how many of these were
+        ``relabelled`` (have a new transcript); how many ``frames`` were cropped and how many show ``faces``.
+    """
     counts: Counter[str] = Counter()
-    # Started afresh, not forked: OpenCV's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with (
-        ProcessPoolExecutor(workers, context, initializer=start_worker) as pool,
-        tqdm(total=len(corpus.clips), unit="clip", smoothing=0.02) as bar,
-    ):
+    with worker_pool(workers) as pool, tqdm(total=len(corpus.clips), unit="clip", smoothing=0.02) as bar:
         for speaker, clips in groupby(corpus.clips, lambda clip: clip.speaker):
             with CropStoreWriter(out, speaker, crop) as writer:
-                todo = []
+                missing = []
                 for clip in clips:
                     if clip.id in writer.clips:
-                        counts.update(there=1, relabelled=writer.relabel(clip))
+                        counts.update(present=1, relabelled=writer.relabel(clip))
                         bar.update()
                     else:
-                        todo.append(clip)
-                results = pool.map(cut, todo, repeat(crop), chunksize=2)
-                for clip, result in zip(todo, results, strict=True):
+                        missing.append(clip)
+                results = pool.map(cut, missing, repeat(crop), chunksize=2)
+                for clip, result in zip(missing, results, strict=True):
                     bar.update()
-                    if isinstance(result, LipnetError):
-                        corpus.problems[clip.name] = str(result)
-                        continue
-                    crops, faces = result
-                    writer.add(clip, crops, faces)
-                    counts.update(cropped=1, frames=len(crops), faces=faces)
+                    if isinstance(result, str):
+                        corpus.problems[clip.name] = result
+                    else:
+                        writer.add(clip, *result)
+                        counts.update(cropped=1, frames=len(result[0]), faces=result[1])
     return counts
 
 
-def export(corpus: Corpus, out: Path, folder: Path, kind: str) -> None:
-    """Write the crops of a corpus' clips, packed in ``out``, into a folder of the kind."""
-    store = CropStore(out)
-    clips = [store.clips[clip.name] for clip in corpus.clips if clip.name in store.clips]
-    for clip in tqdm(clips, unit="clip", desc=kind):
-        crops = store.array(clip.speaker)[clip.start : clip.start + clip.frames]
-        save_crops(folder, clip.name, crops, kind)
-
-
-def crop_clip(clip: Clip, crop: CropConfig) -> Cut:
-    """The mouth cut out of one clip's video. Runs in a worker."""
+def crop_clip(clip: Clip, crop: CropConfig) -> CropResult:
+    """Crop a clip's video. Runs in a worker process."""
+    frames = VideoFrames(partial(iter_frames, clip.video))
     try:
-        crops = make_cropper(crop)(list(iter_frames(clip.video)), str(clip.video))
+        cropper = make_cropper(crop)
+        track = cropper.track(frames, str(clip.video))
+        return cropper.crop(frames, track.to_crop), int(track.found.sum())
     except LipnetError as error:
-        return error
-    return crops.frames, int(crops.track.found.sum())
+        return str(error)
 
 
-def import_clip(clip: Clip, crop: CropConfig) -> Cut:
-    """One clip's crops as another LipNet has left them. Runs in a worker."""
+def import_clip(clip: Clip, crop: CropConfig) -> CropResult:
+    """Load the crops that another LipNet implementation has saved of a clip. Runs in a worker process."""
     try:
         crops = load_crops(clip.video, (crop.width, crop.height))
     except LipnetError as error:
-        return error
+        return str(error)
     return crops, len(crops)
+
+
+def export(corpus: Corpus, store: CropStore, folder: Path, kind: str) -> None:
+    """Write the crops of those clips of a corpus that are in the store as files of a kind (see `KINDS`)."""
+    clips = [store.clips[clip.name] for clip in corpus.clips if clip.name in store.clips]
+    for clip in tqdm(clips, unit="clip", desc=kind):
+        save_crops(folder, clip.name, store.crops(clip), kind)
 
 
 if __name__ == "__main__":

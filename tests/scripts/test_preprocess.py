@@ -59,7 +59,7 @@ def test_preprocessing_nothing_but_bad_files(grey_video: Path, text_file: Path, 
     result = shell("preprocess", tmp_path / "corpus", "--out", tmp_path / "out", "--workers", 1)
     assert (result.code, result.out) == (2, "") and "Traceback" not in result.err
     assert result.err.splitlines()[-1] == (
-        f"error: {tmp_path / 'corpus'}: not one clip could be cropped; the list above says why"
+        f"error: {tmp_path / 'corpus'}: no clip could be cropped, for the reasons above"
     )
     assert contents(tmp_path / "out") == {}
 
@@ -81,7 +81,7 @@ def test_transcripts_in_another_alphabet(tmp_path: Path) -> None:
     trained = run_script("train", *OVERRIDES, "data.dev_splits=[]", *settings, tokenizer)
     assert trained.code == 0, trained.err
     reader = LipReader.load(tmp_path / "run" / "last.safetensors")
-    assert reader.tokenizer.alphabet == " 0123456789" and not reader.is_grid
+    assert reader.decoder.tokenizer.alphabet == " 0123456789" and not reader.decoder.grid_only
 
 
 FIXED = ("--workers", 1, "crop.method=fixed", "crop.box=[10,26,8,32]", "crop.width=24", "crop.height=16")
