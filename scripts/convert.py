@@ -1,6 +1,6 @@
-"""Write weights that another LipNet published as weights of ours, which every script reads.
+"""Convert weights that another LipNet repository published into weights that every script reads.
 
-What they are is recognised by their content.
+The layout is recognised by the file's content.
 """
 
 from __future__ import annotations
@@ -12,26 +12,22 @@ from pathlib import Path
 from lipnet.models.checkpoint import save_weights
 from lipnet.models.convert import KNOWN, load_published_weights
 from lipnet.models.flops import count_parameters
-from lipnet.utils.cli import one_line_errors
+from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
-  python scripts/convert.py unseen-weights178.h5 --out rizkiarm.safetensors
-  python scripts/convert.py vipl.pt --out vipl.safetensors
+  %(prog)s unseen-weights178.h5 --out rizkiarm.safetensors
+  %(prog)s vipl.pt --out vipl.safetensors
 """
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=f"{__doc__}Known: {KNOWN}.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("weights", type=Path, help="file of another LipNet")
+    parser = make_parser(f"{__doc__}Known layouts: {KNOWN}.", EXAMPLES)
+    parser.add_argument("weights", type=Path, help="published weights file")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     return parser.parse_args()
 
 
-@one_line_errors
+@command_line
 def main() -> int:
     args = parse_arguments()
     model, metadata = load_published_weights(args.weights)

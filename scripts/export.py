@@ -1,4 +1,4 @@
-"""Write weights as an ONNX file, which needs no PyTorch, and check that it reads as they do."""
+"""Export weights to an ONNX file, which runs without PyTorch, and check that its outputs are the same."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from lipnet.inference.emissions import Backend
 from lipnet.inference.onnx_backend import OnnxBackend
 from lipnet.inference.torch_backend import TorchBackend
 from lipnet.models.checkpoint import load_weights
-from lipnet.utils.cli import one_line_errors
+from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.files import write_atomically
 from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
-  python scripts/export.py --onnx lipnet.onnx
-  python scripts/export.py --weights runs/a/best.safetensors --onnx a.onnx
+  %(prog)s --onnx lipnet.onnx
+  %(prog)s --weights runs/a/best.safetensors --onnx a.onnx
 """
 CHECKED_LENGTHS = (75, 40)  # frames
-# Between log-probabilities. Rounding alone can reach a third of it: that is how far PyTorch's float32 was
-# from its own float64 on noise. A wrong gate or a wrong mask is hundreds of times above it.
+# Largest difference of log-probabilities. Rounding reaches a third of it (PyTorch in float32 against float64,
+# on noise); a wrong gate or mask gives hundreds of times as much.
 TOLERANCE = 1e-3
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = make_parser(__doc__, EXAMPLES)
+    parser.add_argument(
+        "--weights", type=Path, default=WEIGHTS, help="weights file (default: the pretrained weights)"
     )
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of a run (default: the shipped ones)")
     parser.add_argument("--onnx", type=Path, required=True, help="file to write")
     return parser.parse_args()
 
 
-@one_line_errors
+@command_line
 def main() -> int:
     args = parse_arguments()
     try:
-        from lipnet.models.onnx_export import onnx_model  # here, so that its absence is one line
+        from lipnet.models.onnx_export import onnx_model  # an optional dependency
     except ModuleNotFoundError as error:
         raise LipnetError(f"{error.name} is not installed: pip install -e '.[export]'") from error
     model, metadata = load_weights(args.weights)
     content = onnx_model(model, metadata).SerializeToString()
     original = TorchBackend(model, metadata, choose_device("cpu", "float32"))
     difference = largest_difference(original, OnnxBackend(content))
-    if not difference <= TOLERANCE:  # so that NaN is caught
+    if not difference <= TOLERANCE:  # NaN is not <= anything
         raise LipnetError(
             f"{args.onnx}: not written, its log-probabilities differ from PyTorch's by {difference:.1g}, "
             f"more than {TOLERANCE:g}; update onnxruntime and torch"
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def largest_difference(first: Backend, second: Backend) -> float:
-    """Between two networks' log-probabilities of characters and words, on one batch of random crops."""
+    """The largest difference of two backends' log-probabilities, of characters and words, on random crops."""
     size = first.metadata.model
     random = np.random.default_rng(0)
     clips = [

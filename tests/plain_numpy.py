@@ -1,4 +1,4 @@
-"""The published architectures in plain NumPy, to hold converted weights against: slow, and nothing of ours.
+"""The published architectures in plain NumPy, an independent reference for converted weights.
 
 Axes are (T, W, H, C) for Keras, (T, H, W, C) for PyTorch.
 """
@@ -11,12 +11,12 @@ import numpy as np
 
 STRIDES = {"plain": (2, 1, 1), "normed": (2, 1, 1), "osalinasv": (2, 2, 2)}
 
-Layers = list[tuple[str, dict[str, np.ndarray]]]  # each with its weights by name, as Keras orders them
+Layers = list[tuple[str, dict[str, np.ndarray]]]  # name -> its weights by name, in Keras' order
 Backend = Callable[[np.ndarray], np.ndarray]  # (T, H, W, 3) uint8 RGB -> (T, symbols) log-probabilities
 
 
 def convolve(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, stride: int) -> np.ndarray:
-    """Padded by half of the kernel; ``stride`` is in both directions of space."""
+    """Convolution with half a kernel of padding; ``stride`` is that of width and height."""
     half = [size // 2 for size in kernel.shape[:3]]
     x = np.pad(x, [*((size, size) for size in half), (0, 0)])
     windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:3], axis=(0, 1, 2))
@@ -34,7 +34,7 @@ def normalise(x: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def keras_gru(x: np.ndarray, weights: list[np.ndarray], linear: bool) -> np.ndarray:
-    """Gates z, r, h; the reset comes before the recurrent product."""
+    """Gates z, r, h; the reset gate applies before the recurrent product."""
     kernel, recurrence, bias = weights
     hidden = len(recurrence)
     h, states = np.zeros(hidden), []
@@ -50,7 +50,7 @@ def keras_gru(x: np.ndarray, weights: list[np.ndarray], linear: bool) -> np.ndar
 
 
 def torch_gru(x: np.ndarray, state: dict[str, np.ndarray], suffix: str) -> np.ndarray:
-    """Gates r, z, n; the reset comes after the recurrent product and its bias (PyTorch's documentation)."""
+    """Gates r, z, n; the reset gate applies after the recurrent product and its bias, as in PyTorch."""
     w, u, b, c = (state[f"{name}_l0{suffix}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
     h, states = np.zeros(u.shape[1]), []
     for step in x @ w.T + b:

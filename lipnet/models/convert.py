@@ -1,4 +1,4 @@
-"""Weights that other LipNets published, recognised by what is in the file, as weights of ours."""
+"""Conversion of the weights that other LipNet repositories published, recognised by the files' contents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import CheckpointError, Metadata
 
 KNOWN = "VIPL's LipNet-PyTorch (.pt), rizkiarm/LipNet (.h5, both its models), osalinasv/lipnet (.hdf5)"
-# The VIPL network's parts, and ours.
+# The modules of the VIPL network -> those of `LipNet`.
 VIPL_PARTS = {
     "conv1": "blocks.0.conv",
     "conv2": "blocks.1.conv",
@@ -30,53 +30,66 @@ VIPL_PARTS = {
 
 
 class PublishedModel(NamedTuple):
-    """A network whose weights were published. Channels and hidden units are those of the file."""
+    """A network whose weights were published: its repository, its structure and its crops."""
 
     source: str
-    model: ModelConfig
+    model: ModelConfig  # the numbers of channels and of hidden units are read from the file
     crop: CropConfig
 
 
+# Eye distances were measured on real GRID clips, cropped as each repository's code does.
+# VIPL: RGB / 255; faces are warped to a template, the same for both sizes of crops.
 VIPL_SOURCE = "github.com/VIPL-Audio-Visual-Speech-Understanding/LipNet-PyTorch"
-# VIPL warps faces to a template of 256 px in which the eyes are 90.3 px apart, and scales 160x80 px of it.
-# Keras: /255, a GRU as it was then, dropout after the convolutions alone, and 100x50 px of GRID's frames as
-# they are: there the eyes are 50 px apart, in the mean of eight speakers.
 _VIPL = ModelConfig(normalization="unit")
-_KERAS = ModelConfig(normalization="unit", cell="keras_gru", dropout=0.0, block_dropout=0.5, init="keras")
-_RAW = CropConfig(width=100, height=50, eye_distance=50.0)
 VIPL = (
-    PublishedModel(VIPL_SOURCE, _VIPL, CropConfig(width=128, height=64, eye_distance=72.3)),
-    PublishedModel(VIPL_SOURCE, _VIPL, CropConfig(width=100, height=50, eye_distance=56.5)),
+    PublishedModel(
+        VIPL_SOURCE, _VIPL, CropConfig(width=128, height=64, eye_distance=68.6, center_offset=-0.036)
+    ),
+    PublishedModel(
+        VIPL_SOURCE, _VIPL, CropConfig(width=100, height=50, eye_distance=53.6, center_offset=-0.036)
+    ),
 )
+# Keras: RGB / 255, the GRU of Keras 2, dropout after convolutions only; frames are scaled by the mouth's
+# width plus a margin (19 % of its x coordinates in the first repository, 20 % in the second).
+_KERAS = ModelConfig(normalization="unit", cell="keras_gru", dropout=0.0, block_dropout=0.5, init="keras")
+_RIZKIARM_CROP = CropConfig(width=100, height=50, eye_distance=46.6)
 KERAS = (
-    PublishedModel("github.com/rizkiarm/LipNet", _KERAS, _RAW),
-    PublishedModel("github.com/rizkiarm/LipNet", replace(_KERAS, norm="batch"), _RAW),
+    PublishedModel("github.com/rizkiarm/LipNet", _KERAS, _RIZKIARM_CROP),
+    PublishedModel("github.com/rizkiarm/LipNet", replace(_KERAS, norm="batch"), _RIZKIARM_CROP),
     PublishedModel(
         "github.com/osalinasv/lipnet",
         replace(_KERAS, norm="batch", strides=[[1, 2, 2]] * 3, candidate="linear", activation="relu"),
-        _RAW,
+        CropConfig(width=100, height=50, eye_distance=45.2),
     ),
 )
 
 
 def load_published_weights(path: str | Path) -> tuple[LipNet, Metadata]:
-    """The network with its weights, in evaluation mode on the CPU, and what our header says of it.
+    """Read a published weights file.
 
-    Raises CheckpointError where there is no such file or its layout is not KNOWN, LipnetError where h5py is
-    needed and not installed.
+    Returns:
+        The network in evaluation mode on the CPU, and the checkpoint metadata to save with its weights.
+
+    Raises:
+        CheckpointError: there is no such file, or its layout is not one of KNOWN.
+        LipnetError: the file is HDF5 and h5py is not installed.
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such weights file; known are those of {KNOWN}")
+        raise CheckpointError(f"{path}: no such weights file; those of {KNOWN} can be converted")
     content = path.read_bytes()
     try:
-        peer, tensors = _from_keras(path) if content.startswith(SIGNATURE) else _from_vipl(path)
-        model = LipNet(peer.model)
+        published, tensors = _from_keras(path) if content.startswith(SIGNATURE) else _from_vipl(path)
+        model = LipNet(published.model)
         model.load_state_dict(tensors)
-    except (LookupError, RuntimeError, ValueError) as error:  # something is missing, too much or too large
-        raise CheckpointError(f"{path}: weights of another layout; known are those of {KNOWN}") from error
-    info = {"source": peer.source, "file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
-    return model.eval(), Metadata(peer.model, peer.crop, info)
+    except (
+        LookupError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # tensors are missing, unexpected or of another size
+        raise CheckpointError(f"{path}: unknown layout; the weights of {KNOWN} can be converted") from error
+    info = {"source": published.source, "file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
+    return model.eval(), Metadata(published.model, published.crop, info)
 
 
 def _from_keras(path: Path) -> tuple[PublishedModel, dict[str, Tensor]]:
@@ -84,33 +97,35 @@ def _from_keras(path: Path) -> tuple[PublishedModel, dict[str, Tensor]]:
     channels = [len(bias) for _, bias in network.convolutions]
     inputs, state = network.recurrent[0][:2]
     norm = "batch" if network.norms else "none"
-    peer = _of_these_sizes(
-        [peer for peer in KERAS if peer.model.norm == norm], channels, len(state), len(inputs)
-    )
-    return peer, network.tensors(*feature_map(peer.model))
+    candidates = [published for published in KERAS if published.model.norm == norm]
+    published = _of_these_sizes(candidates, channels, hidden=len(state), features=len(inputs))
+    return published, network.tensors(*feature_map(published.model))
 
 
 def _from_vipl(path: Path) -> tuple[PublishedModel, dict[str, Tensor]]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         parts = [(*name.split(".", 1), tensor.float()) for name, tensor in state.items()]
-    except Exception as error:  # torch.load raises whatever a broken pickle makes of itself
-        raise ValueError("no PyTorch state dict") from error
-    # Symbols and gates are in our order; their colours, from OpenCV, go from blue to red.
+    except Exception as error:  # torch.load has no error class of its own for a broken pickle
+        raise ValueError("not a PyTorch state dict") from error
+    # Symbols and gates are in our order. The input is in OpenCV's channel order, BGR.
     tensors = {f"{VIPL_PARTS[part]}.{name}": tensor for part, name, tensor in parts}
     tensors["blocks.0.conv.weight"] = tensors["blocks.0.conv.weight"].flip(1)
     channels = [len(tensors[f"blocks.{i}.conv.bias"]) for i in range(3)]
     inputs, states = (tensors[f"recurrent.0.weight_{kind}_l0"] for kind in ("ih", "hh"))
-    return _of_these_sizes(VIPL, channels, states.shape[1], inputs.shape[1]), tensors
+    return _of_these_sizes(VIPL, channels, hidden=states.shape[1], features=inputs.shape[1]), tensors
 
 
 def _of_these_sizes(
-    peers: Sequence[PublishedModel], channels: list[int], hidden: int, features: int
+    candidates: Sequence[PublishedModel], channels: list[int], hidden: int, features: int
 ) -> PublishedModel:
-    """The one whose convolutions leave so many features of its crops. Raises ValueError where none does."""
-    for peer in peers:
-        height, width = peer.crop.height, peer.crop.width
-        model = replace(peer.model, height=height, width=width, channels=channels, hidden=hidden)
+    """The candidate whose convolutions turn its crops into ``features`` per frame, with the file's sizes.
+
+    Raises ValueError if there is none.
+    """
+    for published in candidates:
+        height, width = published.crop.height, published.crop.width
+        model = replace(published.model, height=height, width=width, channels=channels, hidden=hidden)
         if feature_size(model) == features:
-            return peer._replace(model=model)
+            return published._replace(model=model)
     raise ValueError(f"{features} features from {channels[-1]} channels")

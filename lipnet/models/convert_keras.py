@@ -1,8 +1,8 @@
-"""The HDF5 weights of Keras LipNets, as tensors of ours.
+"""The HDF5 weights files of Keras LipNets as a state dict of `LipNet`.
 
-What differs in order only is put into our order here, so that the network computes the same without being
-told. Theirs is: axes time, width, height, channel; features width, height, channel; gates update, reset,
-candidate; symbols a to z, space, blank.
+Keras orders axes as time, width, height, channel; features as width, height, channel; gates as update, reset,
+candidate; and symbols as a to z, space, blank. The arrays are reordered here, so that the network needs no
+setting for it.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     import h5py
 
 Arrays = list[np.ndarray]
-State = dict[str, np.ndarray]  # a module's, by name
+State = dict[str, np.ndarray]  # the state dict of one module
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"  # that HDF5 files begin with
-# A file is a list of layers, each a list of arrays. How many axes these have tells what the layer is.
+SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of an HDF5 file
+# A file is a list of layers, each a list of arrays; the numbers of axes of these arrays identify the layer.
 CONVOLUTION, NORM, RECURRENT, DENSE = (5, 1), (1, 1, 1, 1), (2, 2, 1, 2, 2, 1), (2, 1)
-SYMBOLS = [27, 26, *range(26)]  # theirs that are our blank, space, a ... z
-EPSILON = 1e-3  # that Keras adds to variances in batch normalisation
+SYMBOLS = [27, 26, *range(26)]  # indices in Keras of the blank, the space, a ... z
+EPSILON = 1e-3  # added to the variance in Keras' batch normalisation
 
 
 class KerasLipNet(NamedTuple):
-    """Three convolutions, two bidirectional GRUs and a dense layer: float32 arrays, ordered as Keras does."""
+    """Three convolutions, two bidirectional GRUs and a dense layer as float32 arrays in Keras' order."""
 
     convolutions: list[Arrays]  # kernel (T, W, H, in, out), bias (out,)
     norms: list[Arrays]  # gain, offset, mean and variance, each (out,); empty without batch normalisation
-    recurrent: list[Arrays]  # (F, 3 * hidden), (hidden, 3 * hidden) and (3 * hidden,), forwards and backwards
+    recurrent: list[Arrays]  # (F, 3 * hidden), (hidden, 3 * hidden) and (3 * hidden,), of both directions
     dense: Arrays  # kernel (2 * hidden, 28), bias (28,)
 
     def tensors(self, height: int, width: int) -> dict[str, Tensor]:
-        """A ``LipNet``'s state dict; ``height`` and ``width`` are those of what leaves the convolutions."""
+        """The state dict of a `LipNet`; ``height`` and ``width`` are those of the last feature map."""
         parts = {f"blocks.{i}.conv": _convolution(*arrays) for i, arrays in enumerate(self.convolutions)}
         parts |= {f"blocks.{i}.norm": _norm(*arrays) for i, arrays in enumerate(self.norms)}
         first, second = self.recurrent
@@ -54,20 +54,20 @@ class KerasLipNet(NamedTuple):
 
 
 def read_keras(path: Path) -> KerasLipNet:
-    """Raises ValueError where the HDF5 file holds something else, LipnetError without h5py."""
+    """Raises ValueError if the HDF5 file holds anything else, LipnetError if h5py is not installed."""
     try:
-        import h5py  # here, since only who converts needs it
+        import h5py  # an optional dependency
     except ImportError as error:
         raise LipnetError("h5py is not installed: pip install -e '.[convert]'") from error
     try:
         with h5py.File(path) as file:
             layers = _layers(file.get("model_weights", file))
     except (OSError, KeyError) as error:
-        raise ValueError("no weights of Keras") from error
+        raise ValueError("not a weights file of Keras") from error
     kinds = [tuple(array.ndim for array in layer) for layer in layers]
-    end = [RECURRENT, RECURRENT, DENSE]
-    if kinds not in ([CONVOLUTION] * 3 + end, [CONVOLUTION, NORM] * 3 + end):
-        raise ValueError("other layers than a LipNet's")
+    last = [RECURRENT, RECURRENT, DENSE]
+    if kinds not in ([CONVOLUTION] * 3 + last, [CONVOLUTION, NORM] * 3 + last):
+        raise ValueError("not the layers of a LipNet")
     convolutions, norms = (
         [layer for layer, kind in zip(layers, kinds, strict=True) if kind == wanted]
         for wanted in (CONVOLUTION, NORM)
@@ -76,13 +76,13 @@ def read_keras(path: Path) -> KerasLipNet:
 
 
 def _layers(group: h5py.Group) -> list[Arrays]:
-    """The arrays of each layer that has any, in the network's order."""
+    """The arrays of each layer that has weights, in the network's order."""
     layers = []
     for name in group.attrs["layer_names"]:
         layer = group[name]
         arrays = [np.asarray(layer[weights], np.float32) for weights in layer.attrs["weight_names"]]
         if arrays and arrays[0].ndim == 5 and group.attrs.get("backend") in ("theano", b"theano"):
-            arrays[0] = arrays[0][::-1, ::-1, ::-1]  # Theano convolves where the others correlate
+            arrays[0] = arrays[0][::-1, ::-1, ::-1]  # Theano flips kernels, other backends do not
         if arrays:
             layers.append(arrays)
     return layers
@@ -93,7 +93,7 @@ def _convolution(kernel: np.ndarray, bias: np.ndarray) -> State:
 
 
 def _norm(gain: np.ndarray, offset: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> State:
-    """The variance grows by what Keras adds to it and we do not."""
+    """The variance includes the difference between Keras' epsilon and ours."""
     variance = variance + np.float32(EPSILON - conv.EPSILON)
     state = {"weight": gain, "bias": offset, "running_mean": mean, "running_var": variance}
     return {**state, "num_batches_tracked": np.array(0)}
@@ -115,12 +115,12 @@ def _gates(array: np.ndarray) -> np.ndarray:
 
 
 def _channels_first(arrays: Arrays, height: int, width: int) -> Arrays:
-    """The rows of both kernels (F, 3 * hidden), from width, height, channel to channel, height, width."""
+    """Reorder rows of both kernels (F, 3 * hidden): width, height, channel -> channel, height, width."""
     rows = np.arange(len(arrays[0])).reshape(width, height, -1).transpose(2, 1, 0).ravel()
     return [array[rows] if i in (0, 3) else array for i, array in enumerate(arrays)]
 
 
 def _dense(kernel: np.ndarray, bias: np.ndarray) -> State:
     if len(bias) != len(SYMBOLS):
-        raise ValueError("other symbols than space, a to z and the blank")
+        raise ValueError("not the symbols a to z, space and blank")
     return {"weight": kernel[:, SYMBOLS].T, "bias": bias[SYMBOLS]}

@@ -1,4 +1,4 @@
-"""Weights that others published: small random files in each layout, read as plain NumPy reads them."""
+"""Converted weights: small random files in each published layout give what plain NumPy computes from them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ from lipnet.models.checkpoint import load_weights
 from lipnet.models.convert import load_published_weights
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import CheckpointError, Metadata
+from lipnet.settings import load_config
 from lipnet.tokenizer import Tokenizer
 
 h5py = pytest.importorskip("h5py")
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 CHANNELS, HIDDEN, SYMBOLS = (2, 3, 4), 5, 28
 KERNELS = ((3, 5, 5), (3, 5, 5), (3, 3, 3))
 FEATURES = {"plain": 4 * 6 * 3, "normed": 4 * 6 * 3, "osalinasv": 4 * 1 * 1}
 LENGTHS = (6, 9)  # frames
 
-# Files in their layouts
+# Files in the published layouts
 
 
 def random_array(random: np.random.Generator, *shape: int) -> np.ndarray:
-    """Of a size that keeps what goes through a layer about as large as it came."""
+    """Random weights, scaled so that a layer's outputs are about as large as its inputs."""
     spread = 1 / np.sqrt(max(np.prod(shape[:-1]), 1)) if len(shape) > 1 else 0.3
     return random.normal(0, spread, shape).astype(np.float32)
 
@@ -61,7 +63,7 @@ def keras_layers(kind: str, gates: int = 3, symbols: int = SYMBOLS, bias_rows: i
 
 
 def write_keras(path: Path, layers: Layers, nested: bool = False, backend: str = "tensorflow") -> Path:
-    """As ``save_weights``, or ``nested`` as ``save``, of Keras 2.0."""
+    """Write the file that Keras 2.0's ``save_weights`` writes, or, if ``nested``, its ``save``."""
     with h5py.File(path, "w") as file:
         group = file.create_group("model_weights") if nested else file
         group.attrs["layer_names"] = [name.encode() for name, _ in layers]
@@ -97,7 +99,7 @@ def write_vipl(path: Path, state: dict[str, np.ndarray], zipped: bool = True) ->
     return path
 
 
-# What is made of them
+# Conversion
 
 
 def converted(path: Path) -> tuple[LipNet, Metadata]:
@@ -108,8 +110,8 @@ def converted(path: Path) -> tuple[LipNet, Metadata]:
 
 
 @torch.no_grad()
-def assert_reads_like(network: Backend, model: LipNet, symbols: str) -> None:
-    """On clips of two lengths in one padded batch; ``symbols``: the network's, with ``_`` for the blank."""
+def assert_computes_like(network: Backend, model: LipNet, symbols: str) -> None:
+    """Compare log-probabilities of a padded batch; ``symbols``: those of ``network``, ``_`` the blank."""
     size = (model.config.height, model.config.width, 3)
     frames = np.random.default_rng(1).integers(0, 256, (len(LENGTHS), max(LENGTHS), *size), np.uint8)
     log_probs = model(torch.from_numpy(frames), torch.tensor(LENGTHS)).log_probs.numpy()
@@ -117,27 +119,31 @@ def assert_reads_like(network: Backend, model: LipNet, symbols: str) -> None:
     columns = [0 if symbol == "_" else ours.encode(symbol)[0] for symbol in symbols]
     for clip, read, length in zip(frames, log_probs, LENGTHS, strict=True):
         expected = network(clip[:length])
-        assert expected.std() > 0.2  # so that a wrong order of anything would show
+        assert expected.std() > 0.2  # otherwise a wrong order of weights would not show
         np.testing.assert_allclose(read[:length, columns], expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize(
-    ("kind", "source"),
-    [("plain", "rizkiarm/LipNet"), ("normed", "rizkiarm/LipNet"), ("osalinasv", "osalinasv/lipnet")],
+    ("kind", "source", "eye_distance"),
+    [
+        ("plain", "rizkiarm/LipNet", 46.6),
+        ("normed", "rizkiarm/LipNet", 46.6),
+        ("osalinasv", "osalinasv/lipnet", 45.2),
+    ],
 )
-def test_keras_weights_read_as_the_architecture_does(
-    kind: str, source: str, nested: bool, tmp_path: Path
+def test_keras_weights_give_what_the_architecture_computes(
+    kind: str, source: str, eye_distance: float, nested: bool, tmp_path: Path
 ) -> None:
     layers = keras_layers(kind)
     model, metadata = converted(write_keras(tmp_path / "weights.bin", layers, nested))
-    assert_reads_like(keras_network(kind, layers), model, "abcdefghijklmnopqrstuvwxyz _")
-    assert metadata.crop == CropConfig(width=100, height=50, eye_distance=50.0)
+    assert_computes_like(keras_network(kind, layers), model, "abcdefghijklmnopqrstuvwxyz _")
+    assert metadata.crop == CropConfig(width=100, height=50, eye_distance=eye_distance)
     assert metadata.info["source"] == f"github.com/{source}"
     assert (metadata.model.channels, metadata.model.hidden) == (list(CHANNELS), HIDDEN)
 
 
-def test_kernels_that_theano_convolved_with_are_turned_round(tmp_path: Path) -> None:
+def test_kernels_of_theano_are_flipped(tmp_path: Path) -> None:
     layers = keras_layers("plain")
     turned = [
         (name, {**weights, "kernel": weights["kernel"][::-1, ::-1, ::-1]})
@@ -146,35 +152,40 @@ def test_kernels_that_theano_convolved_with_are_turned_round(tmp_path: Path) -> 
         for name, weights in layers
     ]
     model, _ = converted(write_keras(tmp_path / "weights.h5", turned, backend="theano"))
-    assert_reads_like(keras_network("plain", layers), model, "abcdefghijklmnopqrstuvwxyz _")
+    assert_computes_like(keras_network("plain", layers), model, "abcdefghijklmnopqrstuvwxyz _")
 
 
 @pytest.mark.parametrize("zipped", [False, True])
 @pytest.mark.parametrize(
     ("features", "crop"),
     [
-        (4 * 4 * 8, CropConfig(width=128, height=64, eye_distance=72.3)),
-        (4 * 3 * 6, CropConfig(width=100, height=50, eye_distance=56.5)),
+        (4 * 4 * 8, CropConfig(width=128, height=64, eye_distance=68.6, center_offset=-0.036)),
+        (4 * 3 * 6, CropConfig(width=100, height=50, eye_distance=53.6, center_offset=-0.036)),
     ],
 )
-def test_vipl_weights_read_as_the_architecture_does(
+def test_vipl_weights_give_what_the_architecture_computes(
     features: int, crop: CropConfig, zipped: bool, tmp_path: Path
 ) -> None:
     state = vipl_state(features)
     model, metadata = converted(write_vipl(tmp_path / "weights.bin", state, zipped))
-    assert_reads_like(vipl_network(state), model, "_ abcdefghijklmnopqrstuvwxyz")
+    assert_computes_like(vipl_network(state), model, "_ abcdefghijklmnopqrstuvwxyz")
     assert metadata.crop == crop
     assert metadata.info["source"].startswith("github.com/VIPL")
     assert metadata.info["file"] == "weights.bin"
 
 
-def test_the_script_says_whose_weights_they_were(tmp_path: Path) -> None:
+def test_the_recipe_of_vipl_makes_the_crops_that_its_converted_weights_need() -> None:
+    crop = load_config(CONFIGS / "vipl.yaml").crop
+    assert crop == CropConfig(width=128, height=64, eye_distance=68.6, center_offset=-0.036)
+
+
+def test_the_script_prints_the_source_and_the_crop_geometry(tmp_path: Path) -> None:
     path, out = write_keras(tmp_path / "w.h5", keras_layers("plain")), tmp_path / "new" / "w.safetensors"
     result = run_script("convert", path, "--out", out)
     parameters = sum(values.size for _, weights in keras_layers("plain") for values in weights.values())
     assert result.out == (
         f"{out}: github.com/rizkiarm/LipNet, {parameters:,} parameters, reads crops of 100x50 px with the "
-        "eyes 50 px apart\n"
+        "eyes 46.6 px apart\n"
     )
 
 
@@ -202,7 +213,7 @@ def empty_hdf5(path: Path) -> Path:
 
 
 class Attack:
-    """A pickle that runs a command where it is trusted."""
+    """A pickle that runs a command when it is loaded without care."""
 
     def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
         return os.system, ("echo attacked >&2",)
@@ -232,7 +243,7 @@ OTHERS: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.mark.parametrize("write", OTHERS.values(), ids=OTHERS)
-def test_a_file_of_another_layout_is_told_which_are_known(
+def test_a_file_of_another_layout_is_refused_and_the_known_ones_are_listed(
     write: Callable[[Path], Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = write(tmp_path / "weights.h5")
@@ -248,7 +259,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
             load_published_weights(path)
 
 
-def test_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_h5py_the_error_names_the_package_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = write_keras(tmp_path / "weights.h5", keras_layers("plain"))
     monkeypatch.setitem(sys.modules, "h5py", None)
     result = run_script("convert", path, "--out", tmp_path / "lipnet.safetensors")
