@@ -1,5 +1,4 @@
-"""Mouth crops as other LipNets keep them: for each clip an array, ``SPEAKER/ID.npy``, or a folder of images,
-``SPEAKER/ID/mouth_000.png`` and so on."""
+"""Mouth crops in the files of other LipNet implementations: an array or a folder of images per clip."""
 
 from __future__ import annotations
 
@@ -18,11 +17,11 @@ from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
 from lipnet.utils.files import write_atomically
 
 KINDS = {"npy": "arrays SPEAKER/ID.npy", "png": "images SPEAKER/ID/mouth_000.png, ..."}
-IMAGES = frozenset({".png", ".jpg", ".jpeg"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 
 class ExternalCropsError(LipnetError):
-    """Crops of another LipNet that cannot be used."""
+    """Crops of another LipNet implementation that cannot be used."""
 
 
 def find_crops(
@@ -32,13 +31,13 @@ def find_crops(
     speakers: Iterable[str] | None = None,
     tokenizer: Tokenizer = DEFAULT_TOKENIZER,
 ) -> Corpus:
-    """Find the crops of every clip below ``root``, and their alignments, as `grid.find_clips` does videos.
+    """Find the crops of all clips below ``root``, and their transcripts; see `corpus.find_clips`.
 
     Args:
-        kind: npy or png. The ``video`` of a clip is then its array, or its folder of images.
+        kind: npy or png. The ``video`` of a clip is its array or its folder of images.
 
     Raises:
-        CorpusError: no such folder, no crops in it, or an unknown speaker.
+        CorpusError: the folder does not exist or has no crops, or a speaker is unknown.
     """
     list_clips = _arrays if kind == "npy" else _image_folders
     return find_clips(root, aligns, speakers, tokenizer, list_clips, KINDS[kind])
@@ -53,17 +52,17 @@ def _image_folders(folder: Path) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGES
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def load_crops(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """The crops (T, height, width, 3) uint8 RGB in an array, or in a folder of images.
+    """Load a clip's crops, (T, height, width, 3) uint8 RGB, from an array or a folder of images.
 
     Args:
-        size: their width and height, px.
+        size: width and height of the crops, px.
 
     Raises:
-        ExternalCropsError: no such crops are there; the message names the file, the cause and the cure.
+        ExternalCropsError: a file cannot be read or has other contents than such crops.
     """
     shape = (size[1], size[0], 3)
     if path.is_dir():
@@ -71,13 +70,13 @@ def load_crops(path: Path, size: tuple[int, int]) -> np.ndarray:
     crops = _read_array(path)
     if crops.ndim != 4 or not len(crops):
         raise ExternalCropsError(
-            f"{path}: holds an array {crops.shape}; give one of frames, (T, {size[1]}, {size[0]}, 3)"
+            f"{path}: an array of shape {crops.shape}; give one of shape (T, {size[1]}, {size[0]}, 3)"
         )
     return _checked(crops, shape, path)
 
 
 def save_crops(folder: Path, name: str, crops: np.ndarray, kind: str) -> None:
-    """Write a clip's crops (T, H, W, 3) uint8 RGB below ``folder``, unless all are there.
+    """Write a clip's crops, (T, H, W, 3) uint8 RGB, below ``folder``, unless all of them exist.
 
     Args:
         name: SPEAKER/ID.
@@ -102,14 +101,14 @@ def _image_name(number: int) -> str:
 
 
 def _images(folder: Path) -> list[Path]:
-    """A clip's images by the numbers that end their names, none of which may be missing."""
+    """A clip's images in the order of the numbers at the end of their names, none of which may be missing."""
     images = [path for path in folder.iterdir() if _is_image(path)]
     images.sort(key=lambda path: natural_key(path.stem))
     ends = [re.search(r"\d+$", path.stem) for path in images]
     numbers = [int(end[0]) for end in ends if end]
     if len(numbers) < len(images) or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         raise ExternalCropsError(
-            f"{folder}: its images are not numbered without a gap; name them {_image_name(0)}, ..."
+            f"{folder}: its images are not numbered consecutively; name them {_image_name(0)}, ..."
         )
     return images
 
@@ -119,7 +118,7 @@ def _read_image(path: Path) -> np.ndarray:
     content = np.frombuffer(path.read_bytes(), np.uint8)
     image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
     if image is None:
-        raise ExternalCropsError(f"{path}: cannot be read as an image; cut it out anew")
+        raise ExternalCropsError(f"{path}: cannot be read as an image; save it again")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
@@ -128,20 +127,20 @@ def _read_array(path: Path) -> np.ndarray:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ExternalCropsError(
-            f"{path}: cannot be read as an array ({error}); save it by numpy.save"
+            f"{path}: cannot be read as an array ({error}); save it with numpy.save"
         ) from error
     if not isinstance(array, np.ndarray):
-        raise ExternalCropsError(f"{path}: holds several arrays; save one a clip by numpy.save")
+        raise ExternalCropsError(f"{path}: has several arrays; save one per clip with numpy.save")
     return array
 
 
 def _checked(crops: np.ndarray, shape: tuple[int, ...], path: Path) -> np.ndarray:
-    """Crops (..., H, W, 3) that are uint8 and of that shape."""
+    """Crops (..., H, W, 3), once they are known to be uint8 and of ``shape`` (H, W, 3)."""
     if crops.dtype != np.uint8:
         raise ExternalCropsError(f"{path}: its pixels are {crops.dtype}; save them as uint8, 0 to 255")
     if crops.shape[-3:] != shape:
         raise ExternalCropsError(
-            f"{path}: its crops are {crops.shape[-3:]}, not {shape} (height, width, RGB); set "
-            "crop.height and crop.width to theirs"
+            f"{path}: the shape of its crops is {crops.shape[-3:]}, not {shape} (height, width, RGB); set "
+            "crop.height and crop.width accordingly"
         )
     return crops

@@ -18,14 +18,14 @@ ALIGN = "0 10000 sil\n10000 20000 bin\n20000 74500 sil\n"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_saved_loads(kind: str, tmp_path: Path) -> None:
+def test_saved_crops_load(kind: str, tmp_path: Path) -> None:
     crops = random_crops(12)
     save_crops(tmp_path, "s1/bbaf2n", crops, kind)
     path = tmp_path / "s1" / ("bbaf2n.npy" if kind == "npy" else "bbaf2n")
     assert np.array_equal(load_crops(path, SIZE), crops)
 
 
-def test_the_files_are_those_of_the_peers(tmp_path: Path) -> None:
+def test_file_names_and_contents(tmp_path: Path) -> None:
     crops = random_crops(3)
     for kind in KINDS:
         save_crops(tmp_path, "s1/bbaf2n", crops, kind)
@@ -35,11 +35,11 @@ def test_the_files_are_those_of_the_peers(tmp_path: Path) -> None:
     assert np.array_equal(cv2.imread(str(images[1]))[..., ::-1], crops[1])  # OpenCV's files are BGR
 
 
-def test_files_that_are_there_stay(tmp_path: Path) -> None:
+def test_existing_files_stay(tmp_path: Path) -> None:
     save_crops(tmp_path, "s1/a", random_crops(2), "png")
     first, last = (tmp_path / "s1" / "a" / f"mouth_00{number}.png" for number in (0, 1))
     before = first.read_bytes()
-    last.unlink()  # as after a kill
+    last.unlink()  # as after a killed run
     first.write_bytes(b"half")
     save_crops(tmp_path, "s1/a", random_crops(2), "png")
     assert first.read_bytes() == before and last.exists()
@@ -54,11 +54,11 @@ def test_images_load_by_their_numbers(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / f"{number}.png"), crop[..., ::-1])
     assert np.array_equal(load_crops(tmp_path, SIZE), crops)
     (tmp_path / "7.png").unlink()
-    with pytest.raises(ExternalCropsError, match=r"not numbered without a gap; name them mouth_000\.png"):
+    with pytest.raises(ExternalCropsError, match=r"not numbered consecutively; name them mouth_000\.png"):
         load_crops(tmp_path, SIZE)
 
 
-def test_grey_images_load_as_colours(tmp_path: Path) -> None:
+def test_grey_images_load_as_rgb(tmp_path: Path) -> None:
     grey = random_crops(1)[0, ..., 0]
     cv2.imwrite(str(tmp_path / "0.png"), grey)
     assert np.array_equal(load_crops(tmp_path, SIZE)[0], np.stack([grey] * 3, axis=-1))
@@ -73,26 +73,24 @@ def write_array(array: np.ndarray) -> Callable[[Path], object]:
     [
         (
             lambda path: path.write_bytes(b"no array"),
-            r"cannot be read as an array .*; save it by numpy\.save",
+            r"cannot be read as an array .*; save it with numpy\.save",
         ),
         (lambda path: path.write_bytes(b""), "cannot be read as an array"),
         (write_array(np.array([{}], dtype=object)), "cannot be read as an array"),
-        (lambda path: np.savez(path.open("wb"), a=np.zeros(1)), "holds several arrays"),
+        (lambda path: np.savez(path.open("wb"), a=np.zeros(1)), "has several arrays"),
         (
             write_array(random_crops(2)[0]),
-            r"holds an array \(16, 24, 3\); give one of frames, \(T, 16, 24, 3\)",
+            r"an array of shape \(16, 24, 3\); give one of shape \(T, 16, 24, 3\)",
         ),
-        (write_array(random_crops(2)[:0]), r"holds an array \(0, 16, 24, 3\)"),
+        (write_array(random_crops(2)[:0]), r"an array of shape \(0, 16, 24, 3\)"),
         (write_array(random_crops(2) / 255), "its pixels are float64; save them as uint8"),
         (
             write_array(random_crops(2).swapaxes(1, 2)),
-            r"its crops are \(24, 16, 3\), not \(16, 24, 3\) .*set crop\.height and crop\.width",
+            r"the shape of its crops is \(24, 16, 3\), not \(16, 24, 3\) .*set crop\.height and crop\.width",
         ),
     ],
 )
-def test_an_array_that_cannot_be_used_is_named(
-    write: Callable[[Path], object], reason: str, tmp_path: Path
-) -> None:
+def test_an_unusable_array_is_named(write: Callable[[Path], object], reason: str, tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     write(path)
     with pytest.raises(ExternalCropsError, match=rf"a\.npy: {reason}"):
@@ -100,13 +98,10 @@ def test_an_array_that_cannot_be_used_is_named(
 
 
 @pytest.mark.parametrize("content", [b"", b"no image"])
-def test_an_image_that_cannot_be_read_is_named(content: bytes, tmp_path: Path) -> None:
+def test_an_unreadable_image_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "mouth_000.png").write_bytes(content)
     with pytest.raises(ExternalCropsError, match=r"mouth_000\.png: cannot be read as an image"):
         load_crops(tmp_path, SIZE)
-
-
-# Clips and their alignments
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -125,7 +120,7 @@ def test_crops_are_found_with_their_alignments(kind: str, tmp_path: Path) -> Non
     ]
 
 
-def test_crops_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_crops(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no such folder"):
         find_crops(tmp_path / "nowhere", "npy")
     save_crops(tmp_path, "s1/bbaf2n", random_crops(2), "npy")
