@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Download the GRID corpus (Cooke et al. 2006, CC BY 4.0), as preprocess.py reads it:
+# Download the GRID corpus (Cooke et al. 2006, CC BY 4.0) into the folders that preprocess.py reads:
 # OUT/sN/ID.mpg and OUT/align/sN/ID.align. See ./download_grid.sh --help.
 set -euo pipefail
 
@@ -9,25 +9,25 @@ usage: ./download_grid.sh [--out DIR] [SPEAKER ...]
 
 Download videos and word alignments of the GRID corpus into DIR (default: data/grid_corpus).
 SPEAKER is s1 or 1, up to s34; s21 has no video. Default: all 33, about 0.5 GB each.
-A run that broke off continues where it stopped; speakers that are there are skipped.
+An interrupted download is continued by the next run; complete speakers are skipped.
 
-Variables:
-  GRID_MIRROR      a server laid out as the corpus' home page (tried first)
-  GRID_ZENODO      a server laid out as the Zenodo record (tried next)
+Environment variables:
+  GRID_MIRROR      URL of a server with the same paths as the corpus' home page (tried first)
+  GRID_ZENODO      URL of a server with the same paths as the Zenodo record (tried second)
   KEEP_ARCHIVES=1  keep the downloaded archives in DIR/archives
 USAGE
 }
 
 home_page=${GRID_MIRROR:-https://spandh.dcs.shef.ac.uk/gridcorpus}
 zenodo=${GRID_ZENODO:-https://zenodo.org/records/3625687/files}
-mirrors="home_page zenodo" # those still believed to answer
+mirrors="home_page zenodo" # without those that could not be reached
 
-# Functions that fail are called behind "||", where bash ignores "set -e": each step of theirs that can
-# fail says what follows.
+# bash ignores "set -e" in functions that are called in a condition ("||", "if"), as those here that can fail
+# are. Each step in them that can fail therefore states what happens then.
 say() { echo "$*" >&2; }
 usage_error() { say "error: $*"; exit 2; }
 
-# address MIRROR video|align SPEAKER
+# address MIRROR video|align SPEAKER: the URL of an archive.
 address() {
     case "$1 $2" in
         "home_page video") echo "$home_page/$3/video/$3.mpg_vcd.zip" ;;
@@ -37,16 +37,17 @@ address() {
     esac
 }
 
-# The size in bytes that the server states for a URL; empty where it states none.
+# remote_size URL: the size in bytes that the server states; empty if it states none.
 remote_size() {
     curl --silent --location --head --fail --connect-timeout 20 "$1" |
         tr -d '\r' | awk 'tolower($1) == "content-length:" { size = $2 } END { print size }' || true
 }
 
+# size_of FILE: its size in bytes, 0 if it does not exist.
 size_of() { if [[ -f $1 ]]; then wc -c <"$1" | tr -d ' '; else echo 0; fi; }
 
-# is_whole FILE SIZE: FILE has this size (if one is known) and passes the archive test.
-is_whole() {
+# is_complete FILE SIZE: whether FILE has this size (if one is given) and passes the archive test.
+is_complete() {
     [[ -f $1 && (-z $2 || $(size_of "$1") -eq $2) ]] || return 1
     case $1 in
         *.zip) unzip -tqq "$1" ;;
@@ -54,7 +55,7 @@ is_whole() {
     esac >/dev/null 2>&1
 }
 
-# transfer URL FILE: continue FILE to its end; the exit status is curl's.
+# transfer URL FILE: download what FILE lacks; the exit status is curl's.
 transfer() {
     local progress=--silent
     if [[ -t 2 ]]; then progress=--progress-bar; fi
@@ -62,16 +63,16 @@ transfer() {
         --retry 3 --continue-at - --output "$2" "$1"
 }
 
-# fetch MIRROR video|align SPEAKER FILE: download and check. On failure says why; what came is kept, so
-# that the next run continues it, unless it is complete and damaged.
+# fetch MIRROR video|align SPEAKER FILE: download and check an archive, or print why that failed. An
+# incomplete file is kept for the next run to continue; a complete but damaged one is removed.
 fetch() {
     local url size status=0
     url=$(address "$1" "$2" "$3")
     size=$(remote_size "$url")
-    if is_whole "$4" "$size"; then return 0; fi
-    if [[ -n $size && $(size_of "$4") -ge $size ]]; then rm -f "$4"; fi # there is nothing to continue
+    if is_complete "$4" "$size"; then return 0; fi
+    if [[ -n $size && $(size_of "$4") -ge $size ]]; then rm -f "$4"; fi # damaged
     transfer "$url" "$4" || status=$?
-    if [[ $status -eq 33 ]]; then # this server cannot continue a file
+    if [[ $status -eq 33 ]]; then # this server cannot continue a download
         rm -f "$4"
         status=0
         transfer "$url" "$4" || status=$?
@@ -83,17 +84,17 @@ fetch() {
             mirrors=${mirrors/$1/}
             return 1
             ;;
-        22) say "the server refuses ${url%%\?*} (HTTP error)"; return 1 ;;
-        *) say "download broke off: ${url%%\?*} (curl error $status); run again to continue it"; return 1 ;;
+        22) say "cannot download ${url%%\?*} (HTTP error)"; return 1 ;;
+        *) say "interrupted: ${url%%\?*} (curl error $status); run again to continue the download"; return 1 ;;
     esac
-    if ! is_whole "$4" "$size"; then
-        say "damaged archive, removed: ${url%%\?*}; run again to download it anew"
+    if ! is_complete "$4" "$size"; then
+        say "removed a damaged archive: ${url%%\?*}; run again to download it"
         rm -f "$4"
         return 1
     fi
 }
 
-# unpack ARCHIVE ENDING FOLDER: all files with this ending, whatever folders the archive has, into FOLDER.
+# unpack ARCHIVE EXTENSION FOLDER: all files with this extension, from any folder of the archive, into FOLDER.
 unpack() {
     rm -rf "$work/tree" "$3"
     mkdir -p "$work/tree" "$3" || return 1
@@ -101,7 +102,7 @@ unpack() {
         *.zip) unzip -qq -o "$1" -d "$work/tree" ;;
         *.tar) tar -xf "$1" -C "$work/tree" ;;
     esac || return 1
-    # "._*" are leavings of the Mac on which an archive was packed.
+    # "._*" files hold macOS metadata.
     find "$work/tree" -type f -name "*.$2" ! -name '._*' -exec sh -c 'mv -f "$@" "$0"' "$3" {} + || return 1
     rm -rf "$work/tree"
     if [[ -z $(ls "$3") ]]; then
@@ -112,18 +113,18 @@ unpack() {
 
 discard() { if [[ ${KEEP_ARCHIVES:-} != 1 ]]; then rm -f "$1"; fi; }
 
-# get_video MIRROR SPEAKER
+# get_video MIRROR SPEAKER: the speaker's videos.
 get_video() {
     local archive=$archives/$1-$2.zip
     fetch "$1" video "$2" "$archive" && unpack "$archive" mpg "$work/$2" &&
         mv "$work/$2" "$out/$2" && discard "$archive"
 }
 
-# get_align MIRROR SPEAKER: the alignments of the speaker's clips. They are looked up by the clip's id, not
-# by folder, since Zenodo's copy files some speakers under another's name (lhotse pull request 1502).
+# get_align MIRROR SPEAKER: the alignments of the speaker's clips. They are found by the clip's id, not by
+# folder, since Zenodo's archive has some speakers under another's name (lhotse pull request 1502).
 get_align() {
     local clip file found=() archive=$archives/$1-$2-align.tar pool=$work/align-$1-$2
-    if [[ $1 == zenodo ]]; then # one archive for all: unpacked once a run
+    if [[ $1 == zenodo ]]; then # one archive for all speakers: unpacked once per run
         archive=$archives/zenodo-align.zip
         pool=$work/align-zenodo
     fi
@@ -135,14 +136,14 @@ get_align() {
         if [[ -f $file ]]; then found+=("$file"); fi
     done
     if [[ ${#found[@]} -eq 0 ]]; then
-        say "no alignment of $2's clips at ${!1}"
+        say "no alignments of $2's clips at ${!1}"
         return 1
     fi
     mkdir -p "$work/found" "$out/align" && cp "${found[@]}" "$work/found" && mv "$work/found" "$out/align/$2"
 }
 
-# from_a_mirror video|align SPEAKER: from the first mirror that has it.
-from_a_mirror() {
+# try_mirrors video|align SPEAKER: get it from the first mirror that has it.
+try_mirrors() {
     local mirror
     for mirror in $mirrors; do
         if "get_$1" "$mirror" "$2"; then return 0; fi
@@ -150,16 +151,17 @@ from_a_mirror() {
     return 1
 }
 
+# count FOLDER: the number of files in it.
 count() { find "$1" -type f | wc -l | tr -d ' '; }
 
-# get_speaker SPEAKER
+# get_speaker SPEAKER: what is missing of videos and alignments.
 get_speaker() {
     if [[ -d $out/$1 && -d $out/align/$1 ]]; then
         echo "$1: already there"
         return 0
     fi
-    [[ -d $out/$1 ]] || from_a_mirror video "$1" || return 1
-    [[ -d $out/align/$1 ]] || from_a_mirror align "$1" || return 1
+    [[ -d $out/$1 ]] || try_mirrors video "$1" || return 1
+    [[ -d $out/align/$1 ]] || try_mirrors align "$1" || return 1
     echo "$1: $(count "$out/$1") clips, $(count "$out/align/$1") alignments"
 }
 
@@ -191,7 +193,7 @@ for tool in curl unzip tar; do
 done
 
 archives=$out/archives
-work=$out/.unpacking # on the same disk as its goal, so that a speaker appears whole or not at all
+work=$out/.unpacking # on the same file system as $out, so that a complete folder is moved in one step
 mkdir -p "$archives" "$work"
 trap 'rm -rf "$work"; rmdir "$archives" 2>/dev/null || true' EXIT
 

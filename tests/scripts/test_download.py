@@ -1,4 +1,4 @@
-"""download_grid.sh against a server on this machine that has archives of a few bytes."""
+"""download_grid.sh with a local server that has archives of a few bytes."""
 
 import io
 import os
@@ -50,7 +50,7 @@ ALIGN_TAR = tar_of(
     {f"align/{clip}.align": data for clip, data in ALIGNS.items()} | {"align/._bbaf2n.align": b"junk"}
 )
 HOME_PAGE = {VIDEO_URL: VIDEO_ZIP, ALIGN_URL: ALIGN_TAR}
-# As Zenodo's: one archive of alignments, in which a speaker may lie under another's name.
+# Like Zenodo's: one archive of all alignments, with a speaker under another's name.
 ALL_ALIGNS = {f"alignments/s2/{clip}.align": data for clip, data in ALIGNS.items()}
 ZENODO = {
     "/s1.zip": VIDEO_ZIP,
@@ -93,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def serve():
-    """Start a server of ``files`` (path -> bytes); its ``requests`` are recorded."""
+    """A function that starts a server with files (path -> bytes); the server's ``requests`` are recorded."""
     servers = []
 
     def start(files):
@@ -113,7 +113,7 @@ def serve():
 
 @pytest.fixture
 def closed_url():
-    """The address of a port at which nobody listens."""
+    """The URL of a port without a server."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -144,7 +144,7 @@ S1_FILES = {f"s1/{clip}.mpg": data for clip, data in VIDEOS.items()} | {
 }
 
 
-def test_leaves_the_layout_that_preprocess_reads_and_skips_it_the_next_time(serve, closed_url, out):
+def test_files_are_where_preprocess_reads_them_and_are_skipped_in_the_next_run(serve, closed_url, out):
     server = serve(HOME_PAGE)
     done = download(out, "1", home=server.url, zenodo=closed_url)
     assert (done.returncode, done.stdout, done.stderr) == (0, "s1: 2 clips, 2 alignments\n", "")
@@ -164,12 +164,12 @@ def test_archives_are_kept_on_request(serve, closed_url, out):
 
 
 @pytest.mark.parametrize("can_continue", [True, False])
-def test_a_download_that_broke_off_is_continued(serve, closed_url, out, can_continue):
+def test_an_interrupted_download_is_continued(serve, closed_url, out, can_continue):
     server = serve(HOME_PAGE)
     server.breaks_off_at = 4000
-    broken = download(out, "s1", home=server.url, zenodo=closed_url)
-    assert broken.returncode == 1
-    assert f"download broke off: {server.url}{VIDEO_URL}" in broken.stderr
+    interrupted = download(out, "s1", home=server.url, zenodo=closed_url)
+    assert interrupted.returncode == 1
+    assert f"interrupted: {server.url}{VIDEO_URL}" in interrupted.stderr
     assert files_in(out) == {"archives/home_page-s1.zip": VIDEO_ZIP[:4000]}
 
     server.breaks_off_at, server.can_continue = None, can_continue
@@ -179,11 +179,11 @@ def test_a_download_that_broke_off_is_continued(serve, closed_url, out, can_cont
     assert files_in(out) == S1_FILES
 
 
-def test_only_what_is_missing_is_fetched(serve, closed_url, out):
+def test_only_missing_files_are_downloaded(serve, closed_url, out):
     server = serve({VIDEO_URL: VIDEO_ZIP})
     partly = download(out, "s1", home=server.url, zenodo=closed_url)
     assert partly.returncode == 1
-    assert f"refuses {server.url}{ALIGN_URL}" in partly.stderr
+    assert f"cannot download {server.url}{ALIGN_URL} (HTTP error)" in partly.stderr
 
     server.files[ALIGN_URL] = ALIGN_TAR
     server.requests.clear()
@@ -197,12 +197,12 @@ def test_a_damaged_archive_is_removed_and_reported(serve, out, archive):
     server = serve({VIDEO_URL: archive})
     failed = download(out, "s1", home=server.url, zenodo=server.url)
     assert failed.returncode == 1
-    assert f"damaged archive, removed: {server.url}{VIDEO_URL}" in failed.stderr
+    assert f"removed a damaged archive: {server.url}{VIDEO_URL}" in failed.stderr
     assert "1 of 1 speakers are missing: s1" in failed.stderr
     assert files_in(out) == {}
 
 
-def test_the_second_mirror_helps_where_the_first_is_down(serve, closed_url, out):
+def test_the_second_mirror_is_used_if_the_first_is_down(serve, closed_url, out):
     server = serve(ZENODO)
     done = download(out, "s1", "s3", home=closed_url, zenodo=server.url)
     assert done.returncode == 0
@@ -211,7 +211,7 @@ def test_the_second_mirror_helps_where_the_first_is_down(serve, closed_url, out)
     assert sum(path == "/alignments.zip" for method, path, _ in server.requests if method == "GET") == 1
 
 
-def test_other_speakers_go_on_where_one_fails(serve, closed_url, out):
+def test_other_speakers_are_downloaded_if_one_fails(serve, closed_url, out):
     server = serve(HOME_PAGE)
     done = download(out, "s2", "s1", home=server.url, zenodo=server.url)
     assert done.returncode == 1
@@ -246,7 +246,7 @@ def test_bad_arguments(closed_url, out, arguments, message):
     assert not out.exists()
 
 
-def test_names_the_tool_that_is_missing(closed_url, out, tmp_path):
+def test_a_missing_tool_is_named(closed_url, out, tmp_path):
     failed = download(out, "s1", home=closed_url, zenodo=closed_url, PATH=str(tmp_path))
     assert failed.returncode == 2
     assert "curl is not installed" in failed.stderr
