@@ -99,10 +99,11 @@ class SplitReport:
         """Messages for the user: a line for each list with dropped clips, and one for the edited lists."""
         lines, root = [], self.folder.parent
         for name, clips in self.dropped.items():
-            what = f"without {len(clips)} clips that are not in {root}"
+            what = f"without the clips that are not in {root}"
             if name not in self.lists:
-                what = f"not written; all its clips are missing from {root}"
-            lines.append(f"{self.folder / name}.txt: {what}, such as {', '.join(clips[:SHOWN_CLIPS])}")
+                what = f"not written, since none of its clips is in {root}"
+            shown = [*clips[:SHOWN_CLIPS], *(["..."] if len(clips) > SHOWN_CLIPS else [])]
+            lines.append(f"{self.folder / name}.txt: {what} ({len(clips)}: {', '.join(shown)})")
         if self.edited:
             edited = ", ".join(f"{name}.txt" for name in self.edited)
             lines.append(f"{self.folder}: left as edited: {edited}; delete a list to have it written again")

@@ -1,4 +1,4 @@
-"""preprocess.py and bad input."""
+"""preprocess.py: bad input, parts of a corpus, import and export, and lists."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lipnet.inference.reader import LipReader
 from lipnet.video.encode import write_video
 
 
-def test_preprocessing_bad_input(synthetic_corpus: Path, tmp_path: Path) -> None:
+def test_bad_input_is_one_line(synthetic_corpus: Path, tmp_path: Path) -> None:
     def preprocess(corpus: Path, *more: object) -> Result:
         return run_script("preprocess", corpus, "--out", tmp_path / "out", *more)
 
@@ -51,7 +51,7 @@ def test_preprocessing_bad_input(synthetic_corpus: Path, tmp_path: Path) -> None
     assert contents(tmp_path) == before
 
 
-def test_preprocessing_nothing_but_bad_files(grey_video: Path, text_file: Path, tmp_path: Path) -> None:
+def test_a_corpus_of_unusable_files(grey_video: Path, text_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "corpus" / "s1"
     folder.mkdir(parents=True)
     (folder / "bbaf2n.mp4").write_bytes(text_file.read_bytes())
@@ -93,7 +93,7 @@ def noise(seed: int) -> Iterator[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three videos of s1 and one of s2, of noise: no face is in them."""
+    """Three videos of s1 and one of s2, of noise, without faces."""
     root = tmp_path_factory.mktemp("videos")
     for seed, name in enumerate(("s1/bbaf2n", "s1/lgbm5p", "s1/prwazs", "s2/swiq9a")):
         path = root / f"{name}.mp4"
@@ -103,11 +103,9 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def arrays(root: Path) -> dict[str, np.ndarray]:
-    corpus = CropStore(root)
-    return {
-        name: corpus.array(clip.speaker)[clip.start : clip.start + clip.frames]
-        for name, clip in corpus.clips.items()
-    }
+    """The crops of every clip in a crop store."""
+    store = CropStore(root)
+    return {name: store.crops(clip) for name, clip in store.clips.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -131,7 +129,7 @@ def test_a_part_can_be_cropped_first_and_the_rest_later(videos: Path, tmp_path: 
     assert "2 clips cropped, 1 were there already" in more.out and len(arrays(tmp_path)) == 3
 
 
-def test_a_box_beyond_the_frames_leaves_the_clips_out(videos: Path, tmp_path: Path) -> None:
+def test_a_box_beyond_the_frames(videos: Path, tmp_path: Path) -> None:
     wrong = [*FIXED[:3], "crop.box=[10,26,8,399]", "crop.width=24", "crop.height=16"]
     result = run_script("preprocess", videos, "--out", tmp_path, *wrong, "--speakers", "s2")
     assert result.code == 2 and "Traceback" not in result.err
@@ -147,7 +145,7 @@ def test_messages_about_lists(videos: Path, tmp_path: Path) -> None:
     first = run_script("preprocess", corpus, "--out", out, *FIXED)
     assert first.code == 1
     assert first.err.splitlines()[-1] == (
-        f"{out}/splits/unseen_test.txt: without 1 clips that are not in {out}, such as s1/lgbm5p"
+        f"{out}/splits/unseen_test.txt: without the clips that are not in {out} (1: s1/lgbm5p)"
     )
     assert [clip.name for clip in CropStore(out).split("unseen_test")] == ["s1/bbaf2n"]
     edited = write_list(out / "splits" / "unseen_test.txt", ["s1/prwazs"])
