@@ -121,12 +121,9 @@ def write_splits(
 
     Own lists are copied without the clips that ROOT lacks. The paper's lists are, for both its splits,
     ``unseen_train`` and ``unseen_test``, and the training list divided into ``unseen_dev`` (a few clips per
-    speaker, for choosing a checkpoint) and ``unseen_fit``; likewise ``overlapped_...``. A list of the corpus
-    with such a name is used instead of a generated one, and the other list of its pair then gets the
-    remaining clips.
-
-    A list that differs from what was last written (its hash is in ROOT/splits/.written.json) has been edited
-    and is left as it is.
+    speaker, for choosing a checkpoint) and ``unseen_fit``; likewise ``overlapped_...``. An own list with such
+    a name replaces the generated one, and the other list of its pair gets the remaining clips. A list that
+    differs from what was last written (see .written.json there) has been edited and is left as it is.
 
     Args:
         clip_names: all clips in ROOT, as SPEAKER/ID.

@@ -47,7 +47,7 @@ def test_the_overlapped_split_holds_out_255_clips_of_each_speaker(names: list[st
     assert len(test) == 33 * 255 and len(train) == 33 * 745
     assert sorted(train + test) == sorted(names)
     places = [int(names.index(name)) % 1000 for name in test[:255]]
-    assert 400 < sum(places) / len(places) < 600  # drawn, not the first ones
+    assert 400 < sum(places) / len(places) < 600  # a random choice, not the first ones
 
 
 def test_the_draw_depends_on_the_seed_and_the_speaker_alone(names: list[str]) -> None:
