@@ -101,8 +101,8 @@ class AugmentConfig:
     grey: float = 0.0  # probability of removing a clip's colours
     brightness: float = 0.0  # largest change of brightness, as a part of the full scale
     contrast: float = 0.0  # largest relative change of contrast
-    word_clips: float = 0.0  # weight of single words in the first epoch's loss: each word is an extra item
-    word_clip_decay: float = 0.925  # factor on that weight after each epoch
+    word_clips: float = 0.0  # probability that a clip's words are extra items, one each, in the first epoch
+    word_clip_decay: float = 0.925  # factor on that probability after each epoch
 
 
 @dataclass

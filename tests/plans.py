@@ -1,4 +1,4 @@
-"""Clips as training plans them, and where each of their frames comes from."""
+"""Training samples, and the origin of each of their frames."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from lipnet.data.transforms import IGNORE
 from lipnet.grid import WORD_CLASS
 
 CLASS_WORD = {index: word for word, index in WORD_CLASS.items()}
-# Where each frame comes from: (speaker, place in its array) -> (clip, word class), told from the alignments.
+# Origin of each frame, from the alignments: (speaker, index in its array) -> (clip, word class).
 Sources = dict[tuple[str, int], tuple[StoredClip, int]]
 
 
 def samples(root: Path, augment: AugmentConfig, epochs: int = 20, trim: float = 0.0) -> Iterator[Sample]:
+    """Every clip of a store, in each of some epochs."""
     data = dataset(root, augment=augment)
     for epoch, clip in product(range(epochs), range(len(data))):
         yield data[SampleKey(clip, epoch, trim)]
 
 
 def sources(root: Path) -> Sources:
+    """The origin of every frame of a store."""
     found: Sources = {}
     for clip in CropStore(root).clips.values():
         for frame in range(clip.frames):
@@ -36,5 +38,5 @@ def sources(root: Path) -> Sources:
 
 
 def spoken(sample: Sample) -> list[str]:
-    """The words that the frames' classes spell."""
+    """The words that the word classes of the frames spell."""
     return [CLASS_WORD[int(word)] for word, _ in groupby(sample.words) if word > 0]

@@ -1,4 +1,4 @@
-"""Data loaders: which clips make up a batch, in which order, and how a batch is put together."""
+"""Data loaders: the order of the clips of an epoch, and how a batch is collated."""
 
 from __future__ import annotations
 
@@ -11,63 +11,79 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from lipnet.data.dataset import Batch, ClipDataset, Sample, SampleKey
-from lipnet.data.transforms import IGNORE
+from lipnet.data.transforms import IGNORE, long_words
 
-POOL_BATCHES = 16  # clips of so many batches are sorted by length together, to save padding
+POOL_BATCHES = 16  # clips of so many batches are sorted by length together, which saves padding
+ROUNDING = 1e-6  # error of a sum of shares, at most
 
 
 class EpochSampler(Sampler[list[SampleKey]]):
-    """Batches of one training epoch: a function of seed and epoch, so that a resumed run repeats them.
+    """Batches of one training epoch. They depend on seed and epoch only: a resumed run repeats them.
 
-    An epoch has as many clips as the dataset's main corpus, and ``mix`` times as many of the one mixed in.
-    Within each, a speaker's share goes with the number of its clips to the power ``balance``: at 1 each
-    clip comes once, at 0 each speaker as often as any other.
+    An epoch has as many clips as the dataset's main corpus, plus ``mix`` times as many of the corpus mixed
+    in. Within each corpus, a speaker's share is proportional to their clip count to the power ``balance``:
+    at 1 each clip occurs once, at 0 all speakers occur equally often. Single words of the clips are extra
+    items, with a probability that ``augment`` gives.
     """
 
     def __init__(self, dataset: ClipDataset, batch_size: int, balance: float = 1.0, mix: float = 1.0) -> None:
         assert dataset.augment is not None
         self.dataset, self.augment, self.batch_size = dataset, dataset.augment, batch_size
         main, mixed = range(dataset.main), range(dataset.main, len(dataset))
-        self.expected = np.concatenate(
+        self.expected = np.concatenate(  # occurrences of each clip in an epoch, on average
             [
                 _expected_counts(dataset, main, balance, len(main)),
                 _expected_counts(dataset, mixed, balance, mix * len(main)),
             ]
         )
+        self.words = [long_words(clip) if self.augment.word_clips else [] for clip in dataset.clips]
+        self.word_counts = np.array([len(words) for words in self.words], np.int64)
         self.epoch = 0
 
     def __len__(self) -> int:
         """Batches of this epoch."""
-        return self.steps(self.clips(self.epoch))
+        return self.steps(self.items(self.epoch))
 
-    def steps(self, clips: int) -> int:
-        """Batches of so many clips."""
-        return math.ceil(clips / self.batch_size)
+    def steps(self, items: int) -> int:
+        """Batches of that many items."""
+        return math.ceil(items / self.batch_size)
 
-    def clips(self, epoch: int) -> int:
-        """Clips of any epoch: single-word clips become fewer."""
-        return len(self._keys(epoch, self._rng(epoch)))
+    def items(self, epoch: int) -> int:
+        """Number of items in any epoch: clips and single words, which become fewer."""
+        total = float(self.expected.sum())
+        if not self.augment.word_clips and abs(total - round(total)) < ROUNDING / 2:
+            return round(total)  # without drawing the epoch
+        counts, with_words = self._draw(epoch, self._rng(epoch))
+        return int(counts.sum() + np.repeat(self.word_counts, counts)[with_words].sum())
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
         rng = self._rng(self.epoch)
         for batch in self._batches(self._keys(self.epoch, rng), rng):
-            # One draw for the batch, since clips of like length pad little.
-            trim = 1.0 if rng.random() < self.augment.trim else rng.random() * bool(self.augment.trim)
+            trim = self._draw_trim(rng)  # one for the whole batch, whose clips have similar lengths
             yield [key._replace(trim=trim) for key in batch]
 
     def _rng(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng((self.dataset.seed, epoch))
 
-    def _keys(self, epoch: int, rng: np.random.Generator) -> list[SampleKey]:
-        """The epoch's clips, and for some a single word besides."""
+    def _draw(self, epoch: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """How often each clip occurs in an epoch, (clips,) int64, and which occurrences come with words."""
         counts = _round_at_random(self.expected, rng)
-        keys = [SampleKey(clip, epoch, copy=i) for clip, count in enumerate(counts) for i in range(count)]
-        chance = self.augment.word_clips * self.augment.word_clip_decay**epoch
-        chosen = [key for key, draw in zip(keys, rng.random(len(keys)), strict=True) if draw < chance]
-        return keys + [key._replace(single_word=True) for key in chosen if self.dataset.clips[key.clip].words]
+        probability = self.augment.word_clips * self.augment.word_clip_decay**epoch
+        return counts, rng.random(counts.sum()) < probability
+
+    def _keys(self, epoch: int, rng: np.random.Generator) -> list[SampleKey]:
+        """The items of an epoch: its clips, then the single words."""
+        counts, with_words = self._draw(epoch, rng)
+        clips = [
+            SampleKey(clip, epoch, copy=copy)
+            for clip, count in enumerate(counts.tolist())
+            for copy in range(count)
+        ]
+        chosen = [clips[i] for i in np.flatnonzero(with_words)]
+        return clips + [key._replace(word=word) for key in chosen for word in self.words[key.clip]]
 
     def _batches(self, keys: list[SampleKey], rng: np.random.Generator) -> list[list[SampleKey]]:
-        """Shuffled keys in batches of clips of like length, which are shuffled once more."""
+        """Shuffled items in batches of similar length, in random order."""
         keys = [keys[i] for i in rng.permutation(len(keys))]
         batches = []
         pool = self.batch_size * POOL_BATCHES
@@ -77,30 +93,37 @@ class EpochSampler(Sampler[list[SampleKey]]):
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def _length(self, key: SampleKey) -> float:
-        """About how many frames the clip will have: of its silence, trimming leaves a part."""
+        """Approximate number of frames of an item, after trimming by the mean of `_draw_trim`."""
         part = (1 + self.augment.trim) / 2 if self.augment.trim else 0.0
-        return 0 if key.single_word else self.dataset.length_without_silence(key.clip, part)
+        return 0 if key.word is not None else self.dataset.length_without_silence(key.clip, part)
+
+    def _draw_trim(self, rng: np.random.Generator) -> float:
+        """Part of the silence that a batch loses: all with probability ``augment.trim``, else uniform."""
+        if not self.augment.trim:
+            return 0.0
+        return 1.0 if rng.random() < self.augment.trim else float(rng.random())
 
 
 def _expected_counts(dataset: ClipDataset, clips: range, balance: float, total: float) -> np.ndarray:
-    """How often each of ``clips`` should come in an epoch that has ``total`` of them, as float64."""
+    """Mean occurrences of each of ``clips`` in an epoch that has ``total`` of them, float64."""
     speakers = [dataset.clips[clip].speaker for clip in clips]
     sizes = Counter(speakers)
     shares = np.array([sizes[speaker] ** (balance - 1) for speaker in speakers], dtype=np.float64)
     return shares * total / max(shares.sum(), 1e-9)
 
 
-def _round_at_random(expected: np.ndarray, rng: np.random.Generator) -> list[int]:
-    """Whole numbers whose means are ``expected``, and whose sum is always that of these to within 1."""
+def _round_at_random(expected: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Whole numbers, int64, whose means are ``expected``; their sum differs from that of these by below 1."""
     order = rng.permutation(len(expected))
-    ends = np.floor(np.cumsum(expected[order]) + (1 - 2e-6) * rng.random() + 1e-6).astype(int)
-    counts = np.empty(len(expected), dtype=int)
+    offset = ROUNDING + (1 - 2 * ROUNDING) * rng.random()  # a whole sum stays the same despite rounding
+    ends = np.floor(np.cumsum(expected[order]) + offset).astype(np.int64)
+    counts = np.empty(len(expected), np.int64)
     counts[order] = np.diff(ends, prepend=0)
-    return counts.tolist()
+    return counts
 
 
 def train_loader(sampler: EpochSampler, workers: int = 0, pin: bool = False) -> DataLoader[Sample]:
-    """The sampler's batches; set its ``epoch`` before each pass."""
+    """The sampler's batches; set ``sampler.epoch`` before each pass."""
     return DataLoader(
         sampler.dataset,
         batch_sampler=sampler,
@@ -108,12 +131,27 @@ def train_loader(sampler: EpochSampler, workers: int = 0, pin: bool = False) -> 
         num_workers=workers,
         pin_memory=pin,
         persistent_workers=workers > 0,
-        generator=torch.Generator(),  # its own: what the loader draws must not shift the training's numbers
+        generator=torch.Generator(),  # its own: the loader must not draw from the training's generator
+    )
+
+
+def eval_loader(
+    dataset: ClipDataset, batch_size: int, workers: int = 0, pin: bool = False
+) -> DataLoader[Sample]:
+    """All clips, not augmented, in the order of the dataset."""
+    keys = [SampleKey(index) for index in range(len(dataset))]
+    return DataLoader(
+        dataset,
+        sampler=keys,
+        batch_size=batch_size,
+        collate_fn=collate,
+        num_workers=workers,
+        pin_memory=pin,
     )
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Gather the frames of a batch out of the memory maps, padded at the end with zeros."""
+    """Copy the frames of a batch out of the memory maps, padded at the end with zeros."""
     lengths = [len(sample.indices) for sample in samples]
     frames = np.zeros((len(samples), max(lengths), *samples[0].array.shape[1:]), np.uint8)
     words = np.full(frames.shape[:2], IGNORE, np.int64)
@@ -128,19 +166,4 @@ def collate(samples: Sequence[Sample]) -> Batch:
         torch.from_numpy(words),
         [sample.name for sample in samples],
         [sample.sentence for sample in samples],
-    )
-
-
-def eval_loader(
-    dataset: ClipDataset, batch_size: int, workers: int = 0, pin: bool = False
-) -> DataLoader[Sample]:
-    """Unchanged clips in the dataset's order."""
-    keys = [SampleKey(index) for index in range(len(dataset))]
-    return DataLoader(
-        dataset,
-        sampler=keys,
-        batch_size=batch_size,
-        collate_fn=collate,
-        num_workers=workers,
-        pin_memory=pin,
     )

@@ -1,10 +1,9 @@
-"""Samples and batches: frames, word classes and labels agree, whatever is cut or repeated."""
+"""Samples: frames, word classes and labels agree under every temporal augmentation."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +15,14 @@ from lipnet.config import AugmentConfig
 from lipnet.data.alignments import Word
 from lipnet.data.corpus import Clip
 from lipnet.data.dataset import SampleKey
-from lipnet.data.transforms import IGNORE
+from lipnet.data.transforms import IGNORE, long_words
 from lipnet.grid import WORD_CLASS
 from lipnet.tokenizer import DEFAULT_TOKENIZER, TokenizerError
 
 FIRST = ["bin", "blue", "at", "f", "two", "now"]
 
 
-def test_an_unchanged_clip(two_clips: Path) -> None:
+def test_a_clip_without_augmentation(two_clips: Path) -> None:
     for augment in (None, OFF):
         sample = dataset(two_clips, augment=augment)[SampleKey(1)]
         assert sample.indices.tolist() == list(range(10, 20))
@@ -33,7 +32,7 @@ def test_an_unchanged_clip(two_clips: Path) -> None:
         assert DEFAULT_TOKENIZER.decode(sample.targets) == sample.sentence
 
 
-def test_without_times_no_word_is_known(crop_store: Path) -> None:
+def test_without_timings_no_word_is_known(crop_store: Path) -> None:
     sample = dataset(crop_store)[SampleKey(4)]
     assert sample.name == "s1/bgbt1s" and set(sample.words) == {IGNORE}
 
@@ -42,7 +41,7 @@ def test_words_at_the_very_end_keep_a_frame(tmp_path: Path) -> None:
     words = (Word("bin", 0.0, 1.2), Word("hello", 1.2, 1.4), Word("now", 2.8, 9.0))
     pack(tmp_path, [Clip("a", "x", Path(), "bin hello now", words)], [3])
     sample = dataset(tmp_path)[SampleKey(0)]
-    # Of a word beside GRID's 51 there is no class.
+    # Words other than GRID's 51 have no class.
     assert sample.words.tolist() == [WORD_CLASS["bin"], IGNORE, WORD_CLASS["now"]]
 
 
@@ -52,7 +51,7 @@ def test_a_sentence_that_the_alphabet_lacks_is_an_error(tmp_path: Path) -> None:
         dataset(tmp_path)
 
 
-def test_words_that_are_not_grids_are_no_silence(tmp_path: Path) -> None:
+def test_words_without_a_class_are_not_trimmed_as_silence(tmp_path: Path) -> None:
     spoken = tuple(
         Word(word, 10 + 4 * i, 14 + 4 * i) for i, word in enumerate(["the", "cat", "sat", "in", "the", "hat"])
     )
@@ -65,10 +64,10 @@ def test_words_that_are_not_grids_are_no_silence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("trim", "before", "after"), [(1.0, (17, 20), (9, 10)), (0.5, (9, 10), (4, 5)), (0.0, (0, 0), (0, 0))]
 )
-def test_trimming_cuts_silence_alone(
+def test_trimming_cuts_only_silence(
     trim: float, before: tuple[int, int], after: tuple[int, int], tmp_path: Path
 ) -> None:
-    # 20 silent frames before, 18 spoken ones, 10 after; a part of 0.85 to 1 of them is cut, times trim
+    # 20 frames of silence, 18 of speech, 10 of silence; 0.85 to 1 of the silence is cut, times trim
     spans = tuple(Word(word, 20 + 3 * i, 23 + 3 * i) for i, word in enumerate(FIRST))
     pack(tmp_path, [Clip("s1", "bbaf2n", Path(), " ".join(FIRST), spans)], [48])
     firsts, lasts = set(), set()
@@ -82,7 +81,7 @@ def test_trimming_cuts_silence_alone(
 
 
 @pytest.mark.parametrize("keep_length", [False, True])
-def test_frames_are_deleted_and_duplicated_at_the_asked_rate(crop_store: Path, keep_length: bool) -> None:
+def test_frames_are_deleted_and_duplicated_at_the_given_rate(crop_store: Path, keep_length: bool) -> None:
     origin = sources(crop_store)
     repeats: Counter[int] = Counter()
     augment = replace(OFF, resample=0.05, keep_length=keep_length)
@@ -101,7 +100,7 @@ def test_frames_are_deleted_and_duplicated_at_the_asked_rate(crop_store: Path, k
     assert lengths == {0} if keep_length else len(lengths) > 5
 
 
-def test_speed_stretches_a_clip_evenly(crop_store: Path) -> None:
+def test_speed_resamples_a_clip_evenly(crop_store: Path) -> None:
     origin = sources(crop_store)
     data = dataset(crop_store)
     factors = []
@@ -123,25 +122,29 @@ def test_a_clip_never_loses_all_its_frames(tmp_path: Path) -> None:
 def test_single_words(crop_store: Path) -> None:
     data, origin = dataset(crop_store), sources(crop_store)
     texts: Counter[str] = Counter()
-    for epoch, index in product(range(60), range(len(data))):
-        sample = data[SampleKey(index, epoch, single_word=True)]
-        clip = data.clips[index]
-        if not clip.words:
-            assert sample.sentence == clip.sentence and len(sample.indices) == clip.frames
-            continue
-        assert sample.sentence in clip.sentence.split() and len(sample.indices) >= 3
-        assert set(sample.words) == {WORD_CLASS[sample.sentence]}
-        spoken_there = [
-            i
-            for (s, i), (c, word) in origin.items()
-            if c.name == clip.name and CLASS_WORD.get(word) == sample.sentence
-        ]
-        assert sample.indices.tolist() == spoken_there
-        texts[sample.sentence] += index == 0
+    for index, clip in enumerate(data.clips):
+        for word in long_words(clip):
+            sample = data[SampleKey(index, word=word)]
+            assert sample.sentence == clip.sentence.split()[word] and len(sample.indices) >= 3
+            assert set(sample.words) == {WORD_CLASS[sample.sentence]}
+            spoken_there = [
+                i
+                for (s, i), (c, word_class) in origin.items()
+                if c.name == clip.name and CLASS_WORD.get(word_class) == sample.sentence
+            ]
+            assert sample.indices.tolist() == spoken_there
+            texts[sample.sentence] += index == 0
     assert {text for text, count in texts.items() if count} == set(FIRST)
+    assert [len(long_words(clip)) for clip in data.clips] == [6, 6, 6, 6, 0] * 2  # the fifth has no timings
 
 
-def test_a_sample_depends_on_its_key_and_the_seed_alone(crop_store: Path) -> None:
+def test_words_of_two_frames_are_too_short_for_a_clip(two_clips: Path) -> None:
+    data = dataset(two_clips)
+    assert all(word.end - word.start < 3 for clip in data.clips for word in clip.words)
+    assert [long_words(clip) for clip in data.clips] == [[], []]
+
+
+def test_a_sample_depends_only_on_its_key_and_the_seed(crop_store: Path) -> None:
     augment = AugmentConfig(splice=0.5, resample=0.1)
     key = SampleKey(2, epoch=3, trim=0.5)
     first, second = dataset(crop_store, augment=augment), dataset(crop_store, augment=augment)

@@ -1,4 +1,4 @@
-"""Pixels: each clip is changed as a whole, exactly, and on its own."""
+"""Pixel augmentation: each clip is changed as a whole, exactly, and independently of the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def random_clips(*shape: int) -> Tensor:
     return torch.randint(256, (*shape, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def test_pixels_stay_where_all_is_off() -> None:
+def test_nothing_changes_where_all_is_off() -> None:
     frames = random_clips(3, 2, 4, 5)
     assert torch.equal(augment_pixels(frames, OFF), frames)
 
@@ -51,7 +51,7 @@ def test_shifts_repeat_the_border() -> None:
 
 
 def blob_centres(config: AugmentConfig, count: int, x: float, y: float, seed: int = 0) -> np.ndarray:
-    """Where a bright blob at (x, y) px from the centre of ``count`` clips is afterwards, (count, 2)."""
+    """Positions after augmentation, (count, 2), of a bright blob at (x, y) px from the centre of clips."""
     across, down = np.meshgrid(np.arange(101) - 50, np.arange(51) - 25)
     blob = 250 * np.exp(-((across - x) ** 2 + (down - y) ** 2) / 18)
     frames = torch.from_numpy(blob.astype(np.uint8))[None, None, :, :, None].expand(count, 2, -1, -1, 3)
@@ -62,20 +62,20 @@ def blob_centres(config: AugmentConfig, count: int, x: float, y: float, seed: in
     return np.stack([(light * axis).sum((1, 2)) / light.sum((1, 2)) for axis in (across, down)], axis=1)
 
 
-def test_scaling_moves_everything_from_the_centre() -> None:
+def test_scaling_is_about_the_centre() -> None:
     moved = blob_centres(replace(OFF, scale=0.2), 200, 20, 8) / (20, 8)
     np.testing.assert_allclose(moved[:, 0], moved[:, 1], atol=0.02)
     assert 0.8 <= moved.min() < 0.82 and 1.18 < moved.max() <= 1.205
 
 
-def test_rotation_turns_about_the_centre() -> None:
+def test_rotation_is_about_the_centre() -> None:
     moved = blob_centres(replace(OFF, rotation=10), 200, 20, 0)
     np.testing.assert_allclose(np.hypot(*moved.T), 20, atol=0.1)
     angles = np.degrees(np.arctan2(moved[:, 1], moved[:, 0]))
     assert -10.2 < angles.min() < -9.5 and 9.5 < angles.max() < 10.2
 
 
-def test_a_mirrored_clip_is_shifted_by_as_many_pixels() -> None:
+def test_mirrored_clips_are_shifted_as_far() -> None:
     moved = blob_centres(replace(OFF, flip=1.0, shift=3), 200, 20, 0)
     assert set(np.round(moved[:, 0])) == set(range(-23, -16)) and set(np.round(moved[:, 1])) == set(
         range(-3, 4)
@@ -92,7 +92,7 @@ def test_some_clips_turn_grey() -> None:
     torch.testing.assert_close(changed[grey][..., 0].double(), luma, rtol=0, atol=0.51)
 
 
-def test_brightness_adds_one_number_to_a_clip() -> None:
+def test_brightness_adds_a_constant_to_each_clip() -> None:
     frames = 100 + random_clips(50, 2, 4, 5) % 50
     torch.manual_seed(0)
     added = augment_pixels(frames, replace(OFF, brightness=0.1)).int() - frames.int()
@@ -101,7 +101,7 @@ def test_brightness_adds_one_number_to_a_clip() -> None:
     assert -26 <= int(low.min()) < -20 and 20 < int(low.max()) <= 26
 
 
-def test_contrast_stretches_about_the_mean() -> None:
+def test_contrast_scales_about_the_mean() -> None:
     frames = 100 + random_clips(50, 2, 4, 5) % 50
     torch.manual_seed(0)
     changed = augment_pixels(frames, replace(OFF, contrast=0.2)).double().flatten(1)
@@ -111,7 +111,7 @@ def test_contrast_stretches_about_the_mean() -> None:
     assert 0.79 < float(factors.min()) < 0.85 and 1.15 < float(factors.max()) < 1.21
 
 
-def test_bright_pixels_do_not_wrap() -> None:
+def test_pixels_saturate_instead_of_wrapping() -> None:
     frames = (
         torch.tensor([0, 255], dtype=torch.uint8).repeat(40, 1, 3, 2)[..., None].expand(-1, -1, -1, -1, 3)
     )
@@ -120,7 +120,7 @@ def test_bright_pixels_do_not_wrap() -> None:
     assert int(changed[..., 0, :].max()) < 130 < int(changed[..., 1, :].min())
 
 
-def test_pixel_changes_follow_torchs_seed() -> None:
+def test_pixel_augmentation_is_reproducible_by_the_seed() -> None:
     config = AugmentConfig(shift=3, brightness=0.1, contrast=0.2)
     frames, changed = random_clips(4, 3, 6, 8), []
     for seed in (1, 1, 2):

@@ -1,4 +1,4 @@
-"""Spliced sentences: frames, word classes and labels agree, whoever's words are put together."""
+"""Spliced sentences: frames, word classes and labels agree, from whichever clips the words are."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from plans import CLASS_WORD, samples, sources, spoken
-from tiny import OFF, dataset, make_clip, pack
+from tiny import OFF, make_clip, pack
 
 from lipnet.data.alignments import Word
 from lipnet.data.corpus import Clip
 from lipnet.data.crop_store import CropStore, StoredClip
 from lipnet.data.dataset import Sample
-from lipnet.data.transforms import IGNORE, SPLICE_LEAD
+from lipnet.data.transforms import IGNORE, SPLICE_LEAD, frame_words, splice_units
 from lipnet.grid import GRAMMAR, WORD_CLASS, is_grid_sentence
 from lipnet.tokenizer import DEFAULT_TOKENIZER
 
 
 def leads(clip: StoredClip, frame: int) -> bool:
-    """Whether a frame of the speaker's array may be cut off with the word that follows it."""
-    starts = [round(word.start) for i, word in enumerate(clip.words) if i != 3]  # letters stay with "at"
+    """Whether a frame of the speaker's array may be cut together with the word that follows it."""
+    starts = [
+        round(word.start) for i, word in enumerate(clip.words) if i != 3
+    ]  # letters are cut together with their preposition
     return any(start - SPLICE_LEAD <= frame - clip.start < start for start in starts)
 
 
@@ -31,10 +33,10 @@ def speaker_of(sample: Sample) -> str:
     return sample.name.split("/")[0]
 
 
-def test_splicing_equals_a_hand_made_table(two_clips: Path) -> None:
-    """Two choices for each of five units; the silences at both ends are the clip's own.
+def test_splicing_equals_a_table_by_hand(two_clips: Path) -> None:
+    """Two choices for each of five units; the silence at both ends is the clip's own.
 
-    A unit is cut one frame early where the word before it, or the silence, has two frames or three.
+    A unit is cut one frame early if the word or silence before it has two or three frames.
     """
     units = (
         (("bin", [1]), ("lay", [11, 12])),
@@ -61,12 +63,13 @@ def test_splicing_equals_a_hand_made_table(two_clips: Path) -> None:
 
 
 def test_no_word_loses_more_than_half_of_its_frames(tmp_path: Path) -> None:
-    """Cuts come before the sound; letters are short, and their preposition's length does not help them."""
+    """Cuts precede the sound; how much a letter loses does not depend on its preposition's length."""
     lengths = {"bin": 6, "blue": 3, "at": 5, "f": 2, "two": 5, "now": 8}
     starts = dict(zip(lengths, np.cumsum([20, *lengths.values()]).tolist(), strict=False))
     words = tuple(Word(word, starts[word], starts[word] + length) for word, length in lengths.items())
     pack(tmp_path, [Clip("s1", "bbaf2n", Path(), " ".join(lengths), words)], [75])
-    units = dataset(tmp_path, augment=replace(OFF, splice=1.0))._units(0)
+    (clip,) = CropStore(tmp_path).clips.values()
+    units = splice_units(clip, frame_words(clip))
     kept = Counter(
         word
         for unit in units
@@ -83,7 +86,7 @@ def test_no_word_loses_more_than_half_of_its_frames(tmp_path: Path) -> None:
     }
 
 
-def test_splicing_is_as_frequent_as_asked(two_clips: Path) -> None:
+def test_splicing_has_the_given_probability(two_clips: Path) -> None:
     own = Counter(
         word in ("bin", "blue", "at", "two", "now")
         for sample in samples(two_clips, replace(OFF, splice=0.4), epochs=500)
@@ -91,7 +94,7 @@ def test_splicing_is_as_frequent_as_asked(two_clips: Path) -> None:
         for word in sample.sentence.split()
         if word not in ("f", "m")
     )
-    # A donor is drawn with probability 0.4 and is the clip itself half of the time.
+    # With probability 0.4 a word is from a random clip, half of the time the same one.
     assert own[False] / own.total() == pytest.approx(0.2, abs=0.04)
     assert all(
         sample.sentence in ("bin blue at f two now", "lay green by m five please")
@@ -121,7 +124,7 @@ def test_label_alignment_and_frames_always_agree(crop_store: Path, resample: flo
             continue  # an untimed clip, which is never spliced
         if not resample:
             assert spoken(sample) == sample.sentence.split()
-        # A word's frames come from one clip, which says that word in that slot.
+        # The frames of a word are from one clip, which has that word in that slot.
         for word, run in groupby(zip(sample.words, came_from, own, strict=True), lambda frame: frame[0]):
             clips = {clip.name: clip for _, (clip, _), is_own in run if is_own}
             if word > 0 and clips:
@@ -133,13 +136,13 @@ def test_label_alignment_and_frames_always_agree(crop_store: Path, resample: flo
                 assert donor.words[slot].text == sample.sentence.split()[slot] == CLASS_WORD[int(word)]
 
 
-def test_each_speaker_is_spliced_from_his_own_array(crop_store: Path) -> None:
+def test_words_are_spliced_within_a_speaker(crop_store: Path) -> None:
     corpus = CropStore(crop_store)
     for sample in samples(crop_store, replace(OFF, splice=1.0), epochs=3):
         assert np.array_equal(sample.array[:2], corpus.array(speaker_of(sample))[:2])
 
 
-def test_an_untimed_clip_is_neither_spliced_nor_a_donor(crop_store: Path) -> None:
+def test_clips_without_timings_are_not_spliced(crop_store: Path) -> None:
     untimed = {"s1/bgbt1s": "bin green by t one soon", "s2/lgiu8a": "lay green in u eight again"}
     for sample in samples(crop_store, replace(OFF, splice=1.0), epochs=5, trim=1.0):
         if sample.name in untimed:
@@ -148,8 +151,8 @@ def test_an_untimed_clip_is_neither_spliced_nor_a_donor(crop_store: Path) -> Non
             assert len(sample.indices) < 150
 
 
-def test_a_clip_that_breaks_off_is_neither_spliced_nor_a_donor(tmp_path: Path) -> None:
-    """Its label names words of which it shows no frame."""
+def test_truncated_clips_are_not_spliced(tmp_path: Path) -> None:
+    """Their sentences have words without any frame."""
     whole = make_clip("s1", "bbaf2n"), make_clip("s1", "lgbm5p")
     pack(tmp_path, [*whole, make_clip("s1", "prwazs")], [75, 75, 30])
     for sample in samples(tmp_path, replace(OFF, splice=1.0)):
