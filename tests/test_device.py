@@ -1,17 +1,20 @@
-"""Which device computes, and in which precision."""
+"""The device that computes, and its precision."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
 from tiny import tiny_model
 
-from lipnet.device import Device, choose_device
+from lipnet.device import Device, choose_device, supports_bfloat16
 from lipnet.errors import ConfigError
 from lipnet.models.lipnet import LipNet
 
 
-def test_hardware_by_name() -> None:
+def test_devices_by_name() -> None:
     assert choose_device("cpu", "bfloat16") == Device(torch.device("cpu"), True)
     assert choose_device("cpu", "float32") == Device(torch.device("cpu"), False)
     assert str(choose_device("cpu", "bfloat16")) == "cpu in bfloat16"
@@ -19,11 +22,28 @@ def test_hardware_by_name() -> None:
 
 
 @pytest.mark.parametrize("features", [{"avx512_bf16": True}, {"amx_bf16": True}, {"avx512_f": True}, {}])
-def test_a_cpu_computes_in_bfloat16_where_it_can(
+def test_a_cpu_computes_in_bfloat16_if_it_has_the_instructions(
     features: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
     assert choose_device("cpu").bfloat16 == any("bf16" in name for name in features)
+
+
+def test_the_chosen_gpu_is_asked_for_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two GPUs, the current one (0) is too old for bfloat16, the other one is not."""
+    current = [torch.device("cuda:0")]
+
+    @contextmanager
+    def use(device: torch.device) -> Iterator[None]:
+        current.append(device)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", use)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: current[-1].index == 1)
+    assert supports_bfloat16(torch.device("cuda:1"))
+    assert not supports_bfloat16(torch.device("cuda:0"))
+    assert current == [torch.device("cuda:0")]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +54,7 @@ def test_a_cpu_computes_in_bfloat16_where_it_can(
         ("cpu", "float16", "precision 'float16': choose"),
     ],
 )
-def test_hardware_that_is_not_there_is_named(device: str, precision: str, message: str) -> None:
+def test_an_unavailable_device_or_precision_is_named(device: str, precision: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         choose_device(device, precision)
 
