@@ -1,4 +1,4 @@
-"""Train LipNet on packed crops, into one run folder."""
+"""Train LipNet on stored mouth crops. Everything is written into one run directory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
@@ -22,47 +22,31 @@ from lipnet.data.transforms import augment_pixels
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.device import Device, choose_device, keep_freed_memory
 from lipnet.errors import ConfigError
-from lipnet.grid import natural_key
-from lipnet.models.checkpoint import load_matching, load_weights
-from lipnet.models.flops import operations, parameters
+from lipnet.models.flops import count_flops, count_parameters
 from lipnet.models.lipnet import LipNet
 from lipnet.settings import Settings
 from lipnet.tokenizer import Tokenizer
-from lipnet.training.engine import Step, evaluate, train_one_epoch
+from lipnet.training.engine import Evaluation, Step, evaluate, train_one_epoch
 from lipnet.training.optim import TrainState
+from lipnet.training.pretrained import Pretrained, load_pretrained, origin, start_from
 from lipnet.training.run_dir import RunDir
 from lipnet.training.tensorboard import TensorBoardLogger
-from lipnet.utils.cli import one_line_errors
+from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
-  Train the paper's LipNet on its overlapped split; if it is killed, continue it:
-    python scripts/train.py --config configs/paper.yaml data.root=data/grid run.dir=runs/paper \\
-        data.train_split=overlapped_train
-    python scripts/train.py --resume runs/paper
-  Go on from other weights, with smaller batches and a lower learning rate:
-    python scripts/train.py --config configs/grid.yaml data.root=data/grid run.dir=runs/b \\
+  Train the paper's LipNet on its overlapped split, and continue the run if it was killed:
+    %(prog)s --config configs/paper.yaml data.root=data/grid run.dir=runs/paper \\
+        data.train_split=overlapped_fit 'data.dev_splits=[overlapped_dev]'
+    %(prog)s --resume runs/paper
+  Start from other weights, with smaller batches and a lower learning rate:
+    %(prog)s --config configs/grid.yaml data.root=data/grid run.dir=runs/b \\
         pretrained=runs/a/best.safetensors data.batch_size=4 train.lr=5e-4
 """
-SEED_STRIDE = 100_003  # between the seeds of neighbouring runs, so that their epochs share none
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("overrides", nargs="*", help="section.key=value settings, over the config file's")
-    parser.add_argument("--config", type=Path, help="recipe, such as configs/grid.yaml")
-    parser.add_argument(
-        "--resume", type=Path, metavar="RUN", help="continue this run folder with its own config"
-    )
-    args = parser.parse_intermixed_args()
-    if args.resume and (args.config or args.overrides):
-        parser.error("--resume takes the config from the run's folder; edit its config.yaml to change it")
-    return args
+SEED_STRIDE = 100_003  # between the seeds of two runs, so that no epochs of them have the same seed
 
 
 class Data(NamedTuple):
-    """What is trained on, and the dev splits by the names of their lists."""
+    """The training data, and the dev splits by the names of their lists."""
 
     train_set: ClipDataset
     sampler: EpochSampler
@@ -70,128 +54,73 @@ class Data(NamedTuple):
     dev: dict[str, DataLoader[Sample]]
 
 
-@one_line_errors
+def parse_arguments() -> argparse.Namespace:
+    parser = make_parser(__doc__, EXAMPLES)
+    parser.add_argument(
+        "overrides", nargs="*", help="section.key=value settings, which override the config file's"
+    )
+    parser.add_argument("--config", type=Path, help="recipe, such as configs/grid.yaml")
+    parser.add_argument(
+        "--resume", type=Path, metavar="RUN", help="continue this run directory with its own config"
+    )
+    args = parser.parse_intermixed_args()
+    if args.resume and (args.config or args.overrides):
+        parser.error("--resume takes the config from the run directory; edit config.yaml there to change it")
+    return args
+
+
+@command_line
 def main() -> int:
     args = parse_arguments()
-    run = RunDir.resume(args.resume) if args.resume else RunDir.create(new_config(args))
-    config = run.config
-    device = choose_device(config.run.device, config.run.precision)
+    run, pretrained = resumed_run(args.resume) if args.resume else new_run(args.config, args.overrides)
+    device = choose_device(run.config.run.device, run.config.run.precision)
     if device.torch_device.type == "cpu":
         keep_freed_memory()
-    torch.manual_seed(config.run.seed)
-
-    corpus = open_corpus(config)
-    data = open_data(config, corpus, pin=device.torch_device.type == "cuda")
-    model = LipNet(config.model).place(device.torch_device)
-    if config.pretrained and run.epoch == 0:
-        run.pretrained_info = load_pretrained(model, config, corpus)
-    clips = [data.sampler.clips(epoch) for epoch in range(config.train.epochs)]
-    train_state = TrainState(model, config.train, sum(map(data.sampler.steps, clips)))
-    decoder = GreedyDecoder(data.train_set.tokenizer)
-    run.begin(train_state)
-    announce(run, model, data, device)
-    with TensorBoardLogger(run) as logger, progress_bar(run, clips) as bar:
-        if run.epoch == 0:
-            logger.show_crops(example_crops(data.train_set))
-        while run.epoch < config.train.epochs:
-            began = time.perf_counter()
-            steps = train_epoch(run, train_state, data, device, logger, bar)
-            seconds = time.perf_counter() - began
-            due = run.epoch + 1 == config.train.epochs or (run.epoch + 1) % config.train.eval_every == 0
-            evaluations = {
-                name: evaluate(train_state.averaged, split, decoder, device)
-                for name, split in data.dev.items()
-                if due
-            }
-            line = run.end_epoch(train_state, data.train_set, steps, evaluations, seconds)
-            for name, evaluation in evaluations.items():
-                logger.show_evaluation(run.step, name, evaluation)
-                scores = evaluation.counts.summary("greedy")
-                bar.write(f"epoch {run.epoch}  loss {line['loss']:.3f}  {name} {scores}")
+    torch.manual_seed(run.config.run.seed)
+    data = open_data(run.config, pin=device.torch_device.type == "cuda")
+    model = LipNet(run.config.model).place(device.torch_device)
+    if pretrained is not None:
+        data.train_set.corpus.check_crop(pretrained.metadata.crop, f"{pretrained.path} needs")
+        random = start_from(pretrained, model, run.config.train.freeze)
+        run.pretrained_info = origin(pretrained.metadata.info)
+        remark = f"; randomly initialised: {', '.join(random)}" if random else ""
+        print(f"starting from {pretrained.path}{remark}")
+    train(run, model, data, device)
     return 0
 
 
-def new_config(args: argparse.Namespace) -> Config:
-    """The config of a new run; the model is that of the weights it starts from, unless changed."""
-    for override in args.overrides:
+# Settings and pretrained weights
+
+
+def new_run(recipe: Path | None, overrides: Sequence[str]) -> tuple[RunDir, Pretrained | None]:
+    """A new run. Its model is that of the pretrained weights, unless settings change it."""
+    for override in overrides:
         if override.startswith("crop."):
-            raise ConfigError(f"{override}: crops are as they were made; give this to scripts/preprocess.py")
-    settings = Settings(args.config, args.overrides)
-    if settings.pretrained:
-        return settings.config(model=load_weights(settings.pretrained)[1].model)
-    config = settings.config()
-    if config.train.freeze:
-        raise ConfigError("train.freeze: there is nothing to keep as it is; give pretrained=WEIGHTS")
-    return config
+            raise ConfigError(f"{override}: crops are stored already; give this to scripts/preprocess.py")
+    settings = Settings(recipe, overrides)
+    pretrained = load_pretrained(settings.pretrained)
+    config = settings.config(model=None if pretrained is None else pretrained.metadata.model)
+    if pretrained is None and config.train.freeze:
+        raise ConfigError("train.freeze: there are no weights to keep; give pretrained=WEIGHTS")
+    return RunDir.create(config), pretrained
 
 
-def load_pretrained(model: LipNet, config: Config, corpus: CropStore) -> dict[str, Any]:
-    """Take over all that fits, and print what does not. Returns what the weights say of their origin."""
-    path = config.pretrained
-    weights, metadata = load_weights(path)
-    corpus.check_crop(metadata.crop, f"{path} needs")
-    left_out = load_matching(model, weights)
-    matrices = {name for name, parameter in model.named_parameters() if parameter.ndim > 1}
-    if matrices <= set(left_out):
-        raise ConfigError(f"{path}: nothing of these weights fits the model; leave out init, or the changes")
-    for part in config.train.freeze:
-        if any(name.startswith(f"{part}.") for name in left_out):
-            raise ConfigError(
-                f"train.freeze {part}: it begins anew and has to learn; take it out of the list"
-            )
-    print(f"begins with {path}" + (f"; begins anew: {', '.join(left_out)}" if left_out else ""))
-    info, before = metadata.info, metadata.info.get("pretrained") or {}
-    speakers = {*info.get("train_speakers", []), *(before.get("train_speakers") or [])}
-    return {
-        **{key: info[key] for key in ("epoch", "revision", "train_split") if key in info},
-        "train_speakers": sorted(speakers, key=natural_key),  # of all runs that led to these weights
-    }
+def resumed_run(path: Path) -> tuple[RunDir, Pretrained | None]:
+    """The run in ``path``; it needs its pretrained weights again if its first epoch was not completed."""
+    run = RunDir.resume(path)
+    return run, load_pretrained(run.config.pretrained) if run.epoch == 0 else None
 
 
-def train_epoch(
-    run: RunDir,
-    train_state: TrainState,
-    data: Data,
-    device: Device,
-    logger: TensorBoardLogger,
-    bar: tqdm[NoReturn],
-) -> list[Step]:
-    """The run's next epoch, shown as it goes."""
-    config = run.config
-    # What an epoch draws depends on nothing before it, so that a resumed run draws the same.
-    torch.manual_seed(config.run.seed * SEED_STRIDE + run.epoch)
-    data.sampler.epoch = run.epoch
-    steps: list[Step] = []
-    for step in train_one_epoch(train_state, data.train, config.train, config.augment, device):
-        steps.append(step)
-        logger.show_step(run.step + len(steps), step)
-        bar.set_postfix(epoch=run.epoch + 1, loss=f"{step.loss:.3f}", refresh=False)
-        bar.update(step.clips)
-    return steps
+# Data
 
 
-def open_corpus(config: Config) -> CropStore:
-    """The packed crops, once they are known to fit the model."""
-    if not config.data.root:
-        raise ConfigError("data.root is not set: name the folder that scripts/preprocess.py wrote")
-    corpus = CropStore(config.data.root)
-    config.crop = corpus.crop  # the crops are made: what the run writes down is how
-    crop, model = corpus.crop, config.model
-    if (crop.height, crop.width) != (model.height, model.width):
-        raise ConfigError(
-            f"{corpus.root} has crops of {crop.width}x{crop.height} px, the model reads "
-            f"{model.width}x{model.height}: set model.width and model.height, or preprocess anew"
-        )
-    return corpus
-
-
-def open_data(config: Config, corpus: CropStore, pin: bool) -> Data:
-    """Datasets and loaders of the splits that the config names."""
+def open_data(config: Config, pin: bool) -> Data:
+    """Datasets and loaders of the splits that the config names; ``pin``: in page-locked memory."""
+    corpus = open_corpus(config)
     tokenizer = Tokenizer(config.model.alphabet)
     clips = corpus.split(config.data.train_split)
-    train_set = ClipDataset(
-        corpus, clips, tokenizer, config.augment, config.run.seed, open_mixed(config, corpus)
-    )
+    mixed_in = open_mixed(config, corpus)
+    train_set = ClipDataset(corpus, clips, tokenizer, config.augment, config.run.seed, mixed_in)
     sampler = EpochSampler(train_set, config.data.batch_size, config.data.balance, config.data.mix)
     dev = {}
     for split in config.data.dev_splits:
@@ -202,8 +131,22 @@ def open_data(config: Config, corpus: CropStore, pin: bool) -> Data:
     return Data(train_set, sampler, train_loader(sampler, config.data.workers, pin), dev)
 
 
+def open_corpus(config: Config) -> CropStore:
+    """The crop store. Raises LipnetError if there is none, or its crops are not of the model's size."""
+    if not config.data.root:
+        raise ConfigError("data.root is not set: name the crop store that scripts/preprocess.py wrote")
+    corpus = CropStore(config.data.root)
+    crop, model = corpus.crop, config.model
+    if (crop.height, crop.width) != (model.height, model.width):
+        raise ConfigError(
+            f"{corpus.root} has crops of {crop.width}x{crop.height} px, the model reads "
+            f"{model.width}x{model.height}: set model.width and model.height, or preprocess again"
+        )
+    return corpus
+
+
 def open_mixed(config: Config, corpus: CropStore) -> tuple[CropStore, list[StoredClip]] | None:
-    """The corpus that is mixed in, if there is one, and its clips."""
+    """The crop store that is mixed in and its clips, if the config names one."""
     if not config.data.mix_root:
         return None
     mixed = CropStore(config.data.mix_root)
@@ -211,24 +154,80 @@ def open_mixed(config: Config, corpus: CropStore) -> tuple[CropStore, list[Store
     return mixed, mixed.split(config.data.mix_split)
 
 
-def announce(run: RunDir, model: LipNet, data: Data, device: Device) -> None:
-    """One line on what is about to be trained."""
-    size = f"{parameters(model) / 1e6:.2f} M parameters, {operations(model.config) / 1e9:.1f} GFLOP a clip"
+# Training
+
+
+def train(run: RunDir, model: LipNet, data: Data, device: Device) -> None:
+    """Train ``model`` from the run's last complete epoch to the end."""
+    config = run.config
+    items = [data.sampler.items(epoch) for epoch in range(config.train.epochs)]
+    train_state = TrainState(model, config.train, sum(map(data.sampler.steps, items)))
+    run.begin(train_state, data.train_set)
+    print_summary(run, model, data, device)
+    with TensorBoardLogger(run) as logger, progress_bar(run, items) as bar:
+        if run.epoch == 0:
+            logger.log_crops(example_clip(data.train_set))
+        while run.epoch < config.train.epochs:
+            started = time.perf_counter()
+            steps = train_epoch(run, train_state, data, device, logger, bar)
+            seconds = time.perf_counter() - started
+            evaluations = evaluate_epoch(run, train_state, data, device)
+            line = run.end_epoch(train_state, data.train_set, steps, evaluations, seconds)
+            for name, evaluation in evaluations.items():
+                logger.log_evaluation(run.step, name, evaluation)
+                scores = evaluation.counts.summary("greedy")
+                bar.write(f"epoch {run.epoch}  loss {line['loss']:.3f}  {name} {scores}")
+
+
+def train_epoch(
+    run: RunDir,
+    train_state: TrainState,
+    data: Data,
+    device: Device,
+    logger: TensorBoardLogger,
+    bar: tqdm[NoReturn],
+) -> list[Step]:
+    """Train the run's next epoch, logging each step."""
+    config = run.config
+    # The random numbers of an epoch depend on nothing before it, so that a resumed run draws the same.
+    torch.manual_seed(config.run.seed * SEED_STRIDE + run.epoch)
+    data.sampler.epoch = run.epoch
+    steps: list[Step] = []
+    for step in train_one_epoch(train_state, data.train, config.train, config.augment, device):
+        steps.append(step)
+        logger.log_step(run.step + len(steps), step)
+        bar.set_postfix(epoch=run.epoch + 1, loss=f"{step.loss:.3f}", refresh=False)
+        bar.update(step.clips)
+    return steps
+
+
+def evaluate_epoch(run: RunDir, train_state: TrainState, data: Data, device: Device) -> dict[str, Evaluation]:
+    """Evaluate the dev splits after every ``train.eval_every`` epochs and after the last one."""
+    epoch = run.epoch + 1
+    if epoch < run.config.train.epochs and epoch % run.config.train.eval_every:
+        return {}
+    decoder = GreedyDecoder(data.train_set.tokenizer)
+    return {name: evaluate(train_state.averaged, split, decoder, device) for name, split in data.dev.items()}
+
+
+def print_summary(run: RunDir, model: LipNet, data: Data, device: Device) -> None:
+    size = f"{count_parameters(model) / 1e6:.2f} M parameters"
+    cost = f"{count_flops(model.config) / 1e9:.1f} GFLOP per clip"
     mixed = len(data.train_set) - data.train_set.main
-    print(f"{run.path}: {size}, on {device}, {run.epoch} epochs done")
+    print(f"{run.path}: {size}, {cost}, on {device}, {run.epoch} epochs done")
     clips = f"{data.train_set.main} training clips, {mixed} to mix in"
     print(f"{clips}; evaluated on {', '.join(data.dev) or 'nothing'}")
 
 
-def progress_bar(run: RunDir, clips: Sequence[int]) -> tqdm[NoReturn]:
-    """Clips a second, and the time left of the whole run, whose epochs have so many ``clips``."""
+def progress_bar(run: RunDir, items: Sequence[int]) -> tqdm[NoReturn]:
+    """Clips per second and remaining time of the whole run; ``items``: of each epoch."""
     return tqdm(
-        total=sum(clips), initial=sum(clips[: run.epoch]), unit="clip", smoothing=0.02, dynamic_ncols=True
+        total=sum(items), initial=sum(items[: run.epoch]), unit="clip", smoothing=0.02, dynamic_ncols=True
     )
 
 
-def example_crops(train_set: ClipDataset) -> Tensor:
-    """The first clip as the model sees it in training: (T, H, W, 3) uint8 RGB."""
+def example_clip(train_set: ClipDataset) -> Tensor:
+    """The first training clip after augmentation: (T, H, W, 3) uint8 RGB."""
     assert train_set.augment is not None
     batch = collate([train_set[SampleKey(0)]])
     return augment_pixels(batch.frames, train_set.augment)[0]

@@ -12,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from tiny import Result, Train
 
+    from lipnet.data.dataset import Batch
+
 # Threads gain nothing on models this small, and cost much where other programs want the cores too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -46,6 +48,18 @@ def crop_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_list(root / "splits" / "train.txt", [*names[:4], *names[5:8]])
     write_list(root / "splits" / "dev.txt", names[8:])
     return root
+
+
+@pytest.fixture
+def batches(crop_store: Path) -> list[Batch]:
+    """Two batches of three clips of the list train."""
+    from tiny import dataset
+
+    from lipnet.data.dataset import SampleKey
+    from lipnet.data.loaders import collate
+
+    data = dataset(crop_store, "train", augment=None)
+    return [collate([data[SampleKey(i)] for i in group]) for group in ((0, 1, 2), (3, 4, 5))]
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from lipnet.tokenizer import DEFAULT_TOKENIZER
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 OFF = AugmentConfig(resample=0.0, flip=0.0)
 CROP = CropConfig(width=24, height=16)
-# The settings of a tiny model and a quiet run, as on a command line.
+# The settings of a tiny model and run, as on a command line.
 OVERRIDES = (
     "model.height=16",
     "model.width=24",
@@ -50,7 +50,7 @@ def tiny_model(**changes: object) -> ModelConfig:
 
 
 def make_clip(speaker: str, clip_id: str, frames: int = 75, timed: bool = True) -> Clip:
-    """A GRID clip whose six words fill its middle; where they are cut follows from its id."""
+    """A GRID clip whose six words fill its middle; the boundaries between them depend on its id."""
     sentence = sentence_of(clip_id)
     assert sentence is not None
     cuts = np.linspace(0.2, 0.8, 7) * frames
@@ -80,7 +80,7 @@ def pack(root: Path, clips: Sequence[Clip], lengths: Sequence[int], crop: CropCo
 
 
 def render_clips(root: Path, speakers: int, sentences: int, seed: int) -> list[Path]:
-    """Videos of drawn speakers, with their alignments beside them."""
+    """Videos of synthetic speakers, with their alignments beside them."""
     write_corpus(plan_corpus(root, speakers, sentences, seed, 1), workers=1)
     return sorted(root.glob("s*/*.mp4"))
 
@@ -93,18 +93,18 @@ def write_list(path: Path, names: Iterable[str]) -> Path:
 
 @dataclass(frozen=True)
 class Result:
-    """What a script did: its exit code, and what it printed."""
+    """The exit code and the output of a script."""
 
     code: int
     out: str
     err: str
 
 
-Train = Callable[..., Result]  # (run folder, settings) -> what train.py did
+Train = Callable[..., Result]  # (run directory, settings) -> the result of train.py
 
 
 def run_script(name: str, *arguments: object) -> Result:
-    """Run a script in this process, as ``python scripts/NAME.py``; whatever it does not catch is raised."""
+    """Run a script in this process as ``python scripts/NAME.py`` does; uncaught exceptions are raised."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
@@ -119,14 +119,14 @@ def run_script(name: str, *arguments: object) -> Result:
 
 
 def shell(name: str, *arguments: object) -> Result:
-    """Run a script in a process of its own, as a user does."""
+    """Run a script in another process, as a user does."""
     command = [sys.executable, str(SCRIPTS / f"{name}.py"), *map(str, arguments)]
     done = subprocess.run(command, cwd=SCRIPTS.parent, capture_output=True, text=True, timeout=300)
     return Result(done.returncode, done.stdout, done.stderr)
 
 
 def assert_one_line(result: Result, *parts: object) -> None:
-    """Bad input: one line that names the thing and the cure, exit code 2."""
+    """Bad input: one line that names the thing and the remedy, exit code 2."""
     assert result.code == 2, result
     assert result.out == ""
     assert result.err.startswith("error: ") and result.err.count("\n") == 1, result.err

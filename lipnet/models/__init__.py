@@ -1,1 +1,1 @@
-"""The network, its parts, its checkpoints and conversions."""
+"""The network, its layers, checkpoints, ONNX export and conversion of published weights."""

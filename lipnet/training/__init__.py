@@ -1,1 +1,1 @@
-"""The training loop, run directories and TensorBoard."""
+"""Training: losses, optimisation, the loop over batches, run directories and TensorBoard logging."""

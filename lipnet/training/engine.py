@@ -1,4 +1,4 @@
-"""The training loop and the evaluation, as plain functions over explicit objects."""
+"""The training loop and the evaluation, as plain functions of explicit objects."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from lipnet.training.optim import TrainState
 
 @dataclass(frozen=True)
 class Step:
-    """What one optimisation step reports."""
+    """Measurements of one optimisation step."""
 
     loss: float
-    ctc: float
-    words: float  # cross-entropy of the word heads, 0 without them
+    ctc: float  # nats per symbol
+    words: float  # cross-entropy of the word heads, nats; 0 without them
     lr: float
     grad_norm: float
     clips: int
@@ -37,13 +37,13 @@ class Step:
 
 @dataclass
 class Evaluation:
-    """Predictions on a split and their errors. ``loss`` is the clips' mean CTC loss a symbol."""
+    """Predictions for a split and their errors."""
 
     counts: ErrorCounts = field(default_factory=ErrorCounts)
     names: list[str] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     predictions: list[Hypothesis] = field(default_factory=list)
-    loss: float = math.nan
+    loss: float = math.nan  # mean CTC loss of the clips, nats per symbol
 
 
 def train_one_epoch(
@@ -53,16 +53,16 @@ def train_one_epoch(
     augment: AugmentConfig,
     device: Device,
 ) -> Iterator[Step]:
-    """One pass over ``batches``, yielding each step once it is taken.
+    """One pass over ``batches``, yielding after each step.
 
-    Raises TrainingError, naming the clips, as soon as a loss or gradient is not finite.
+    Raises TrainingError, which names the clips, if a loss or gradient is not finite.
     """
     model, optimizer, scheduler = train_state.model, train_state.optimizer, train_state.scheduler
     model.train()
     started = time.perf_counter()  # of the step, loading included
     for batch in batches:
-        frames = batch.frames.to(device.torch_device, non_blocking=True)
-        frames = augment_pixels(frames, augment)
+        batch = batch.to(device.torch_device, non_blocking=True)
+        frames = augment_pixels(batch.frames, augment)
         optimizer.zero_grad(set_to_none=True)
         with device.autocast():
             output = model(frames, batch.lengths)
@@ -81,12 +81,12 @@ def train_one_epoch(
         if train_state.ema is not None:
             train_state.ema.update_parameters(model)
         now = time.perf_counter()
-        yield Step(loss.item(), ctc.item(), words.item(), lr, norm.item(), len(frames), now - started)
+        yield Step(loss.item(), ctc.item(), words.item(), lr, norm.item(), len(batch.names), now - started)
         started = now
 
 
 def decode(decoder: Decoder, output: Output) -> list[list[Hypothesis]]:
-    """What a decoder makes of the network's output: for each clip its hypotheses, best first."""
+    """The hypotheses of each clip of a network's output, best first."""
     words = output.word_log_probs
     return decoder(output.log_probs.cpu(), output.lengths, None if words is None else words.cpu())
 
@@ -98,10 +98,11 @@ def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, device: 
     result = Evaluation()
     loss = 0.0
     for batch in batches:
+        batch = batch.to(device.torch_device, non_blocking=True)
         with device.autocast():
-            output = model(batch.frames.to(device.torch_device, non_blocking=True), batch.lengths)
+            output = model(batch.frames, batch.lengths)
         loss += ctc_loss(output, batch).item() * len(batch.names)
-        hypotheses = [best[0] for best in decode(decoder, output)]
+        hypotheses = [ranked[0] for ranked in decode(decoder, output)]
         for target, hypothesis in zip(batch.sentences, hypotheses, strict=True):
             result.counts.add(target, hypothesis.text)
         result.names += batch.names

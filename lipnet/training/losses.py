@@ -1,4 +1,4 @@
-"""The CTC loss and the word heads' cross-entropy."""
+"""The CTC loss, and the cross-entropy of the word heads."""
 
 from __future__ import annotations
 
@@ -13,37 +13,40 @@ from lipnet.tokenizer import BLANK
 
 
 def ctc_loss(output: Output, batch: Batch) -> Tensor:
-    """CTC loss a symbol, the mean of the clips' own means."""
-    device = output.log_probs.device
+    """CTC loss in nats per symbol, the mean over the clips of each one's mean."""
     return F.ctc_loss(
         output.log_probs.transpose(0, 1),  # (B, S, V) -> (S, B, V)
-        batch.targets.to(device),
-        output.lengths.to(device),
-        batch.target_lengths.to(device),
+        batch.targets,
+        output.lengths,
+        batch.target_lengths,
         blank=BLANK,
-        zero_infinity=True,  # a clip shorter than its text teaches nothing, rather than stopping the run
+        zero_infinity=True,  # a clip with fewer steps than symbols contributes zero loss instead of infinity
     )
 
 
 def word_loss(output: Output, batch: Batch) -> Tensor:
-    """The word heads' cross-entropy over the frames whose word is known; 0 where there is none."""
-    device = output.log_probs.device
-    if not output.word_logits or not bool((batch.words != IGNORE).any()):
-        return torch.zeros((), device=device)
-    weights = frame_weights(batch.words).to(device)
-    words = batch.words.to(device).flatten()
-    heads = [
-        weights @ F.cross_entropy(logits.flatten(0, 1), words, ignore_index=IGNORE, reduction="none")
-        for logits in output.word_logits
-    ]
-    return torch.stack(heads).mean() / weights.sum()
+    """Cross-entropy of the word heads in nats, in float32 also under autocast.
+
+    The mean over the heads and over the frames whose word is known; 0 if there are none.
+    """
+    if not output.word_logits:
+        return torch.zeros((), device=output.log_probs.device)
+    with torch.autocast(output.log_probs.device.type, enabled=False):
+        weights = frame_weights(batch.words)
+        words = batch.words.flatten()
+        heads = [
+            weights @ F.cross_entropy(logits.flatten(0, 1), words, ignore_index=IGNORE, reduction="none")
+            for logits in output.word_logits
+        ]
+        # All weights are 0 or at least 1 / sqrt(T), so that the bound only matters where all are 0.
+        return torch.stack(heads).mean() / weights.sum().clamp_min(1e-6)
 
 
 def frame_weights(words: Tensor) -> Tensor:
-    """(B, T) int64 word classes -> (B * T,) float32 weights in the word heads' cross-entropy.
+    """Weights of frames in the word heads' cross-entropy: (B, T) int64 word classes -> (B * T,) float32.
 
-    A frame weighs 1 / sqrt(frames of its word in the clip), so that letters, which last a fifth of what
-    an adverb does and are the hardest to tell apart, are not drowned by long words and by silence.
+    A frame weighs 1 / sqrt(number of frames of its word in the clip). Letters last a fifth as long as
+    adverbs and are the hardest to tell apart; with equal weights, long words and silence would dominate.
     """
-    alike = (words[:, :, None] == words[:, None, :]).sum(2)
-    return (alike.rsqrt() * (words != IGNORE)).flatten()
+    same_word = (words[:, :, None] == words[:, None, :]).sum(2)
+    return (same_word.rsqrt() * (words != IGNORE)).flatten()

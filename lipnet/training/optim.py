@@ -22,18 +22,16 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": Adam,
     "amsgrad": partial(Adam, amsgrad=True),
 }
-
-
 SCHEDULES = ("cosine", "constant")
-
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 class TrainState:
-    """What learns, and everything that has to be kept for it to learn on: the state of a run."""
+    """All that an optimisation step changes."""
 
     def __init__(self, model: LipNet, config: TrainConfig, total_steps: int) -> None:
+        """Raises ConfigError on an unknown optimiser, schedule or frozen part."""
         self.model = model
         model.freeze(config.freeze)
         self.optimizer = make_optimizer(model, config)
@@ -42,36 +40,48 @@ class TrainState:
 
     @property
     def averaged(self) -> LipNet:
-        """The model with averaged weights, if they are averaged: what is evaluated and kept."""
+        """The model with averaged weights, which is evaluated and saved; without averaging, the model."""
         if self.ema is None:
             return self.model
         assert isinstance(self.ema.module, LipNet)
         return self.ema.module
 
-    def state_dict(self) -> dict[str, Any]:
-        return {name: part.state_dict() for name, part in vars(self).items() if part is not None}
+    def state_dict(self) -> dict[str, dict[str, Any]]:
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+        if self.ema is not None:
+            state["ema"] = self.ema.state_dict()
+        return state
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over a saved state, but not its settings: they are this train_state's config's.
+    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+        """Restore a saved state, but keep the settings (such as the learning rate) of this one's config.
 
-        Raises KeyError, ValueError or RuntimeError where another model or optimizer left it.
+        Raises KeyError, ValueError or RuntimeError on the state of another model or optimiser.
         """
         keys = self.optimizer.param_groups[0].keys() - {"params", "lr"}
         settings = [{key: group[key] for key in keys} for group in self.optimizer.param_groups]
-        for name, part in vars(self).items():
-            if part is not None:
-                part.load_state_dict(state[name])
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
         factor = self.scheduler.lr_lambdas[0](self.scheduler.last_epoch)
         self.scheduler.base_lrs = [group["initial_lr"] for group in settings]
         self.scheduler._last_lr = [factor * lr for lr in self.scheduler.base_lrs]
         for group, own in zip(self.optimizer.param_groups, settings, strict=True):
             if group["amsgrad"] != own["amsgrad"]:
-                raise ValueError("AMSGrad keeps more of each weight than Adam does")
+                raise ValueError("AMSGrad keeps another state per weight than Adam")
             group.update(own, lr=factor * own["initial_lr"])
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> Optimizer:
-    """Without decay of biases and of normalisation's gains. Raises ConfigError on an unknown name."""
+    """The optimiser, without weight decay on biases and on gains of normalisation layers.
+
+    Raises ConfigError on an unknown name.
+    """
     if config.optimizer not in OPTIMIZERS:
         raise ConfigError(f"train.optimizer {config.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
     matrices = [p for p in model.parameters() if p.ndim > 1]
@@ -81,7 +91,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> Optimizer:
 
 
 def learning_rate_factor(config: TrainConfig, total_steps: int) -> Callable[[int], float]:
-    """Factor on the learning rate at each step: up linearly, then down to 0 along half a cosine, or level.
+    """Factor on the learning rate at each step: linear warm-up, then half a cosine to 0, or constant.
 
     Raises ConfigError on an unknown schedule.
     """
@@ -100,11 +110,11 @@ def learning_rate_factor(config: TrainConfig, total_steps: int) -> Callable[[int
 
 
 def make_ema(model: LipNet, decay: float) -> AveragedModel:
-    """An average of the weights over about 1 / (1 - decay) steps, fewer while training is young."""
+    """Exponential moving average of the weights over about 1 / (1 - decay) steps, fewer at the beginning."""
 
     @torch.no_grad()
     def update(averages: Tensors, currents: Tensors, count: Tensor | int) -> None:
-        # Called for each type of tensor apart.
+        # Called once for each dtype.
         if averages[0].is_floating_point():
             steps = int(count)
             torch._foreach_lerp_(averages, currents, 1 - min(decay, (1 + steps) / (10 + steps)))
@@ -114,5 +124,5 @@ def make_ema(model: LipNet, decay: float) -> AveragedModel:
     ema = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
     for module in ema.modules():
         if isinstance(module, nn.RNNBase):
-            module.flatten_parameters()  # cuDNN wants them in one piece; the copy has scattered them
+            module.flatten_parameters()  # contiguous again for cuDNN, after the copy
     return ema

@@ -1,15 +1,15 @@
-"""A run folder: what training leaves behind, and what it continues from.
+"""Run directory: the configuration, checkpoints, log and resume state of one training run.
 
-``config.yaml``, ``log.jsonl`` (a line an epoch), ``best.safetensors``, ``last.safetensors`` and
-``resume.pt``, beside TensorBoard's files. All is saved when an epoch ends; a run that is killed, at any
-moment, continues after the last epoch that ended, and on a CPU repeats the same numbers bit for bit.
+``config.yaml``, ``log.jsonl`` (one line per epoch), ``best.safetensors``, ``last.safetensors`` and
+``resume.pt``, beside the files of TensorBoard. All are written when an epoch ends. A run that is killed at
+any moment continues after its last complete epoch, and on a CPU repeats the same numbers bit for bit.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from lipnet.config import Config
 from lipnet.data.dataset import ClipDataset
 from lipnet.errors import ConfigError
 from lipnet.grid import is_grid_sentence, natural_key
-from lipnet.models.checkpoint import Metadata, load_resume, save_resume, save_weights, source_revision
+from lipnet.models.checkpoint import load_resume, save_resume, save_weights, source_revision
+from lipnet.models.metadata import Metadata
 from lipnet.settings import load_config, rename_old_names, save_config
 from lipnet.training.engine import Evaluation, Step
 from lipnet.training.optim import TrainState
@@ -29,20 +30,20 @@ class RunDir:
 
     def __init__(self, path: Path, config: Config) -> None:
         self.path, self.config = path, config
-        self.epoch = 0  # epochs that have ended
-        self.step = 0  # optimisation steps taken in them
-        self.best = math.inf  # lowest mean WER over the dev splits so far, a fraction
-        self.pretrained_info: dict[str, Any] = {}  # what the weights that it began with say of themselves
-        self._revision = source_revision()  # now: the source may change while it runs
-        self._learner_state: dict[str, Any] | None = None
+        self.epoch = 0  # complete epochs
+        self.step = 0  # optimisation steps in them
+        self.best = math.inf  # lowest mean WER of the dev splits so far, a fraction
+        self.pretrained_info: dict[str, Any] = {}  # from the metadata of the pretrained weights
+        self._revision = source_revision()  # now: the source may change during the run
+        self._saved_train_state: dict[str, Any] | None = None
 
     @classmethod
     def create(cls, config: Config) -> RunDir:
-        """A new run in ``config.run.dir``. Raises ConfigError where that is not set, or holds a run."""
+        """A new run in ``config.run.dir``. Raises ConfigError if that is not set or already holds a run."""
         if not config.run.dir:
-            raise ConfigError("run.dir is not set: name the new run's folder, such as run.dir=runs/a")
+            raise ConfigError("run.dir is not set: name the directory of the new run, such as run.dir=runs/a")
         path = Path(config.run.dir)
-        if (path / "resume.pt").exists():  # a run that ended no epoch has nothing to lose
+        if (path / "resume.pt").exists():  # a run without a complete epoch may be overwritten
             raise ConfigError(
                 f"{path} holds a run: continue it with --resume {path}, or name another run.dir"
             )
@@ -50,7 +51,7 @@ class RunDir:
 
     @classmethod
     def resume(cls, path: Path) -> RunDir:
-        """The run in ``path`` as it was when its last epoch ended. Raises ConfigError where there is none."""
+        """The run in ``path`` as of its last complete epoch. Raises ConfigError if there is none."""
         if not (path / "config.yaml").exists():
             raise ConfigError(f"{path}: no run to resume; start one with --config FILE run.dir={path}")
         run = cls(path, load_config(path / "config.yaml"))
@@ -58,30 +59,30 @@ class RunDir:
             state = rename_old_names(load_resume(path / "resume.pt"))
             run.epoch, run.step, run.best = state["epoch"], state["step"], state["best"]
             run.pretrained_info = state.get("pretrained_info", {})
-            run._learner_state = state["train_state"]
+            run._saved_train_state = state["train_state"]
         return run
 
-    def begin(self, train_state: TrainState) -> None:
-        """Write down the config, and bring a newly built train_state to where this run is.
+    def begin(self, train_state: TrainState, train_set: ClipDataset) -> None:
+        """Write the configuration, with the crop settings of the data, and restore a resumed train state.
 
-        Raises ConfigError where no folder can be made, or an edited config does not fit the saved state.
+        Raises ConfigError if the directory cannot be made, or an edited config does not fit the saved state.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"{self.path}: no folder can be made ({error.strerror}); name another run.dir"
+                f"{self.path}: cannot make this directory ({error.strerror}); name another run.dir"
             ) from error
-        save_config(self.config, self.path / "config.yaml")
-        if self._learner_state is not None:
+        save_config(replace(self.config, crop=train_set.corpus.crop), self.path / "config.yaml")
+        if self._saved_train_state is not None:
             try:
-                train_state.load_state_dict(self._learner_state)
+                train_state.load_state_dict(self._saved_train_state)
             except (KeyError, ValueError, RuntimeError) as error:
                 raise ConfigError(
-                    f"{self.path}/config.yaml: the saved state does not fit; put model, train.ema and "
-                    "train.optimizer back as they were, or start a new run"
+                    f"{self.path}/config.yaml: the saved state does not fit; restore the old model, "
+                    "train.ema and train.optimizer, or start a new run"
                 ) from error
-            self._learner_state = None
+            self._saved_train_state = None
 
     def end_epoch(
         self,
@@ -91,7 +92,12 @@ class RunDir:
         evaluations: dict[str, Evaluation],
         seconds: float,
     ) -> dict[str, Any]:
-        """Save everything that an epoch made; without ``evaluations`` it cannot be the best one.
+        """Save the checkpoints, the log and the resume state of an epoch.
+
+        Args:
+            evaluations: of the dev splits by name; empty if the epoch was not evaluated, which then cannot
+                become the best one.
+            seconds: duration of the training steps.
 
         Returns:
             The line that was added to the log.
@@ -107,12 +113,12 @@ class RunDir:
         )
         weights = train_state.averaged.state_dict()
         save_weights(self.path / "last.safetensors", weights, metadata)
-        score = mean_wer(evaluations)
-        if score < self.best or math.isinf(self.best):  # until there is a score, the newest is the best
-            self.best = score
+        wer = mean_wer(evaluations)
+        if self._is_selected(wer):
             save_weights(self.path / "best.safetensors", weights, metadata)
+        self.best = min(self.best, wer)
         self._append_to_log(line)
-        # Last, so that a run killed in between does this epoch once more.
+        # Written last: a run killed before this repeats the epoch.
         state = {
             "epoch": self.epoch,
             "step": self.step,
@@ -123,29 +129,31 @@ class RunDir:
         save_resume(self.path / "resume.pt", state)
         return line
 
+    def _is_selected(self, wer: float) -> bool:
+        """Whether an epoch becomes best.safetensors; until one was evaluated, every epoch does."""
+        return self.config.train.select == "last" or wer < self.best or math.isinf(self.best)
+
     def _info(self, train_set: ClipDataset, dev: dict[str, Any]) -> dict[str, Any]:
-        """What the weights should tell of where they come from."""
+        """The part of the metadata that says how the weights were trained."""
         own, mixed = train_set.clips[: train_set.main], train_set.clips[train_set.main :]
         speakers = {Path(clip.speaker).name for clip in own}
         others = {Path(clip.speaker).name for clip in train_set.corpus.clips.values()} - speakers
         if mixed and Path(self.config.data.mix_root).resolve() == train_set.corpus.root.resolve():
             others -= {Path(clip.speaker).name for clip in mixed}
         others -= set(self.pretrained_info.get("train_speakers", []))
+        pretrained = {"weights": self.config.pretrained, **self.pretrained_info}
+        sections = ("data", "augment", "train", "run")
         return {
             "epoch": self.epoch,
             "revision": self._revision,
             "train_split": self.config.data.train_split,
             "train_clips": len(own),
             "mixed_in_clips": len(mixed),
-            "pretrained": {"weights": self.config.pretrained, **self.pretrained_info}
-            if self.config.pretrained
-            else None,
+            "pretrained": pretrained if self.config.pretrained else None,
             "train_speakers": sorted(speakers, key=natural_key),
             "held_out_speakers": sorted(others, key=natural_key),
             "dev": dev,
-            "recipe": {
-                name: asdict(getattr(self.config, name)) for name in ("data", "augment", "train", "run")
-            },
+            "recipe": {name: asdict(getattr(self.config, name)) for name in sections},
         }
 
     def _append_to_log(self, line: dict[str, Any]) -> None:
@@ -158,7 +166,7 @@ class RunDir:
 def log_line(
     epoch: int, step: int, steps: list[Step], evaluations: dict[str, Evaluation], seconds: float
 ) -> dict[str, Any]:
-    """An epoch as JSON: means over its steps, and what each dev split scored."""
+    """An epoch as JSON: means over its steps, and the error rates of each dev split."""
 
     def mean(values: list[float]) -> float:
         return round(sum(values) / max(len(values), 1), 5)
@@ -187,6 +195,6 @@ def log_line(
 
 
 def mean_wer(evaluations: dict[str, Evaluation]) -> float:
-    """What chooses the best epoch: the mean of the dev splits' WER; infinite without any."""
+    """Mean of the dev splits' word error rates, which selects the best epoch; infinite without any."""
     rates = [evaluation.counts.wer for evaluation in evaluations.values()]
     return sum(rates) / len(rates) if rates else math.inf

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from tiny import make_clip, pack, run_script, write_list
 
-from lipnet.models.flops import CLIP_FRAMES, operations, parameters
+from lipnet.models.flops import CLIP_FRAMES, count_flops, count_parameters
 from lipnet.models.lipnet import LipNet
 from lipnet.settings import load_config
 
@@ -134,8 +134,8 @@ BY_HAND: dict[str, list[Layer]] = {
 @pytest.mark.parametrize("name", BY_HAND)
 def test_parameters_and_operations(name: str) -> None:
     config = load_config(CONFIGS / f"{name}.yaml").model
-    assert parameters(LipNet(config)) == sum(layer.parameters for layer in BY_HAND[name])
-    assert operations(config) == 2 * CLIP_FRAMES * sum(layer.products for layer in BY_HAND[name])
+    assert count_parameters(LipNet(config)) == sum(layer.parameters for layer in BY_HAND[name])
+    assert count_flops(config) == 2 * CLIP_FRAMES * sum(layer.products for layer in BY_HAND[name])
 
 
 def test_the_table_has_these_numbers() -> None:

@@ -44,7 +44,7 @@ def test_a_broken_resume_state_is_named(crop_store: Path, tmp_path: Path) -> Non
     run = tmp_path / "run"
     run_script("train", *OVERRIDES, f"data.root={crop_store}", f"run.dir={run}", "train.epochs=1")
     (run / "resume.pt").write_bytes(b"half a file")
-    complaint = "delete it to start the run anew"
+    complaint = "delete it to start the run from its beginning"
     assert_one_line(run_script("train", "--resume", run), run / "resume.pt", complaint)
 
 

@@ -1,4 +1,4 @@
-"""Losses against sums over all paths."""
+"""The CTC loss against sums over all paths, and the word heads' cross-entropy by hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def random_log_probs(*shape: int, seed: int = 0) -> Tensor:
 
 
 def label_batch(targets: list[list[int]], lengths: list[int], words: list[list[int]] | None = None) -> Batch:
-    """A batch of which only the labels matter."""
+    """A batch with labels and black frames."""
     return Batch(
         torch.zeros(len(targets), max(lengths), 1, 1, 3, dtype=torch.uint8),
         torch.tensor(lengths),
@@ -33,7 +33,7 @@ def label_batch(targets: list[list[int]], lengths: list[int], words: list[list[i
 
 
 def path_sum(log_probs: Tensor, target: list[int]) -> float:
-    """Probability of a label: the sum over all V ** T paths that collapse to it."""
+    """Probability of a target: the sum over all V ** T paths that collapse to it."""
     frames, symbols = log_probs.shape
     total = 0.0
     for path in itertools.product(range(symbols), repeat=frames):
@@ -42,7 +42,7 @@ def path_sum(log_probs: Tensor, target: list[int]) -> float:
     return total
 
 
-def test_ctc_is_the_clips_mean_of_the_path_sum_a_symbol() -> None:
+def test_ctc_loss_is_the_mean_over_clips_of_nats_per_symbol() -> None:
     log_probs = random_log_probs(3, 5, 3)
     targets, lengths = [[1, 2], [2], [1, 1, 2]], [5, 2, 4]
     output, batch = Output(log_probs, torch.tensor(lengths), []), label_batch(targets, lengths)
@@ -55,7 +55,7 @@ def test_ctc_is_the_clips_mean_of_the_path_sum_a_symbol() -> None:
     assert words.item() == 0
 
 
-def test_a_clip_shorter_than_its_text_teaches_nothing() -> None:
+def test_a_clip_shorter_than_its_text_contributes_zero_loss() -> None:
     log_probs = random_log_probs(2, 4, 3).requires_grad_()
     ctc = ctc_loss(Output(log_probs, torch.tensor([3, 4]), []), label_batch([[1, 1, 2], [1]], [3, 4]))
     assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[1].detach(), [1])) / 2, rel=1e-5)
@@ -74,14 +74,14 @@ def test_cross_entropy_ignores_frames_without_a_known_word() -> None:
     assert loss.item() == pytest.approx(sum(expected) / 6, rel=1e-5)
 
 
-def test_a_word_counts_by_the_square_root_of_its_frames() -> None:
+def test_a_word_is_weighted_by_the_square_root_of_its_frames() -> None:
     words = torch.tensor([[0, 7, 7, 7, 7, 3, 0, 0, 0], [IGNORE, 7, 7, 0, IGNORE, IGNORE, 3, 3, 3]])
     third = 3**-0.5
     expected = [[0.5] * 5 + [1] + [0.5] * 3, [0, 0.5**0.5, 0.5**0.5, 1, 0, 0, third, third, third]]
     torch.testing.assert_close(frame_weights(words), torch.tensor(expected).flatten())
 
 
-def test_the_loss_reads_each_steps_clip_to_its_end() -> None:
+def test_the_loss_uses_all_steps_of_each_clip() -> None:
     """With two outputs a frame, a clip of two frames has four steps, enough for three characters."""
     log_probs = random_log_probs(1, 6, 3)
     batch = label_batch([[1, 2, 1]], [2])
@@ -90,5 +90,24 @@ def test_the_loss_reads_each_steps_clip_to_its_end() -> None:
 
 
 def test_without_any_alignment_the_word_loss_is_zero() -> None:
-    output = Output(random_log_probs(1, 3, 3), torch.tensor([3]), [torch.randn(1, 3, 5)])
-    assert word_loss(output, label_batch([[1]], [3])).item() == 0
+    logits = torch.randn(1, 3, 5, requires_grad=True)
+    loss = word_loss(Output(random_log_probs(1, 3, 3), torch.tensor([3]), [logits]), label_batch([[1]], [3]))
+    assert loss.item() == 0
+    loss.backward()
+    assert logits.grad is not None and not logits.grad.any()
+
+
+def test_losses_are_in_float32_under_autocast() -> None:
+    """In bfloat16, the sum over a batch's frames was wrong in the third digit."""
+    torch.manual_seed(0)
+    heads = [3 * torch.randn(16, 75, 52), 3 * torch.randn(16, 75, 52)]
+    words = torch.randint(52, (16, 75)).tolist()
+    targets = [[1, 2, 3]] * 16
+    output = Output(random_log_probs(16, 75, 28), torch.tensor([75] * 16), heads)
+    batch = label_batch(targets, [75] * 16, words)
+    exact = word_loss(output, batch), ctc_loss(output, batch)
+    with torch.autocast("cpu", torch.bfloat16):
+        under_autocast = word_loss(output, batch), ctc_loss(output, batch)
+    for loss, expected in zip(under_autocast, exact, strict=True):
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-6)

@@ -1,15 +1,14 @@
-"""Runs: what training leaves behind, and that a killed run continues bit for bit on the CPU."""
+"""Run directories: their files, selection of checkpoints, and killed runs that continue bit for bit."""
 
 from __future__ import annotations
 
-import importlib
-import json
 from pathlib import Path
-from typing import Any
 
+import cv2
+import numpy as np
 import pytest
-import torch
-from tiny import CROP, Train, contents, run_script
+from runs import Killed, assert_same_run, kill_at, log_of
+from tiny import CROP, Train, assert_one_line, contents, run_script
 
 from lipnet.errors import ConfigError
 from lipnet.models.checkpoint import load_resume, load_weights
@@ -17,42 +16,7 @@ from lipnet.settings import load_config
 from lipnet.training.run_dir import RunDir
 
 
-class Killed(BaseException):
-    """As good as a SIGKILL: nothing in lipnet catches it."""
-
-
-def kill_at(monkeypatch: pytest.MonkeyPatch, target: str, call: int) -> None:
-    """Let the given call of a function, counted from 1, be the run's last moment."""
-    module, _, name = target.rpartition(".")
-    original, calls = getattr(importlib.import_module(module), name), []
-
-    def dying(*arguments: Any, **options: Any) -> Any:
-        calls.append(1)
-        if len(calls) == call:
-            raise Killed
-        return original(*arguments, **options)
-
-    monkeypatch.setattr(target, dying)
-
-
-def log_of(folder: Path) -> list[dict[str, Any]]:
-    """The log, less the times."""
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [{key: line[key] for key in line if key not in ("seconds", "clips_per_second")} for line in lines]
-
-
-def assert_same_run(folder: Path, other: Path) -> None:
-    assert log_of(folder) == log_of(other)
-    for name in ("last", "best"):
-        (model, said), (other_model, other_said) = (
-            load_weights(f / f"{name}.safetensors") for f in (folder, other)
-        )
-        assert said.info["epoch"] == other_said.info["epoch"] and said.info["dev"] == other_said.info["dev"]
-        for key, value in model.state_dict().items():
-            assert torch.equal(value, other_model.state_dict()[key]), (name, key)
-
-
-def test_what_a_run_leaves_behind(straight: Path, crop_store: Path) -> None:
+def test_the_files_of_a_run(straight: Path, crop_store: Path) -> None:
     names = {path.name for path in straight.iterdir() if "tfevents" not in path.name}
     assert names == {"config.yaml", "log.jsonl", "best.safetensors", "last.safetensors", "resume.pt"}
     assert load_config(straight / "config.yaml").data.root == str(crop_store)
@@ -61,11 +25,15 @@ def test_what_a_run_leaves_behind(straight: Path, crop_store: Path) -> None:
     assert all(line["loss"] == pytest.approx(line["ctc"] + line["words"], abs=2e-5) for line in log)
     assert log[2]["loss"] < log[0]["loss"]
     assert {"loss", "cer", "wer", "ser", "words", "characters"} <= log[0]["dev"]["dev"].keys()
-    _, said = load_weights(straight / "last.safetensors")
-    assert said.crop == CROP
-    assert said.info["train_clips"] == 7 and said.info["train_speakers"] == ["s1", "s2"]
-    assert said.info["epoch"] == 3 and said.info["train_split"] == "train"
-    assert said.info["dev"] == log[2]["dev"] and said.grid
+    _, metadata = load_weights(straight / "last.safetensors")
+    assert metadata.crop == CROP
+    assert metadata.info["train_clips"] == 7 and metadata.info["train_speakers"] == ["s1", "s2"]
+    assert metadata.info["epoch"] == 3 and metadata.info["train_split"] == "train"
+    assert metadata.info["dev"] == log[2]["dev"] and metadata.grid
+
+
+def test_the_saved_config_has_the_crop_settings_of_the_data(straight: Path) -> None:
+    assert load_config(straight / "config.yaml").crop == CROP
 
 
 def test_the_same_command_gives_the_same_run(straight: Path, train: Train, tmp_path: Path) -> None:
@@ -75,14 +43,14 @@ def test_the_same_command_gives_the_same_run(straight: Path, train: Train, tmp_p
     assert log_of(tmp_path / "other") != log_of(straight)
 
 
-# An epoch computes four losses: three steps, one batch of the dev split.
+# An epoch has three steps and one batch of the dev split.
 @pytest.mark.parametrize(
     ("target", "call", "epochs", "workers"),
     [
         ("lipnet.training.engine.word_loss", 1, 0, 0),  # before the first step
-        ("lipnet.training.run_dir.save_resume", 1, 0, 0),  # the first epoch is half saved
+        ("lipnet.training.run_dir.save_resume", 1, 0, 0),  # all files of the first epoch but one are saved
         ("lipnet.training.engine.word_loss", 6, 1, 0),  # within the second epoch
-        ("lipnet.training.engine.evaluate", 2, 1, 1),  # with a loader process
+        ("lipnet.training.engine.evaluate", 2, 1, 1),  # before the second evaluation; with a loader process
         ("lipnet.training.run_dir.save_weights", 3, 1, 0),  # nothing of the second epoch is saved
         ("lipnet.training.run_dir.save_resume", 2, 1, 0),  # all but the last of its files are
     ],
@@ -110,7 +78,7 @@ def test_a_killed_run_continues_bit_for_bit(
     assert_same_run(tmp_path / "run", straight)
 
 
-def test_a_finished_run_has_nothing_to_resume(train: Train, tmp_path: Path) -> None:
+def test_resuming_a_finished_run_changes_nothing(train: Train, tmp_path: Path) -> None:
     train(tmp_path / "run", "train.epochs=1")
     before = contents(tmp_path / "run")
     assert run_script("train", "--resume", tmp_path / "run").code == 0
@@ -136,7 +104,7 @@ def test_a_resumed_run_may_be_moved_and_prolonged(train: Train, tmp_path: Path) 
         ("optimizer: adamw", "optimizer: amsgrad"),
     ],
 )
-def test_a_config_that_no_longer_fits_the_weights_is_named(
+def test_a_config_that_does_not_fit_the_saved_state_is_named(
     change: tuple[str, str], straight: Path, train: Train, tmp_path: Path
 ) -> None:
     train(tmp_path / "run", "train.epochs=1")
@@ -158,7 +126,7 @@ def test_a_corpus_is_mixed_in(train: Train, crop_store: Path, tmp_path: Path) ->
     assert (info["train_clips"], info["mixed_in_clips"]) == (7, 10)
 
 
-def test_a_run_that_is_there_is_left_alone(straight: Path, train: Train) -> None:
+def test_an_existing_run_is_not_overwritten(straight: Path, train: Train) -> None:
     before = contents(straight)
     result = train(straight)
     assert (result.code, result.out) == (2, "")
@@ -172,7 +140,7 @@ def test_an_empty_folder_may_become_a_run(train: Train, tmp_path: Path) -> None:
     assert train(tmp_path, "train.epochs=1").code == 0
 
 
-def test_runs_without_a_folder_are_named(tmp_path: Path) -> None:
+def test_missing_run_directories_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"run\.dir is not set"):
         RunDir.create(load_config())
     with pytest.raises(ConfigError, match="no run to resume; start one with --config"):
@@ -184,14 +152,14 @@ def test_a_run_cannot_be_written_into_a_file(train: Train, tmp_path: Path) -> No
     for folder in (tmp_path / "file", tmp_path / "file" / "run"):
         result = train(folder)
         assert (result.code, result.err.count("\n")) == (2, 1)
-        assert f"error: {folder}: no folder can be made" in result.err
+        assert f"error: {folder}: cannot make this directory" in result.err
 
 
 def epoch_of(path: Path) -> int:
     return int(load_weights(path)[1].info["epoch"])
 
 
-def test_best_has_the_lowest_error_rate(
+def test_best_is_the_epoch_with_the_lowest_error_rate(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rates = iter([0.5, 0.3, 0.3])
@@ -201,17 +169,38 @@ def test_best_has_the_lowest_error_rate(
     assert epoch_of(tmp_path / "run" / "last.safetensors") == 3
 
 
-def test_without_dev_splits_the_newest_is_the_best(train: Train, tmp_path: Path) -> None:
+def test_dev_splits_may_be_monitored_without_selecting_by_them(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = iter([0.5, 0.3, 0.4])
+    monkeypatch.setattr("lipnet.training.run_dir.mean_wer", lambda _: next(rates))
+    train(tmp_path / "run", "train.select=last")
+    assert epoch_of(tmp_path / "run" / "best.safetensors") == 3
+    assert all("wer" in line["dev"]["dev"] for line in log_of(tmp_path / "run"))
+    assert load_resume(tmp_path / "run" / "resume.pt")["best"] == 0.3
+
+
+def test_selecting_the_last_epoch_needs_no_evaluation(train: Train, tmp_path: Path) -> None:
+    train(tmp_path / "run", "train.select=last", "train.eval_every=2", "train.epochs=2")
+    assert [bool(line["dev"]) for line in log_of(tmp_path / "run")] == [False, True]
+    assert epoch_of(tmp_path / "run" / "best.safetensors") == 2
+
+
+def test_an_unknown_selection_is_named(train: Train, tmp_path: Path) -> None:
+    assert_one_line(train(tmp_path / "run", "train.select=newest"), "train.select 'newest'", "best, last")
+
+
+def test_without_dev_splits_the_last_epoch_is_the_best(train: Train, tmp_path: Path) -> None:
     assert train(tmp_path / "run", "data.dev_splits=[]").code == 0
     assert epoch_of(tmp_path / "run" / "best.safetensors") == 3
 
 
-def test_epochs_that_are_not_evaluated(train: Train, tmp_path: Path) -> None:
+def test_evaluation_every_few_epochs(train: Train, tmp_path: Path) -> None:
     train(tmp_path / "run", "train.eval_every=2")
     assert [bool(line["dev"]) for line in log_of(tmp_path / "run")] == [False, True, True]
 
 
-def test_what_tensorboard_shows(straight: Path) -> None:
+def test_the_contents_of_tensorboard(straight: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(straight))
@@ -225,8 +214,11 @@ def test_what_tensorboard_shows(straight: Path) -> None:
     table = events.Tensors("dev/predictions/text_summary")[-1].tensor_proto.string_val[0].decode()
     assert "| s2/bbwg6s | bin blue with g six soon |" in table
     image = events.Images("crops")[0]
-    assert image.height == CROP.height
-    assert image.width in (14 * CROP.width, 15 * CROP.width, 16 * CROP.width)  # every fifth of about 75
+    assert image.width == 5 * (CROP.width + 2) + 2  # five columns, with borders of 2 px
+    rows = (image.height - 2) / (CROP.height + 2)
+    assert rows in (5, 6)  # every third of about 75 frames
+    picture = cv2.imdecode(np.frombuffer(image.encoded_image_string, np.uint8), cv2.IMREAD_COLOR)
+    assert (picture[:2] == 255).all() and picture[2 : 2 + CROP.height, 2 : 2 + CROP.width].std() > 50
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_clips(train: Train, tmp_path: Path) -> None:

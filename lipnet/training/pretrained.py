@@ -1,0 +1,61 @@
+"""Starting a run from pretrained weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from lipnet.errors import ConfigError
+from lipnet.grid import natural_key
+from lipnet.models.checkpoint import load_matching, load_weights
+from lipnet.models.lipnet import LipNet
+from lipnet.models.metadata import Metadata
+
+
+class Pretrained(NamedTuple):
+    """Weights to start from."""
+
+    path: str
+    weights: LipNet
+    metadata: Metadata
+
+
+def load_pretrained(path: str) -> Pretrained | None:
+    """Load a checkpoint to start from; None for an empty path. Raises CheckpointError."""
+    return Pretrained(path, *load_weights(path)) if path else None
+
+
+def start_from(pretrained: Pretrained, model: LipNet, freeze: Sequence[str]) -> list[str]:
+    """Copy the weights that fit ``model``.
+
+    Args:
+        freeze: the parts of the model that will not be trained.
+
+    Returns:
+        The names of the model's tensors that stay randomly initialised.
+
+    Raises:
+        ConfigError: no weights fit, or a part to freeze stays randomly initialised.
+    """
+    random = load_matching(model, pretrained.weights)
+    matrices = {name for name, parameter in model.named_parameters() if parameter.ndim > 1}
+    if matrices <= set(random):
+        raise ConfigError(
+            f"{pretrained.path}: no weights fit the model; leave out pretrained, or the changes of the model"
+        )
+    for part in freeze:
+        if any(name.startswith(f"{part}.") for name in random):
+            raise ConfigError(
+                f"train.freeze {part}: randomly initialised, so it must be trained; take it off the list"
+            )
+    return random
+
+
+def origin(info: dict[str, Any]) -> dict[str, Any]:
+    """What the metadata of a run says about its pretrained weights, whose own ``info`` is given."""
+    before = info.get("pretrained") or {}
+    speakers = {*info.get("train_speakers", []), *(before.get("train_speakers") or [])}
+    return {
+        **{key: info[key] for key in ("epoch", "revision", "train_split") if key in info},
+        "train_speakers": sorted(speakers, key=natural_key),  # of all runs that led to these weights
+    }
