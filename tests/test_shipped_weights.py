@@ -1,4 +1,4 @@
-"""The shipped weights: what they are and read, and every decoder against brute force on their output."""
+"""The weights that ship: metadata, what they read, and every decoder against brute force on their output."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ SEED = 7001  # of speakers whom the weights have not seen
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two sentences each of two drawn speakers."""
-    return render_clips(tmp_path_factory.mktemp("drawn"), 2, 2, SEED)
+def synthetic(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two sentences each of two synthetic speakers."""
+    return render_clips(tmp_path_factory.mktemp("synthetic"), 2, 2, SEED)
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +44,16 @@ def reader() -> LipReader:
 
 
 @pytest.fixture(scope="module")
-def output(reader: LipReader, drawn: list[Path]) -> Output:
-    """What the network says of the first clip."""
-    crops = reader.cropper(list(iter_frames(drawn[0], 25.0)), str(drawn[0])).frames
+def output(reader: LipReader, synthetic: list[Path]) -> Output:
+    """The network's output for the first clip."""
+    crops = reader.cropper(list(iter_frames(synthetic[0], 25.0)), str(synthetic[0])).frames
     model, _ = load_weights(WEIGHTS)
     with torch.inference_mode():
         result: Output = model(torch.from_numpy(crops)[None], torch.tensor([len(crops)]))
     return result
 
 
-def test_the_files() -> None:
+def test_weights_and_metadata() -> None:
     assert WEIGHTS.stat().st_size <= 10e6
     assert (FOLDER / "MODEL_CARD.md").is_file()
     _, metadata = load_weights(WEIGHTS)
@@ -61,9 +61,9 @@ def test_the_files() -> None:
     assert set(metadata.info["dev"]) == {"dev_seen", "dev_unseen"}
 
 
-def test_drawn_speakers_never_seen_are_read(reader: LipReader, drawn: list[Path]) -> None:
+def test_unseen_synthetic_speakers_are_read(reader: LipReader, synthetic: list[Path]) -> None:
     counts = ErrorCounts()
-    for video in drawn:
+    for video in synthetic:
         said = sentence_of(video.stem)
         assert said is not None
         transcript = reader.read(video)
@@ -74,6 +74,7 @@ def test_drawn_speakers_never_seen_are_read(reader: LipReader, drawn: list[Path]
     assert counts.word_errors <= 4  # of 24; 4.9 % of words are wrong on 260 clips (RESULTS.md)
 
 
+@pytest.mark.slow
 def test_grammar_against_all_sentences(output: Output) -> None:
     log_probs = output.log_probs[0]
     decoder = GrammarDecoder(DEFAULT_TOKENIZER, n_best=5)
@@ -83,6 +84,7 @@ def test_grammar_against_all_sentences(output: Output) -> None:
     assert [h.text for h in hypotheses] == [SENTENCES[i] for i in np.argsort(-expected)[:5]]
 
 
+@pytest.mark.slow
 def test_beam_against_all_sentences(output: Output) -> None:
     """No sentence, nor the greedy text, is more probable than what the beam finds; its scores are right."""
     [hypotheses] = BeamSearchDecoder(DEFAULT_TOKENIZER, n_best=5)(output.log_probs, output.lengths)
@@ -94,6 +96,7 @@ def test_beam_against_all_sentences(output: Output) -> None:
     assert hypotheses[0].score >= max(best, exact[-1]) - 0.05
 
 
+@pytest.mark.slow
 def test_lm_against_all_sentences(output: Output) -> None:
     scorer = CharacterLMScorer(DEFAULT_TOKENIZER, load_arpa(LANGUAGE_MODEL))
 

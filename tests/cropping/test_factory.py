@@ -32,7 +32,7 @@ def config(method: str, **settings: object) -> CropConfig:
 
 @pytest.fixture(scope="module")
 def clip() -> np.ndarray:
-    """Half a second of a drawn speaker, (12, 288, 360, 3)."""
+    """Half a second of a synthetic speaker, (12, 288, 360, 3)."""
     return np.stack(list(render_frames(seed=0, speaker=1, clip_id="bbaf2n")))[10:22]
 
 
@@ -124,10 +124,10 @@ def mtcnn() -> Cropper:
     return make_cropper(config("mtcnn"))
 
 
-def test_mtcnn_and_dlib_see_the_same_mouth_on_a_drawn_face(mtcnn: Cropper, clip: np.ndarray) -> None:
+def test_mtcnn_and_dlib_see_the_same_mouth_on_a_synthetic_face(mtcnn: Cropper, clip: np.ndarray) -> None:
     tracks = [cropper.track(clip[::4]) for cropper in (mtcnn, make_cropper(config("dlib")))]
     ours, theirs = (corners_in_frame(mtcnn, track) for track in tracks)
-    # Measured on real faces; drawn ones have their mouths a little higher for it.
+    # Measured on real faces; synthetic ones have their mouths a little higher for it.
     assert np.abs(ours - theirs).mean() < 4
 
 

@@ -1,4 +1,4 @@
-"""Files as people have them, and broken ones: words with a warning, or one line; never a crash."""
+"""Broken and unsuitable files: a transcript, with warnings, or an error of one line; never a crash."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from lipnet.inference.reader import LipReader
 from lipnet.inference.transcript import Transcript
 from lipnet.video.decode import iter_frames
 
-BROKEN = 200
-LONGEST_S = 20.0  # to read any of the files, of 3 s or less
+MAX_SECONDS = 20.0  # to read any of the files, of 3 s or less
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +54,16 @@ def broken(clips: list[Path], rng: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-def write_odd_files(folder: Path, frames: list[np.ndarray]) -> list[Path]:
-    """Everything that is no talking face: made of ``frames`` of one, (H, W, 3) uint8 RGB, where of any."""
+def write_unsuitable_files(folder: Path, frames: list[np.ndarray]) -> list[Path]:
+    """Files without a talking face, some of them made from ``frames`` of one, (H, W, 3) uint8 RGB."""
     (folder / "empty.mp4").write_bytes(b"")
     write_sound(folder / "sound.mp4")
     cv2.imwrite(str(folder / "image.png"), frames[0][..., ::-1])
     (folder / "image.mp4").write_bytes((folder / "image.png").read_bytes())
     write_video(folder / "one.mp4", frames[:1])
     write_video(folder / "ten.mp4", [frame[:10, :10] for frame in frames[:20]])
-    grey_video = np.random.default_rng(0).integers(0, 256, (288, 360, 3), dtype=np.uint8)
-    write_video(folder / "wall.mp4", [cv2.GaussianBlur(grey_video, None, 3)] * 75)
+    noise = np.random.default_rng(0).integers(0, 256, (288, 360, 3), dtype=np.uint8)
+    write_video(folder / "wall.mp4", [cv2.GaussianBlur(noise, None, 3)] * 75)
     write_video(folder / "odd.mkv", [frame[:287, :359] for frame in frames], codec="ffv1", pix_fmt="bgr0")
     whole = write_video(folder / "index.mp4", frames).read_bytes()
     (folder / "index.mp4").write_bytes(whole.replace(b"stsz", b"stzz"))
@@ -76,7 +75,7 @@ def outcomes(reader: LipReader, paths: list[Path]) -> Iterator[tuple[Path, Trans
     for path in paths:
         started = time.monotonic()
         [(_, outcome)] = reader.read_all([path])
-        assert time.monotonic() - started < LONGEST_S, path
+        assert time.monotonic() - started < MAX_SECONDS, path
         yield path, outcome
 
 
@@ -87,21 +86,22 @@ def assert_words_or_one_line(path: Path, outcome: Transcript | LipnetError) -> N
         assert outcome.words or outcome.warnings
 
 
-def test_broken_files(clips: list[Path], reader: LipReader, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [12, pytest.param(200, marks=pytest.mark.slow)])
+def test_broken_files(count: int, clips: list[Path], reader: LipReader, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    paths = [tmp_path / f"{i:03}{clips[i % len(clips)].suffix}" for i in range(BROKEN)]
+    paths = [tmp_path / f"{i:03}{clips[i % len(clips)].suffix}" for i in range(count)]
     for path in paths:
         path.write_bytes(broken(clips, rng))
     read = 0
     for path, outcome in outcomes(reader, paths):
         assert_words_or_one_line(path, outcome)
         read += isinstance(outcome, Transcript)
-    assert read > BROKEN / 2  # damage costs what it hits and no more
+    assert read > count / 2  # damage costs the frames that it hits, not the file
 
 
 def test_files_that_show_no_talking_face(clips: list[Path], reader: LipReader, tmp_path: Path) -> None:
     frames = list(iter_frames(clips[-1]))
-    paths = write_odd_files(tmp_path, frames)
+    paths = write_unsuitable_files(tmp_path, frames)
     found = dict(outcomes(reader, paths))
     for path, outcome in found.items():
         assert_words_or_one_line(path, outcome)
@@ -118,7 +118,7 @@ def test_files_that_show_no_talking_face(clips: list[Path], reader: LipReader, t
 def test_in_a_folder_the_good_ones_are_read(clips: list[Path], tmp_path: Path) -> None:
     folder, out = tmp_path / "videos", tmp_path / "out"
     folder.mkdir()
-    write_odd_files(folder, list(iter_frames(clips[-1])))
+    write_unsuitable_files(folder, list(iter_frames(clips[-1])))
     (folder / "good.mp4").write_bytes(clips[-1].read_bytes())
     command = [sys.executable, SCRIPTS / "predict.py", folder, "--format", "json,srt", "--out", out]
     result = subprocess.run([*map(str, command), "--save", str(out)], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""predict.py on drawn clips: what it writes, prints and warns of, and bad input."""
+"""predict.py on synthetic clips: what it writes, prints and warns of, and bad input."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SEED = 7002  # of speakers whom the weights have not seen
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three sentences of one drawn speaker, with their alignments beside them."""
-    return render_clips(tmp_path_factory.mktemp("drawn"), 1, 3, SEED)
+    """Three sentences of one synthetic speaker, with their alignments beside them."""
+    return render_clips(tmp_path_factory.mktemp("synthetic"), 1, 3, SEED)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The whole chain as a user runs it: drawn videos, packed crops, a trained run, its error rates and texts."""
+"""The whole chain as a user runs it: synthetic videos, stored crops, a trained run, its error rates and texts."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SIZE = (f"crop.width={CROP.width}", f"crop.height={CROP.height}")
 
 @pytest.fixture(scope="module")
 def store(synthetic_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The drawn corpus after preprocessing."""
-    out = tmp_path_factory.mktemp("packed_drawn")
+    """The synthetic corpus after preprocessing."""
+    out = tmp_path_factory.mktemp("crops")
     result = shell("preprocess", synthetic_corpus, "--out", out, "--workers", 2, *SIZE)
     assert result.code == 1, result.err  # of many files, some are bad
     assert "6 clips cropped, 0 were there already, 3 left out" in result.out
@@ -57,7 +57,7 @@ def test_a_second_preprocessing_does_nothing_and_says_so(synthetic_corpus: Path,
     assert contents(store) == before
 
 
-def test_the_packed_corpus_is_the_drawn_one(synthetic_corpus: Path, store: Path) -> None:
+def test_the_crop_store_holds_the_synthetic_corpus(synthetic_corpus: Path, store: Path) -> None:
     corpus = CropStore(store)
     assert len(corpus.clips) == 6
     for clip in corpus.clips.values():
