@@ -1,8 +1,10 @@
-"""LipNet as an ONNX graph, built node by node from the weights.
+"""LipNet as an ONNX graph in evaluation mode, built node by node from the modules' weights.
 
-PyTorch's exporters trace one example: packed sequences, and with them a batch of clips of several lengths,
-do not survive that. So each part of ``model.py`` has its counterpart here, as it is at prediction: without
-dropout, with the running statistics of batch normalisation. Shapes are in the letters of ``model.py``.
+``torch.onnx.export`` was tried with PyTorch 2.14 and cannot write every network for clips of any length. With
+``dynamo=True`` it stops at ``bool(valid.all())`` and, without that line, at packed sequences. The deprecated
+TorchScript exporter keeps only the branch that its example takes (after an example without padding, padded
+clips are wrong by 14 to 17 nats) and fixes the number of frames in the loop of ``keras_gru``. Shapes are in
+the letters of ``models/lipnet.py``.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ from lipnet.models.lipnet import MIN_STD, LipNet
 from lipnet.models.metadata import KEY, Metadata, dump_metadata
 from lipnet.models.rnn import KerasGru, Recurrent, directions
 
-OPSET, IR_VERSION = 17, 8  # of 2022: ONNX Runtime 1.12 and later read them
-# ONNX's gates in terms of PyTorch's: z r h of r z n, and i o f c of i f g o.
+OPSET, IR_VERSION = 17, 8  # of the year 2022, read by ONNX Runtime from 1.12 on
+# ONNX's order of gates, as indices into PyTorch's: z r h of r z n, and i o f c of i f g o.
 GATES = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
-# What activates the new state of Keras' GRU, and its coefficients a and b. ONNX has no identity but a x + b.
+# Activations of the candidate state of Keras' GRU with their coefficients; Affine is a x + b.
 CANDIDATES: dict[str, tuple[str, list[float], list[float]]] = {
     "tanh": ("Tanh", [], []),
     "linear": ("Affine", [1.0], [0.0]),
@@ -32,26 +34,31 @@ CANDIDATES: dict[str, tuple[str, list[float], list[float]]] = {
 
 
 def onnx_model(model: LipNet, metadata: Metadata) -> ModelProto:
-    """The whole network, with ``checkpoint``, which describes ``model``, in its metadata.
+    """The ONNX model of a network, with its checkpoint metadata in the model's metadata.
 
-    Its inputs are ``frames`` (B, T, H, W, 3) uint8 RGB and ``lengths`` (B,) int64, each clip's real frames,
-    1 to T; the others do not change a clip's output. Its outputs are ``log_probs`` (B, T * R, V) float32
-    and, of a model with word heads, ``word_log_probs`` (B, T, K) float32, as ``model.Output`` has them.
-    B and T are free. What the outputs hold beyond a clip's end means nothing.
+    Inputs:
+        frames: (B, T, H, W, 3) uint8 RGB.
+        lengths: (B,) int64, the valid (unpadded) frames of each clip, from 1 to T.
+
+    Outputs, as in `Output`; beyond a clip's end they are undefined:
+        log_probs: (B, T * R, V) float32.
+        word_log_probs: (B, T, K) float32, only with word heads.
+
+    B and T are dynamic. Padding does not change the outputs of the valid frames.
     """
     graph = _Graph()
-    mask = _real_frames(graph)
+    mask = _frame_mask(graph)
     x = _normalize(graph, model, mask)
     for block in model.blocks:
         x = _block(graph, cast(ConvBlock, block), x, mask)
     x = graph.add("Transpose", x, perm=(0, 2, 1, 3, 4))
     x = graph.reshape(x, 0, 0, -1)  # (B, T, C, H, W) -> (B, T, F)
-    _recur(graph, model, x)
+    _recurrent_layers(graph, model, x)
     return _finish(graph, model, metadata)
 
 
 class _Graph:
-    """A graph that grows. Its methods append something and return the name of what that gives."""
+    """A graph under construction. Each method appends a node or constant and returns its output's name."""
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
@@ -75,17 +82,17 @@ class _Graph:
         return self.constant(_array(values))
 
     def state(self, module: nn.Module, *names: str) -> list[str]:
-        """Of a module's weights and statistics, those of these names."""
+        """Entries of a module's state dict."""
         tensors = module.state_dict()
         return [self.floats(tensors[name]) for name in names]
 
     def reshape(self, x: str, *sizes: int) -> str:
-        """0 keeps a size, -1 is what remains."""
+        """Reshape; a size of 0 keeps that axis, -1 is inferred."""
         return self.add("Reshape", x, self.constant(np.array(sizes, np.int64)))
 
 
 def _normalize(graph: _Graph, model: LipNet, mask: str) -> str:
-    """The input of the first convolution, (B, C, T, H, W) float32."""
+    """The normalised input of the first convolution: (B, C, T, H, W) float32."""
     x = graph.add("Cast", "frames", to=TensorProto.FLOAT)
     if model.config.in_channels == 1:
         x = graph.add("MatMul", x, graph.floats(model.mean.new_tensor(LUMA)[:, None]))
@@ -101,21 +108,21 @@ def _normalize(graph: _Graph, model: LipNet, mask: str) -> str:
 
 
 def _centre(graph: _Graph, x: str, mask: str) -> tuple[str, str]:
-    """What ``clip_moments`` says of (B, C, T, H, W): x less its mean, and its variance (B, C, 1, 1, 1)."""
+    """As `clip_moments`: x (B, C, T, H, W) minus each clip's mean, and its variance (B, C, 1, 1, 1)."""
     frame_axis = graph.constant(np.array([2], np.int64))
     ones = graph.add("Cast", mask, to=TensorProto.FLOAT)
-    share = graph.add("Div", ones, graph.add("ReduceSum", ones, frame_axis))
+    weights = graph.add("Div", ones, graph.add("ReduceSum", ones, frame_axis))
 
     def mean(values: str) -> str:
-        of_frames = graph.add("ReduceMean", values, axes=(3, 4))
-        return graph.add("ReduceSum", graph.add("Mul", of_frames, share), frame_axis)
+        frame_means = graph.add("ReduceMean", values, axes=(3, 4))
+        return graph.add("ReduceSum", graph.add("Mul", frame_means, weights), frame_axis)
 
     centred = graph.add("Sub", x, mean(x))
     return centred, mean(graph.add("Mul", centred, centred))
 
 
-def _real_frames(graph: _Graph) -> str:
-    """Which frames are no padding, (B, 1, T, 1, 1) bool."""
+def _frame_mask(graph: _Graph) -> str:
+    """Whether each frame is valid (unpadded): (B, 1, T, 1, 1) bool."""
     zero, one = (graph.constant(np.array(number, np.int64)) for number in (0, 1))
     frames = graph.add("Squeeze", graph.add("Shape", "frames", start=1, end=2))
     numbers = graph.add("Range", zero, frames, one)
@@ -133,7 +140,7 @@ def _block(graph: _Graph, block: ConvBlock, x: str, mask: str) -> str:
         *graph.state(conv, "weight", "bias"),
         kernel_shape=conv.kernel_size,
         strides=conv.stride,
-        pads=conv.padding * 2,  # before and after
+        pads=conv.padding * 2,  # at the start and at the end of each axis
     )
     if isinstance(norm, MaskedBatchNorm):
         state = graph.state(norm, "weight", "bias", "running_mean", "running_var")
@@ -151,8 +158,8 @@ def _instance_norm(graph: _Graph, norm: MaskedInstanceNorm, x: str, mask: str) -
     return graph.add("Add", graph.add("Mul", graph.add("Div", x, deviation), gain), offset)
 
 
-def _recur(graph: _Graph, model: LipNet, x: str) -> None:
-    """(B, T, F) -> the outputs."""
+def _recurrent_layers(graph: _Graph, model: LipNet, x: str) -> None:
+    """The recurrent layers with the word heads, and the output layer: (B, T, F) -> the graph's outputs."""
     lengths = graph.add("Cast", "lengths", to=TensorProto.INT32)
     words = []
     for i, layer in enumerate(model.recurrent):
@@ -162,25 +169,24 @@ def _recur(graph: _Graph, model: LipNet, x: str) -> None:
         if model.word_heads:
             logits = _linear(graph, cast(nn.Linear, model.word_heads[i]), x)
             words.append(graph.add("LogSoftmax", logits, axis=-1))
-    scores = _linear(graph, model.output, x)
-    scores = graph.reshape(scores, 0, -1, _symbols(model))  # (B, T, R * V) -> (B, T * R, V)
-    graph.add("LogSoftmax", scores, axis=-1, output="log_probs")
+    logits = _linear(graph, model.output, x)
+    logits = graph.reshape(logits, 0, -1, _symbols(model))  # (B, T, R * V) -> (B, T * R, V)
+    graph.add("LogSoftmax", logits, axis=-1, output="log_probs")
     if words:
         graph.add("Mean", *words, output="word_log_probs")
 
 
 def _recurrent(graph: _Graph, layer: Recurrent, x: str, lengths: str) -> str:
-    """(B, T, F) -> (B, T, D * hidden). ``lengths`` (B,) int32: each clip is read back from its own end."""
+    """One layer, (B, T, F) -> (B, T, D * hidden); its backward direction starts at ``lengths`` (B,) int32."""
     operator = "LSTM" if isinstance(layer, nn.LSTM) else "GRU"
-    biases = _gates(layer, operator, "bias_ih_l0")
-    # Keras' GRU has no second bias.
-    more = np.zeros_like(biases) if isinstance(layer, KerasGru) else _gates(layer, operator, "bias_hh_l0")
+    bias = _gates(layer, operator, "bias_ih_l0")
+    second = np.zeros_like(bias) if isinstance(layer, KerasGru) else _gates(layer, operator, "bias_hh_l0")
     states = graph.add(
         operator,
         graph.add("Transpose", x, perm=(1, 0, 2)),  # (B, T, F) -> (T, B, F)
         graph.constant(_gates(layer, operator, "weight_ih_l0")),
         graph.constant(_gates(layer, operator, "weight_hh_l0")),
-        graph.constant(np.hstack([biases, more])),
+        graph.constant(np.hstack([bias, second])),
         lengths,
         hidden_size=layer.hidden_size,
         direction="bidirectional" if layer.bidirectional else "forward",
@@ -192,21 +198,21 @@ def _recurrent(graph: _Graph, layer: Recurrent, x: str, lengths: str) -> str:
 
 def _cell_attributes(layer: Recurrent) -> dict[str, Any]:
     if isinstance(layer, nn.GRU):
-        # PyTorch's GRU resets the state after the matrix product; ONNX's does so only where it is told to.
+        # PyTorch's GRU applies the reset gate after the matrix product, ONNX's by default before it.
         return {"linear_before_reset": 1}
     if isinstance(layer, nn.LSTM):
         return {}
     candidate, a, b = CANDIDATES[layer.candidate]
-    sides = len(directions(layer))
+    copies = len(directions(layer))
     return {
-        "activations": ["HardSigmoid", candidate] * sides,
-        "activation_alpha": [0.2, *a] * sides,
-        "activation_beta": [0.5, *b] * sides,
+        "activations": ["HardSigmoid", candidate] * copies,
+        "activation_alpha": [0.2, *a] * copies,
+        "activation_beta": [0.5, *b] * copies,
     }
 
 
 def _gates(layer: Recurrent, operator: str, name: str) -> np.ndarray:
-    """(D, gates * hidden, ...) float32: of each direction, the gates in ONNX's order."""
+    """A weight of each direction with its gates in ONNX's order: (D, gates * hidden, ...) float32."""
     order = GATES[operator]
     state = layer.state_dict()
     gates = [np.split(_array(state[name + suffix]), len(order)) for suffix in directions(layer)]
