@@ -22,18 +22,16 @@ from lipnet.inference.torch_backend import TorchBackend
 from lipnet.metrics import words_right
 from lipnet.models.checkpoint import rewrite_metadata
 from lipnet.models.metadata import Metadata
-from lipnet.utils.cli import one_line_errors
+from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
-  python scripts/calibrate.py runs/a/best.safetensors --data data/grid --split dev_seen dev_unseen
-  python scripts/calibrate.py me.safetensors --data data/me --split all --decoder grammar
+  %(prog)s runs/a/best.safetensors --data data/grid --split dev_seen dev_unseen
+  %(prog)s me.safetensors --data data/me --split all --decoder grammar
 """
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLES)
     parser.add_argument("weights", type=Path, help="file whose metadata gets the calibration")
     parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
     parser.add_argument("--split", nargs="+", required=True, help="lists of clips that were not trained on")
@@ -43,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@one_line_errors
+@command_line
 def main() -> int:
     args = parse_arguments()
     backend = TorchBackend.load(args.weights)

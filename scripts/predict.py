@@ -23,24 +23,22 @@ from lipnet.inference.transcript import Sentence, Transcript
 from lipnet.metrics import ErrorCounts
 from lipnet.output.captioned_video import burn_in, check_target
 from lipnet.output.formats import FORMATS, summary_table
-from lipnet.utils.cli import one_line_errors
+from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.files import write_atomically
 from lipnet.video.camera import camera_frames
 from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
   Read a GRID clip with your own weights, and burn the words into a copy of it:
-    python scripts/predict.py clip.mpg --weights runs/a/best.safetensors --decoder grammar \\
+    %(prog)s clip.mpg --weights runs/a/best.safetensors --decoder grammar \\
         --save clip_read.mp4
   Read a folder of videos, and write JSON and subtitles for each, with the error rates:
-    python scripts/predict.py videos/ --format json,srt --out transcripts --references aligns
+    %(prog)s videos/ --format json,srt --out transcripts --references aligns
 """
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLES)
     add = parser.add_argument
     add("videos", nargs="*", help="video files, folders of them, or patterns such as 'v/*.mp4'")
     add("--camera", metavar="SOURCE", help="read live: a device's number, a stream's URL, or a file replayed")
@@ -71,7 +69,7 @@ def formats(text: str) -> list[str]:
     return names
 
 
-@one_line_errors
+@command_line
 def main() -> int:
     args = parse_arguments()
     if args.camera:

@@ -1,4 +1,4 @@
-"""The whole chain as a user runs it: synthetic videos, stored crops, a trained run, its error rates and texts."""
+"""The whole chain as a user runs it: videos, stored crops, a trained run, its error rates and texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items made ahead by a thread."""
+"""Items that a thread produces in advance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lipnet.utils.prefetch import one_at_a_time, prefetch
+from lipnet.utils.prefetch import prefetch
 
 
 def test_items_come_in_order_and_so_many_ahead() -> None:
@@ -22,7 +22,7 @@ def test_items_come_in_order_and_so_many_ahead() -> None:
     result = prefetch(items(), 3)
     assert next(result) == 0
     time.sleep(0.3)
-    assert len(made) <= 1 + 3 + 1  # what was taken, what waits, and what waits to wait
+    assert len(made) <= 1 + 3 + 1  # taken, in the queue, and waiting for room
     assert list(result) == list(range(1, 20))
     assert list(prefetch(iter(()), 2)) == []
 
@@ -45,15 +45,3 @@ def test_the_thread_ends_with_the_generator() -> None:
     assert threading.active_count() == before + 1
     result.close()
     assert threading.active_count() == before
-
-
-def test_one_at_a_time() -> None:
-    lock, inside = threading.Lock(), []
-
-    def items() -> Iterator[int]:
-        for i in range(3):
-            inside.append(lock.locked())
-            yield i
-
-    assert list(one_at_a_time(items(), lock)) == [0, 1, 2] and inside == [True] * 3
-    assert not lock.locked()
