@@ -194,7 +194,7 @@ def test_bad_input(crop_store: Path, weights: Path, text_file: Path, tmp_path: P
     for file, data, split, parts in (
         (tmp_path / "gone", crop_store, "all", ("gone", "no such weights")),
         (text_file, crop_store, "all", (text_file, "not lipnet weights; give")),
-        (weights, tmp_path / "none", "all", (tmp_path / "none", "make them with scripts/preprocess.py")),
+        (weights, tmp_path / "none", "all", (tmp_path / "none", "make one with scripts/preprocess.py")),
         (weights, crop_store, "test", ("no split 'test'", "dev, train")),
         (weights, crop_store, absent, (absent, "s7/swiz0n")),
         (weights, wide, "all", (wide, "crop.width=48, the weights need 24")),
