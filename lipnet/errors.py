@@ -1,22 +1,23 @@
-"""Errors that the user can fix."""
+"""Errors that the user can fix.
+
+Their messages are one line: what is wrong, then how to fix it. Errors of one package are defined there, those
+of several here. A program prints the message and exits with code 2 (``utils/cli.py``).
+"""
 
 from __future__ import annotations
 
 
 class LipnetError(Exception):
-    """Base class; scripts print its message and exit with code 2.
+    """The base class of all of them."""
 
-    The message is one line: what is wrong, then how to fix it.
-    """
+
+class ConfigError(LipnetError):
+    """A config file, override or setting that cannot be used."""
+
+
+class CorpusError(LipnetError):
+    """A corpus, alignment or split that cannot be used."""
 
 
 class TrainingError(LipnetError):
     """Training cannot continue: the loss is not finite, or a batch cannot be built."""
-
-
-class CorpusError(LipnetError):
-    """An unusable corpus, alignment or split."""
-
-
-class ConfigError(LipnetError):
-    """An unusable config file or override."""

@@ -60,14 +60,14 @@ def _packaged_predictor() -> str:
 @cache
 def _load_models(predictor: str) -> tuple[Any, Any]:
     """The detector and the predictor, half a second once a process."""
-    cure = "set crop.predictor to a 68-point .dat file of dlib"
+    hint = "set crop.predictor to a 68-point .dat file of dlib"
     if not Path(predictor).is_file():
-        raise LipnetError(f"{predictor}: no such landmark file; {cure}")
+        raise LipnetError(f"{predictor}: no such landmark file; {hint}")
     try:
         model = dlib.shape_predictor(predictor)
     except RuntimeError as error:
-        raise LipnetError(f"{predictor}: not a landmark file; {cure}") from error
+        raise LipnetError(f"{predictor}: not a landmark file; {hint}") from error
     points = model(np.zeros((9, 9), np.uint8), dlib.rectangle(0, 0, 9, 9)).num_parts
     if points != IBUG_68.count:
-        raise LipnetError(f"{predictor}: finds {points} points, not {IBUG_68.count}; {cure}")
+        raise LipnetError(f"{predictor}: finds {points} points, not {IBUG_68.count}; {hint}")
     return dlib.get_frontal_face_detector(), model

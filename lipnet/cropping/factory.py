@@ -10,9 +10,18 @@ from lipnet.cropping.dlib_tracker import DlibTracker
 from lipnet.cropping.fixed_box import FixedBoxCropper
 from lipnet.cropping.mtcnn_tracker import MtcnnTracker
 
+
+def _dlib(config: CropConfig) -> Cropper:
+    return FaceCropper(config, DlibTracker(config.predictor))
+
+
+def _mtcnn(config: CropConfig) -> Cropper:
+    return FaceCropper(config, MtcnnTracker())
+
+
 CROPPERS: dict[str, Callable[[CropConfig], Cropper]] = {
-    "dlib": lambda config: FaceCropper(config, DlibTracker(config.predictor)),
-    "mtcnn": lambda config: FaceCropper(config, MtcnnTracker()),
+    "dlib": _dlib,
+    "mtcnn": _mtcnn,
     "fixed": FixedBoxCropper,
 }
 

@@ -6,9 +6,14 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path``; whenever the process ends, the file is the old one or the new one.
+    """Write a file so that a reader, and a process that is killed meanwhile, see the old file or the new one.
 
-    Raises OSError with the name of ``path``, not of the temporary file beside it.
+    Args:
+        path: its folder must exist.
+        content: the whole file.
+
+    Raises:
+        OSError: with the name of ``path``, not of the temporary file beside it.
     """
     temporary = path.with_name(f".{path.name}.part")
     try:
