@@ -19,5 +19,9 @@ class CorpusError(LipnetError):
     """A corpus, alignment or split that cannot be used."""
 
 
+class CheckpointError(LipnetError):
+    """A file that is not a lipnet checkpoint, or one of another format."""
+
+
 class TrainingError(LipnetError):
     """Training cannot continue: the loss is not finite, or a batch cannot be built."""

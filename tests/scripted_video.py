@@ -1,4 +1,4 @@
-"""A video whose words are known, with a network, a face tracker and a decoder to match, for tests of inference."""
+"""A video whose words are known, with a backend, a tracker and a decoder to match, for tests of inference."""
 
 from __future__ import annotations
 

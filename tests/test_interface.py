@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import lipnet
-from lipnet.errors import ConfigError, LipnetError
-from lipnet.models.checkpoint import CheckpointError, load_weights
+from lipnet.errors import CheckpointError, ConfigError, LipnetError
+from lipnet.models.checkpoint import load_weights
 from lipnet.weights import WEIGHTS
 
 ROOT = Path(__file__).parent.parent

@@ -17,7 +17,6 @@ from lipnet.cropping.landmarks import IBUG_68
 from lipnet.cropping.tracker import PATCH_BOX, FaceTracker
 from lipnet.errors import LipnetError
 
-
 _DETECTING = Lock()  # the detector keeps state while it runs, and dlib lets other threads run meanwhile
 
 

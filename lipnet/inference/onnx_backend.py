@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipnet.errors import LipnetError
+from lipnet.errors import CheckpointError, LipnetError
 from lipnet.inference.emissions import Emissions, split_batch
-from lipnet.models.metadata import KEY, CheckpointError, parse_metadata
+from lipnet.models.metadata import KEY, parse_metadata
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lipnet.errors import ConfigError
+from lipnet.errors import CheckpointError, ConfigError
 from lipnet.models.lipnet import LipNet
-from lipnet.models.metadata import KEY, CheckpointError, Metadata, dump_metadata, parse_metadata
+from lipnet.models.metadata import KEY, Metadata, dump_metadata, parse_metadata
 from lipnet.utils.files import write_atomically
 
 

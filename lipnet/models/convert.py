@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from lipnet.config import CropConfig, ModelConfig
+from lipnet.errors import CheckpointError
 from lipnet.models.conv import feature_map, feature_size
 from lipnet.models.convert_keras import SIGNATURE, read_keras
 from lipnet.models.lipnet import LipNet
-from lipnet.models.metadata import CheckpointError, Metadata
+from lipnet.models.metadata import Metadata
 
 KNOWN = "VIPL's LipNet-PyTorch (.pt), rizkiarm/LipNet (.h5, both its models), osalinasv/lipnet (.hdf5)"
 # The modules of the VIPL network -> those of `LipNet`.

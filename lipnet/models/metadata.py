@@ -8,15 +8,11 @@ from typing import Any
 
 from lipnet import __version__
 from lipnet.config import CropConfig, ModelConfig
-from lipnet.errors import LipnetError
+from lipnet.errors import CheckpointError
 from lipnet.settings import rename_old_names
 
 KEY = "lipnet"  # of the JSON text in the metadata of a safetensors or ONNX file
 FORMAT = "lipnet-1"
-
-
-class CheckpointError(LipnetError):
-    """A file that is not a lipnet checkpoint, or one of another format."""
 
 
 @dataclass

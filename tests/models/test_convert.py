@@ -15,10 +15,11 @@ from plain_numpy import Backend, Layers, keras_network, vipl_network
 from tiny import assert_one_line, contents, run_script
 
 from lipnet.config import CropConfig
+from lipnet.errors import CheckpointError
 from lipnet.models.checkpoint import load_weights
 from lipnet.models.convert import load_published_weights
 from lipnet.models.lipnet import LipNet
-from lipnet.models.metadata import CheckpointError, Metadata
+from lipnet.models.metadata import Metadata
 from lipnet.settings import load_config
 from lipnet.tokenizer import Tokenizer
 

@@ -13,10 +13,10 @@ import torch
 from tiny import CROP, SCRIPTS, tiny_model
 
 from lipnet.config import ModelConfig
-from lipnet.errors import LipnetError
+from lipnet.errors import CheckpointError, LipnetError
 from lipnet.inference.onnx_backend import OnnxBackend
 from lipnet.models.lipnet import LipNet
-from lipnet.models.metadata import KEY, CheckpointError, Metadata, dump_metadata
+from lipnet.models.metadata import KEY, Metadata, dump_metadata
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
