@@ -1,4 +1,4 @@
-"""Error rates of a checkpoint on a split of packed crops."""
+"""Error rates of a checkpoint on a split of stored mouth crops."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ from lipnet.metrics import WordErrors
 from lipnet.models.checkpoint import load_weights
 from lipnet.tokenizer import Tokenizer
 from lipnet.training.engine import Evaluation, evaluate
-from lipnet.utils.cli import one_line_errors
+from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.files import write_atomically
 from lipnet.weights import WEIGHTS
 
-CONFUSIONS = 10  # that metrics.json lists
+CONFUSIONS = 10  # number of them in metrics.json
 EXAMPLES = """examples:
-  python scripts/evaluate.py --data data/grid --split dev_seen --decoder grammar
-  python scripts/evaluate.py --weights runs/a/best.safetensors --data data/grid --split unseen_test \\
+  %(prog)s --data data/grid --split dev_seen --decoder grammar
+  %(prog)s --weights runs/a/best.safetensors --data data/grid --split unseen_test \\
       --decoder beam --out results/unseen
 """
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = make_parser(__doc__, EXAMPLES)
+    parser.add_argument(
+        "--weights", type=Path, default=WEIGHTS, help="checkpoint (default: the one that ships)"
     )
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="of a run (default: the shipped ones)")
-    parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
+    parser.add_argument("--data", type=Path, required=True, help="crop store that preprocess.py wrote")
     parser.add_argument("--split", required=True, help="list file, name of a list in DATA/splits, or all")
     add_decoder_arguments(parser)
     parser.add_argument("--out", type=Path, help="folder for metrics.json and predictions.csv")
     parser.add_argument("--batch-size", type=int, default=16, help="clips (default: 16)")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     return parser.parse_args()
 
 
-@one_line_errors
+@command_line
 def main() -> int:
     args = parse_arguments()
     if args.batch_size < 1:
@@ -75,7 +75,11 @@ def main() -> int:
 def write_results(
     folder: Path, evaluation: Evaluation, info: dict[str, Any], args: argparse.Namespace
 ) -> None:
-    """metrics.json: rates, counts and what goes wrong. predictions.csv: clip, target, prediction, score."""
+    """Write metrics.json (rates, counts, word errors) and predictions.csv (clip, target, prediction, score).
+
+    Args:
+        info: from the metadata of the weights.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     counts = evaluation.counts
     metrics: dict[str, Any] = {
@@ -90,7 +94,7 @@ def write_results(
         "cer": counts.cer,
         "ser": counts.ser,
         **asdict(counts),
-        **words_gone_wrong(evaluation),
+        **word_errors(evaluation),
     }
     write_atomically(folder / "metrics.json", json.dumps(metrics, indent=1).encode())
     table = io.StringIO()
@@ -101,21 +105,21 @@ def write_results(
     write_atomically(folder / "predictions.csv", table.getvalue().encode())
 
 
-def words_gone_wrong(evaluation: Evaluation) -> dict[str, Any]:
-    """Errors at each place of the sentence, by slot where all are GRID's, and the commonest confusions."""
-    wrong = WordErrors()
+def word_errors(evaluation: Evaluation) -> dict[str, Any]:
+    """Errors by position, named after GRID's slots if all targets are GRID sentences, and confusions."""
+    errors = WordErrors()
     for target, best in zip(evaluation.targets, evaluation.predictions, strict=True):
-        wrong.add(target, best.text)
+        errors.add(target, best.text)
     slots = [slot.name for slot in GRAMMAR]
     is_grid = all(is_grid_sentence(target.split()) for target in evaluation.targets)
     return {
         "places": [
-            {"place": slots[i] if is_grid else i + 1, "errors": wrong.errors[i], "words": count}
-            for i, count in sorted(wrong.words.items())
+            {"place": slots[i] if is_grid else i + 1, "errors": errors.errors[i], "words": count}
+            for i, count in sorted(errors.words.items())
         ],
         "confusions": [
-            {"said": said, "read": read, "times": times}
-            for (said, read), times in wrong.confusions.most_common(CONFUSIONS)
+            {"said": target, "read": prediction, "times": times}
+            for (target, prediction), times in errors.confusions.most_common(CONFUSIONS)
         ],
     }
 

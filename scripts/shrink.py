@@ -1,4 +1,4 @@
-"""Write weights in half precision, half the size and the same but for rounding; several are averaged."""
+"""Write checkpoints in half precision, which halves their size; several checkpoints are averaged."""
 
 from __future__ import annotations
 
@@ -14,37 +14,35 @@ from lipnet.config import CropConfig, ModelConfig
 from lipnet.errors import LipnetError
 from lipnet.models.checkpoint import load_weights, save_weights
 from lipnet.models.metadata import Metadata
-from lipnet.utils.cli import one_line_errors
+from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
-  python scripts/shrink.py runs/a/best.safetensors --out a.safetensors
-  python scripts/shrink.py runs/a/best.safetensors runs/b/best.safetensors --out mean.safetensors
+  %(prog)s runs/a/best.safetensors --out a.safetensors
+  %(prog)s runs/a/best.safetensors runs/b/best.safetensors --out mean.safetensors
 """
-MEASURED = ("epoch", "revision", "dev")  # of one run's weights
+RUN_INFO = ("epoch", "revision", "dev")  # metadata of a single run's weights, not of a mean
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("weights", type=Path, nargs="+", help="of runs; several are averaged")
+    parser = make_parser(__doc__, EXAMPLES)
+    parser.add_argument("weights", type=Path, nargs="+", help="checkpoints; several are averaged")
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     return parser.parse_args()
 
 
-@one_line_errors
+@command_line
 def main() -> int:
     args = parse_arguments()
     loaded = [load_weights(path) for path in args.weights]
     states = [model.state_dict() for model, _ in loaded]
-    model, metadata = loaded[-1]
-    if len(loaded) > 1:
-        metadata = described([one for _, one in loaded])
-    if any(kind(one) != kind(metadata) for _, one in loaded):
+    metadata = loaded[-1][1]
+    if any(architecture(other) != architecture(metadata) for _, other in loaded):
         raise LipnetError(
-            f"{' '.join(map(str, args.weights))}: not of one kind; average runs of one model and one cropping"
+            f"{' '.join(map(str, args.weights))}: of different models or crops; average runs of one model"
         )
-    halves = {name: mean([state[name] for state in states]) for name in model.state_dict()}
+    if len(loaded) > 1:
+        metadata = mean_metadata([one for _, one in loaded])
+    halves = {name: half_precision_mean([state[name] for state in states]) for name in states[-1]}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(args.out, halves, metadata)
     after, before = (path.stat().st_size / 1e6 for path in (args.out, args.weights[-1]))
@@ -52,21 +50,21 @@ def main() -> int:
     return 0
 
 
-def kind(metadata: Metadata) -> tuple[ModelConfig, CropConfig]:
-    """What weights must share to have a mean: all but dropout, which leaves no trace in them."""
+def architecture(metadata: Metadata) -> tuple[ModelConfig, CropConfig]:
+    """What checkpoints must have in common to be averaged: everything but dropout, which has no weights."""
     return replace(metadata.model, dropout=0.0, block_dropout=None), metadata.crop
 
 
-def described(checkpoints: list[Metadata]) -> Metadata:
-    """Of a mean: the last one's description, less what was measured of it, and whose mean it is."""
+def mean_metadata(checkpoints: list[Metadata]) -> Metadata:
+    """The metadata of the last checkpoint, with RUN_INFO of each of them and without calibration."""
     last = checkpoints[-1]
-    info = {key: value for key, value in last.info.items() if key not in MEASURED}
-    info["mean_of"] = [{key: one.info.get(key) for key in MEASURED} for one in checkpoints]
+    info = {key: value for key, value in last.info.items() if key not in RUN_INFO}
+    info["mean_of"] = [{key: one.info.get(key) for key in RUN_INFO} for one in checkpoints]
     return replace(last, info=info, grid=all(one.grid for one in checkpoints), calibration={})
 
 
-def mean(tensors: list[Tensor]) -> Tensor:
-    """In half precision; of whole numbers the last."""
+def half_precision_mean(tensors: list[Tensor]) -> Tensor:
+    """The mean in float16; of integer tensors, the last one."""
     if not tensors[-1].is_floating_point():
         return tensors[-1]
     return torch.stack([tensor.double() for tensor in tensors]).mean(0).half()

@@ -1,4 +1,4 @@
-"""evaluate.py and bad input."""
+"""evaluate.py on bad input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_evaluating_bad_input(loud_weights: Path, crop_store: Path, text_file: P
     assert_one_line(evaluate("--split", absent), absent, "s7/swiz0n", "preprocess")
     assert_one_line(evaluate("--split", "test"), "no split 'test'", "dev, train")
     assert_one_line(evaluate(weights=text_file), text_file, "not lipnet weights; give")
-    assert_one_line(evaluate(data=tmp_path), tmp_path, "make them with scripts/preprocess.py")
+    assert_one_line(evaluate(data=tmp_path), tmp_path, "make one with scripts/preprocess.py")
     assert_one_line(evaluate("--decoder", "best"), "'best'", "greedy, beam")
     assert_one_line(evaluate("--batch-size", 0), "--batch-size 0", "1 or more")
     wide = tmp_path / "wide"

@@ -1,4 +1,4 @@
-"""train.py and bad input (test_run.py has its runs)."""
+"""train.py and bad input, and its progress bar. Runs: ``tests/training/test_run_dir.py``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_training_on_bad_input(crop_store: Path, tmp_path: Path) -> None:
     assert list(contents(tmp_path)) == ["absent.txt"]
 
 
-def test_crops_cannot_be_changed_in_training(crop_store: Path, tmp_path: Path) -> None:
+def test_crop_settings_cannot_be_changed_in_training(crop_store: Path, tmp_path: Path) -> None:
     settings = (f"data.root={crop_store}", f"run.dir={tmp_path / 'run'}", "crop.eye_distance=60")
     assert_one_line(run_script("train", *settings), "crop.eye_distance=60", "scripts/preprocess.py")
 
@@ -48,16 +48,16 @@ def test_a_broken_resume_state_is_named(crop_store: Path, tmp_path: Path) -> Non
     assert_one_line(run_script("train", "--resume", run), run / "resume.pt", complaint)
 
 
-def test_settings_may_stand_on_either_side_of_options(crop_store: Path, tmp_path: Path) -> None:
+def test_overrides_may_precede_or_follow_options(crop_store: Path, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("run: {seed: 5}\n")
     arguments = ("run.device=tpu", "--config", tmp_path / "c.yaml", f"data.root={crop_store}", "run.dir=x")
     assert_one_line(run_script("train", *arguments), "device 'tpu'")
 
 
-def test_the_bar_ends_at_its_total(crop_store: Path, tmp_path: Path) -> None:
-    """Also with single words, of which each epoch has fewer."""
+def test_the_progress_bar_ends_at_its_total(crop_store: Path, tmp_path: Path) -> None:
+    """Also with single words, which become fewer with each epoch."""
     settings = (f"data.root={crop_store}", f"run.dir={tmp_path / 'run'}", "augment.word_clips=1")
     shown = run_script("train", *OVERRIDES, *settings, "train.epochs=2").err
     done, total = re.findall(r"(\d+)/(\d+) \[", shown)[-1]
     assert done == total
-    assert "clip [" not in shown  # which is how it looks beyond its total
+    assert "clip [" not in shown  # which is how tqdm shows a bar beyond its total
