@@ -11,14 +11,14 @@ from lipnet.data.crop_store import CropStore
 from lipnet.decoding.arpa import save_arpa
 from lipnet.decoding.ngram import estimate, perplexity
 from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
-from lipnet.utils.cli import one_line_errors
+from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
   from the sentences that a network was trained on:
-    python scripts/build_lm.py --data data/grid --split train --out runs/a/grid.arpa
+    %(prog)s --data data/grid --split train --out runs/a/grid.arpa
 
   order 3, gzipped, for another alphabet:
-    python scripts/build_lm.py --data data/digits --split train --order 3 --alphabet 0123456789 \\
+    %(prog)s --data data/digits --split train --order 3 --alphabet 0123456789 \\
         --out digits.arpa.gz
 
 Use a training list: a language model of the test sentences would leak them into decoding.
@@ -26,9 +26,7 @@ Use a training list: a language model of the test sentences would leak them into
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLES)
     parser.add_argument(
         "--data", type=Path, required=True, help="crop store, a folder written by preprocess.py"
     )
@@ -43,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@one_line_errors
+@command_line
 def main() -> int:
     args = parse_arguments()
     tokenizer = Tokenizer(args.alphabet)

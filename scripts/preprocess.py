@@ -23,16 +23,16 @@ from lipnet.data.splits import read_split, write_splits
 from lipnet.errors import LipnetError
 from lipnet.settings import load_config
 from lipnet.tokenizer import Tokenizer
-from lipnet.utils.cli import one_line_errors
+from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.workers import check_workers, worker_pool
 from lipnet.video.decode import iter_frames
 from lipnet.video.video_frames import VideoFrames
 
 EXAMPLES = """examples:
   Crop the first hundred clips of each speaker with MTCNN, and also write an array for each clip:
-    python scripts/preprocess.py data/GRID --out data/mtcnn --last 100 --export npy crop.method=mtcnn
+    %(prog)s data/GRID --out data/mtcnn --last 100 --export npy crop.method=mtcnn
   Import crops of 128x64 px that another LipNet has saved as images, with the alignments of the corpus:
-    python scripts/preprocess.py peer/lip --import png --aligns data/GRID/align --out data/peer \\
+    %(prog)s peer/lip --import png --aligns data/GRID/align --out data/peer \\
         crop.width=128 crop.height=64
 """
 SETTINGS = ("crop.", "model.alphabet=")  # the settings that preprocessing uses
@@ -42,9 +42,7 @@ CropResult = tuple[np.ndarray, int] | str
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLES)
     add = parser.add_argument
     add("corpus", type=Path, help="folder of videos, ROOT/SPEAKER/ID.mpg, or of crops as --import says")
     add("overrides", nargs="*", help="crop.key=value settings, such as crop.method=mtcnn; model.alphabet=...")
@@ -76,7 +74,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_intermixed_args()
 
 
-@one_line_errors
+@command_line
 def main() -> int:
     args = parse_arguments()
     config = read_config(args.config, args.overrides)

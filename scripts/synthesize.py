@@ -10,24 +10,22 @@ from pathlib import Path
 
 from lipnet.synthetic.articulation import FRAMES
 from lipnet.synthetic.corpus import plan_corpus, write_corpus
-from lipnet.utils.cli import one_line_errors
+from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """\
 examples:
   four speakers, the last of them for the list dev_unseen (200 clips, half a minute on two cores):
-    python scripts/synthesize.py --out data/synthetic --speakers 4 --sentences 50
+    %(prog)s --out data/synthetic --speakers 4 --sentences 50
 
   two more speakers in the same folder, with sentences that no other speaker says:
-    python scripts/synthesize.py --out data/synthetic --speakers 2 --sentences 50 --first-speaker 5
+    %(prog)s --out data/synthetic --speakers 2 --sentences 50 --first-speaker 5
 
 After an interruption, the same command continues where it stopped.
 """
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__, EXAMPLES)
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus, created if necessary")
     parser.add_argument("--speakers", type=int, default=4, help="number of speakers (default: %(default)s)")
     parser.add_argument("--sentences", type=int, default=50, help="clips per speaker (default: %(default)s)")
@@ -43,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@one_line_errors
+@command_line
 def main() -> int:
     args = parse_arguments()
     jobs = plan_corpus(args.out, args.speakers, args.sentences, args.seed, args.first_speaker)
