@@ -1,1 +1,1 @@
-"""What every part of the package needs: atomic files, worker processes, prefetching, command lines."""
+"""Helpers of all packages: command lines, atomic file writes, prefetching, worker processes."""

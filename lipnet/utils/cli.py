@@ -65,6 +65,3 @@ def command_line(main: Callable[[], int]) -> Callable[[], int]:
 def _fail(message: str) -> int:
     print(f"error: {message}", file=sys.stderr)
     return 2
-
-
-one_line_errors = command_line

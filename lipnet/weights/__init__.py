@@ -1,9 +1,9 @@
-"""What comes with the package: our own weights, and a language model of the sentences they know."""
+"""Files that ship with the package: pretrained weights, and a language model of the sentences of GRID."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-WEIGHTS = FOLDER / "grid.safetensors"  # MODEL_CARD.md beside it tells what they are
+WEIGHTS = FOLDER / "grid.safetensors"  # described in MODEL_CARD.md
 LANGUAGE_MODEL = FOLDER / "grid.arpa"

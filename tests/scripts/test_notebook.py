@@ -1,4 +1,4 @@
-"""The notebook: kept without outputs, and run from top to bottom on drawn speakers."""
+"""The notebook: stored without outputs, and run from top to bottom on synthetic speakers."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def set_parameters(notebook: NotebookNode, values: dict[str, object]) -> None:
         cell.source += f"\n{name} = {value}"
 
 
-def test_it_is_kept_without_outputs() -> None:
+def test_it_is_stored_without_outputs() -> None:
     notebook = load()
     nbformat.validate(notebook)
     assert notebook.nbformat == 4
     for cell in code_cells(notebook):
         assert cell.outputs == [] and cell.execution_count is None, cell.id
-        assert set(cell.metadata) <= {"tags"}, cell.id  # no times of execution, no editor's settings
+        assert set(cell.metadata) <= {"tags"}, cell.id  # neither execution times nor settings of an editor
 
 
 def test_its_code_compiles() -> None:
@@ -56,14 +56,14 @@ def test_its_code_compiles() -> None:
         compile(TransformerManager().transform_cell(cell.source), cell.id, "exec")
 
 
-def test_its_links_lead_somewhere() -> None:
+def test_its_links_lead_to_files() -> None:
     text = "\n".join(cell.source for cell in load().cells if cell.cell_type == "markdown")
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
     assert links and all((NOTEBOOK.parent / link).exists() for link in links)
 
 
 class Done:
-    """An executed notebook: what its cells, by their ids, have put out."""
+    """An executed notebook and its cells' outputs by their ids."""
 
     def __init__(self, notebook: NotebookNode, work: Path) -> None:
         self.work = work
@@ -73,7 +73,7 @@ class Done:
         return "".join(output.text for output in self._outputs[cell] if output.output_type == "stream")
 
     def data(self, cell: str, kind: str) -> str:
-        """The one output of that kind."""
+        """The cell's only output of that kind."""
         found = [output.data[kind] for output in self._outputs[cell] if kind in output.get("data", {})]
         assert len(found) == 1, f"{cell}: {len(found)} outputs of {kind}; it printed {self.text(cell)}"
         return str(found[0])
@@ -81,37 +81,37 @@ class Done:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """As a reader has it who opens the notebook in its own folder, in less time."""
+    """The notebook executed in its own folder, as a user does, with less training."""
     folder = tmp_path_factory.mktemp("notebook")
-    work = folder / "the work"  # a space, as in many a path
+    work = folder / "the work"  # paths may contain spaces
     notebook = load()
     set_parameters(notebook, {**SIZES, "WORK": f"Path({str(work)!r})"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IPYTHONDIR", str(folder / "ipython"))  # none of the user's settings
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))  # without the user's settings
         patch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
         patch.delenv("MPLBACKEND", raising=False)
-        patch.setenv("PIP_NO_INDEX", "1")  # all is installed; should it not be seen, fail at once
+        patch.setenv("PIP_NO_INDEX", "1")  # nothing may be installed here
         resources = {"metadata": {"path": str(NOTEBOOK.parent)}}
         client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
-        client.execute()  # a cell's error is raised, with the cell
+        client.execute()  # raises the error of any cell
     return Done(notebook, work)
 
 
-def test_everything_it_makes_is_in_its_work_folder(done: Done) -> None:
-    assert {path.name for path in done.work.iterdir()} == {"drawn", "smoke", "captioned.mp4"}
+def test_all_files_are_written_into_its_work_folder(done: Done) -> None:
+    assert {path.name for path in done.work.iterdir()} == {"synthetic", "smoke", "captioned.mp4"}
 
 
-def test_the_clip_is_read(done: Done) -> None:
+def test_the_clip_is_transcribed(done: Done) -> None:
     printed = done.text("read")
-    read = re.search(r"\.mp4: (.*)  \(confidence", printed)
-    said = re.search(r"said was: (.*)", printed)
-    assert read and said
-    words = read[1].split()
+    hypothesis = re.search(r"\.mp4: (.*)  \(confidence", printed)
+    reference = re.search(r"reference: (.*)", printed)
+    assert hypothesis and reference
+    words = hypothesis[1].split()
     assert is_grid_sentence(words)
-    assert sum(one == other for one, other in zip(words, said[1].split(), strict=True)) >= 4  # of 6
+    assert sum(one == other for one, other in zip(words, reference[1].split(), strict=True)) >= 4  # of 6
     by_name = dict(line.split(maxsplit=1) for line in done.text("decoders").splitlines()[-len(DECODERS) :])
     assert by_name.keys() == DECODERS.keys()
-    assert by_name["grammar"] == read[1]
+    assert by_name["grammar"] == hypothesis[1]
 
 
 @pytest.mark.parametrize("cell", ["clip", "crops", "posteriorgram", "plot"])
@@ -122,20 +122,22 @@ def test_pictures(done: Done, cell: str) -> None:
     assert len(np.unique(pixels)) > 50
 
 
-def test_the_captioned_video_is_one_for_browsers(done: Done, tmp_path: Path) -> None:
+def test_the_captioned_video_plays_in_browsers(done: Done, tmp_path: Path) -> None:
     html = done.data("captioned", "text/html")
-    coded = re.search(r"data:video/mp4;base64,([^\"]+)", html)
-    assert coded and "<video" in html
+    encoded = re.search(r"data:video/mp4;base64,([^\"]+)", html)
+    assert encoded and "<video" in html
     path = tmp_path / "embedded.mp4"
-    path.write_bytes(base64.b64decode(coded[1]))
+    path.write_bytes(base64.b64decode(encoded[1]))
     assert path.read_bytes() == (done.work / "captioned.mp4").read_bytes()
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
     captioned = read_video(path)
-    [source] = done.work.glob("drawn/s1/*.mp4")
+    [source] = done.work.glob("synthetic/s1/*.mp4")
     difference = np.abs(captioned.astype(int) - read_video(source)).mean(axis=(0, 2, 3))  # of each row
-    assert difference[-40:].max() > 4 * difference[: len(difference) // 2].max()  # words, at the bottom
+    assert (
+        difference[-40:].max() > 4 * difference[: len(difference) // 2].max()
+    )  # the captions, at the bottom
 
 
 def test_the_tiny_network_is_trained(done: Done) -> None:
@@ -146,4 +148,4 @@ def test_the_tiny_network_is_trained(done: Done) -> None:
         "dev_unseen": 2,
     }
     printed = done.text("unseen")
-    assert printed.count("  said  ") == printed.count("  read  ") == 2
+    assert printed.count("  reference  ") == printed.count("  hypothesis  ") == 2
