@@ -10,8 +10,8 @@ JOBS ?= 2  # processes that run tests
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 # Python 3.10 to 3.12 has wheels of the oldest versions.
 OLDEST := .venv-oldest
-OLDEST_TESTS := tests/test_config.py tests/test_metrics.py $(addprefix tests/,video cropping decoding models \
-	training inference)
+OLDEST_TESTS := tests/test_config.py tests/test_metrics.py $(addprefix tests/,video cropping data decoding \
+	models training inference output)
 
 .PHONY: install demo smoke test test-slow test-all test-oldest lint clean
 
