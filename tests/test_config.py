@@ -9,7 +9,6 @@ import pytest
 from lipnet.config import Config
 from lipnet.errors import ConfigError
 from lipnet.settings import load_config, save_config
-from lipnet.utils.files import write_atomically
 
 RECIPES = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 
@@ -36,7 +35,7 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
-def test_the_shipped_recipes_load_and_say_something(path: Path) -> None:
+def test_the_recipes_load_and_differ_from_the_defaults(path: Path) -> None:
     assert load_config(path) != Config()
 
 
@@ -80,7 +79,7 @@ def test_an_unknown_key_names_the_nearest(key: str, nearest: str, tmp_path: Path
         "train.lr=[1",
     ],
 )
-def test_an_override_that_does_not_fit_is_one_line_that_names_it(override: str) -> None:
+def test_an_invalid_override_is_named_in_one_line(override: str) -> None:
     with pytest.raises(ConfigError) as error:
         load_config(None, [override])
     assert override in str(error.value) and "\n" not in str(error.value)
@@ -110,7 +109,7 @@ def test_a_number_out_of_range_is_named(override: str, bounds: str) -> None:
 @pytest.mark.parametrize(
     "text", ["just words", "- 1\n- 2\n", "train: [", "train: 5", "\x00", "a: b: c", "train: {epochs: x}"]
 )
-def test_a_file_that_is_no_config_is_one_line_that_names_it(text: str, tmp_path: Path) -> None:
+def test_an_invalid_file_is_named_in_one_line(text: str, tmp_path: Path) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ConfigError) as error:
         load_config(path)
@@ -125,12 +124,5 @@ def test_a_missing_file_and_a_binary_one(tmp_path: Path) -> None:
         load_config(tmp_path / "weights.yaml")
 
 
-def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
     assert load_config(written(tmp_path, "")) == Config()
-
-
-def test_atomic_writing_leaves_one_whole_file(tmp_path: Path) -> None:
-    for content in (b"first", b"the second"):
-        write_atomically(tmp_path / "file", content)
-        assert [path.name for path in tmp_path.iterdir()] == ["file"]
-        assert (tmp_path / "file").read_bytes() == content

@@ -1,37 +1,41 @@
-"""The recipes in configs/: their sizes by hand, and that each trains and reads with the same scripts."""
+"""The recipes in configs/: their sizes by hand, their dev lists, and that each trains and evaluates."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from tiny import make_clip, pack, run_script, write_list
 
+from lipnet.models.convert import VIPL
 from lipnet.models.flops import CLIP_FRAMES, count_flops, count_parameters
 from lipnet.models.lipnet import LipNet
 from lipnet.settings import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-FRAMES = 30  # of the clips that are trained on here: enough for a sentence's 20 or so symbols
+FRAMES = 30  # of the clips here: enough for the 20 or so symbols of a sentence
+LARGE = {"end_to_end", "lip_read_ml", "grid_large", "vipl"}  # networks that take seconds per step on a CPU
+RECIPES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
 
 class Layer(NamedTuple):
-    """What a layer costs, worked out by hand."""
+    """The cost of a layer, worked out by hand."""
 
     parameters: int
-    products: int  # multiplications with a weight for each frame
+    products: int  # multiplications by a weight per frame
 
 
 def conv(inputs: int, outputs: int, kernel: int, height: int, width: int, normed: bool = False) -> Layer:
-    """A convolution that gives ``height`` x ``width`` places; the norm behind it has a gain and an offset."""
+    """A convolution with an output of ``height`` x ``width``; normalisation adds a gain and an offset."""
     weights = inputs * outputs * kernel
     return Layer(weights + outputs + (2 * outputs if normed else 0), weights * height * width)
 
 
 def recurrent(inputs: int, hidden: int, gates: int = 3, sides: int = 2, biases: int = 2) -> Layer:
-    """A recurrent layer, a GRU in both directions unless told otherwise."""
+    """A recurrent layer, by default a bidirectional GRU."""
     weights = sides * gates * hidden * (inputs + hidden)
     return Layer(weights + sides * gates * hidden * biases, weights)
 
@@ -41,35 +45,43 @@ def linear(inputs: int, outputs: int) -> Layer:
 
 
 def grey(height: int, width: int) -> Layer:
-    """Three colours into one."""
+    """The conversion from RGB to grey."""
     return Layer(0, 3 * height * width)
 
 
 def grus(features: int, biases: int = 2) -> list[Layer]:
-    """Two layers of 256, and 28 outputs."""
+    """Two layers of 256 units and 28 outputs."""
     return [recurrent(features, 256, biases=biases), recurrent(512, 256, biases=biases), linear(512, 28)]
 
 
-# 100x50 halved by the first stride, then by each pool: 25x50, 12x25, 6x12 places.
+# 50x100 halved by the first stride, then by each pooling: convolutions at 25x50, 12x25 and 6x12.
 LIPNET = [conv(3, 32, 75, 25, 50), conv(32, 64, 75, 12, 25), conv(64, 96, 27, 6, 12)]
 LIPNET_NORMED = [
     conv(3, 32, 75, 25, 50, normed=True),
     conv(32, 64, 75, 12, 25, normed=True),
     conv(64, 96, 27, 6, 12, normed=True),
 ]
-# A stride in each convolution as well: 25x50, pool 12x25, 6x13, pool 3x6, 2x3, pool 1x1.
+# With a stride in each convolution: 25x50, pooled 12x25, 6x13, pooled 3x6, 2x3, pooled 1x1.
 KERAS = [
     conv(3, 32, 75, 25, 50, normed=True),
     conv(32, 64, 75, 6, 13, normed=True),
     conv(64, 96, 27, 2, 3, normed=True),
     *grus(96, biases=1),
 ]
-# 140x46 at full size, pools 70x23, 35x11, 17x5.
+# 46x140 at full size, pooled 23x70, 11x35, 5x17.
 TUTORIAL = [
     grey(46, 140),
     conv(1, 128, 27, 46, 140),
     conv(128, 256, 27, 23, 70),
     conv(256, 75, 27, 11, 35),
+]
+# Two outputs per frame, and two heads of 51 words and silence.
+OURS = [
+    *LIPNET_NORMED,
+    recurrent(96 * 3 * 6, 256),
+    recurrent(512, 256),
+    linear(512, 2 * 28),
+    *(linear(512, 52),) * 2,
 ]
 
 BY_HAND: dict[str, list[Layer]] = {
@@ -96,28 +108,22 @@ BY_HAND: dict[str, list[Layer]] = {
         recurrent(256, 128, gates=4),
         linear(256, 40),
     ],
-    # The last kernel, of 3, is padded by 2 too: 8x14 places out of 6x12, pool 4x7.
+    # The last kernel, of 3, is padded by 2 too: 8x14 from 6x12, pooled 4x7.
     "gluon": [
         conv(3, 32, 75, 25, 50, normed=True),
         conv(32, 64, 75, 12, 25, normed=True),
         conv(64, 96, 27, 8, 14, normed=True),
         *grus(96 * 4 * 7),
     ],
-    # 128x64: 32x64, pool 16x32, 16x32, pool 8x16, 8x16, pool 4x8.
+    # 64x128: 32x64, pooled 16x32, 16x32, pooled 8x16, 8x16, pooled 4x8.
     "vipl": [
         conv(3, 32, 75, 32, 64),
         conv(32, 64, 75, 16, 32),
         conv(64, 96, 27, 8, 16),
         *grus(96 * 4 * 8),
     ],
-    # Two outputs a frame, and two heads of 51 words and silence.
-    "grid": [
-        *LIPNET_NORMED,
-        recurrent(96 * 3 * 6, 256),
-        recurrent(512, 256),
-        linear(512, 2 * 28),
-        *(linear(512, 52),) * 2,
-    ],
+    "grid": OURS,
+    "grid_small": OURS,
     "grid_large": [
         conv(3, 64, 75, 25, 50, normed=True),
         conv(64, 128, 75, 12, 25, normed=True),
@@ -151,9 +157,41 @@ def test_the_table_has_these_numbers() -> None:
         assert rows[name] == (f"{millions:.2f}", f"{billions:.1f}"), name
 
 
-@pytest.mark.parametrize("name", BY_HAND)
+def test_every_recipe_is_checked_here() -> None:
+    assert set(RECIPES) == {*BY_HAND, "adapt", "smoke"}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_monitors_a_dev_list(name: str) -> None:
+    """Whether it selects by that list is another setting: only our recipes and keras_unseen do."""
+    config = load_config(CONFIGS / f"{name}.yaml")
+    assert config.data.dev_splits
+    assert config.train.eval_every < config.train.epochs
+    selecting = {"grid", "grid_small", "grid_large", "smoke", "keras_unseen"}
+    assert config.train.select == ("best" if name in selecting else "last")
+
+
+@pytest.mark.parametrize("name", sorted(BY_HAND.keys() - {"grid_small"}))
+def test_recipes_for_the_whole_corpus_use_the_lists_that_preprocessing_writes(name: str) -> None:
+    data = load_config(CONFIGS / f"{name}.yaml").data
+    assert (data.train_split, data.dev_splits) == ("unseen_fit", ["unseen_dev"])
+
+
+def test_grid_large_trains_as_grid_does() -> None:
+    grid, large = (load_config(CONFIGS / f"{name}.yaml") for name in ("grid", "grid_large"))
+    assert replace(grid, model=large.model, train=replace(grid.train, lr=large.train.lr)) == large
+
+
+def test_the_crop_settings_of_vipl_are_those_of_its_weights() -> None:
+    assert load_config(CONFIGS / "vipl.yaml").crop == VIPL[0].crop
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in BY_HAND],
+)
 def test_one_step_and_one_evaluation(name: str, tmp_path: Path) -> None:
-    """With the folders alone, as on the whole corpus; less only in the number of clips."""
+    """With only the directories given, as on the whole corpus, but with two clips."""
     recipe = load_config(CONFIGS / f"{name}.yaml")
     crops, run = tmp_path / "crops", tmp_path / "run"
     clips = [make_clip("s1", "bbaf2n", FRAMES), make_clip("s2", "lgbm5p", FRAMES)]
@@ -168,6 +206,7 @@ def test_one_step_and_one_evaluation(name: str, tmp_path: Path) -> None:
         "data.batch_size=1",
         "train.epochs=1",
         "run.device=cpu",
+        "data.workers=0",
     ]
     trained = run_script("train", "--config", CONFIGS / f"{name}.yaml", *settings)
     assert trained.code == 0, trained.err
