@@ -28,13 +28,13 @@ def grid_root() -> Path:
 
 @pytest.fixture(scope="session")
 def crop_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random crops of two speakers, five clips each: of 75, 74, 75, 40 and 300 frames, the last untimed.
+    """Random crops of five clips each of two speakers: 75, 74, 75, 40 and 300 frames, the last without timings.
 
-    Its lists are train (seven shorter clips of both) and dev (two of s2). Tests only read it.
+    Its lists are train (seven of the shorter clips) and dev (two clips of s2). Tests must not change it.
     """
     from tiny import make_clip, pack, write_list  # here, so that tests without torch stay quick
 
-    root = tmp_path_factory.mktemp("packed")
+    root = tmp_path_factory.mktemp("crops")
     ids = {"s1": ("bbaf2n", "lgbm5p", "prwazs", "swiq9a", "bgbt1s")}
     ids["s2"] = ("lwik7a", "pbaxzn", "srwd3p", "bbwg6s", "lgiu8a")
     lengths = (75, 74, 75, 40, 300)
@@ -96,9 +96,9 @@ def train(crop_store: Path) -> Train:
 
 
 @pytest.fixture(scope="session")
-def straight(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing disturbed. Tests only read it."""
-    folder = tmp_path_factory.mktemp("runs") / "straight"
+def finished_run(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run. Tests must not change it."""
+    folder = tmp_path_factory.mktemp("runs") / "finished"
     result = train(folder)
     assert result.code == 0, result.err
     return folder
@@ -106,27 +106,27 @@ def straight(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """No video, though its name is one's."""
+    """A text file with the name of a video."""
     path = tmp_path_factory.mktemp("text") / "bbaf2n.mp4"
-    path.write_text("I am no film.\n")
+    path.write_text("This is not a video.\n")
     return path
 
 
 @pytest.fixture(scope="session")
 def grey_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video of a grey wall, without a face."""
+    """A uniformly grey video, without a face."""
     from video_files import write_video
 
     grey = np.full((288, 360, 3), 128, np.uint8)
-    return write_video(tmp_path_factory.mktemp("wall") / "wall.mp4", [grey] * 10)
+    return write_video(tmp_path_factory.mktemp("grey") / "grey.mp4", [grey] * 10)
 
 
 @pytest.fixture(scope="session")
 def synthetic_corpus(text_file: Path, grey_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn speakers s1, s2 and s3 who say two sentences each, and a bad file beside each one's."""
+    """Two sentences each of the synthetic speakers s1, s2 and s3, and an unusable file for each of them."""
     from tiny import render_clips
 
-    folder = tmp_path_factory.mktemp("drawn")
+    folder = tmp_path_factory.mktemp("synthetic")
     render_clips(folder, 3, 2, 0)
     bad = {"s1/bbaf2n.mp4": text_file, "s2/lgbm5p.mp4": grey_video, "s3/holiday.avi": text_file}
     for name, source in bad.items():
@@ -136,13 +136,13 @@ def synthetic_corpus(text_file: Path, grey_video: Path, tmp_path_factory: pytest
 
 @pytest.fixture(scope="session")
 def synthetic_clip(synthetic_corpus: Path) -> Path:
-    """A good video of s3."""
+    """A usable video of s3."""
     return min(synthetic_corpus.glob("s3/*.mp4"))
 
 
 @pytest.fixture(scope="session")
-def loud_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained network that talks, since its outputs are loud."""
+def untrained_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained network with outputs of large variance, so that its texts are not empty."""
     import torch
     from tiny import CROP, tiny_model
 
@@ -153,6 +153,6 @@ def loud_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = LipNet(tiny_model())
     with torch.no_grad():
         model.output.weight *= 30
-    path = tmp_path_factory.mktemp("weights") / "loud.safetensors"
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
     save_weights(path, model.state_dict(), Metadata(model.config, CROP))
     return path

@@ -42,14 +42,14 @@ def test_importing_the_reader_loads_no_pytorch() -> None:
 
 
 def test_reading_a_video_with_an_onnx_file_loads_no_pytorch(
-    loud_weights: Path, synthetic_clip: Path, tmp_path: Path
+    untrained_weights: Path, synthetic_clip: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     from lipnet.models.onnx_export import onnx_model
 
     path = tmp_path / "loud.onnx"
-    path.write_bytes(onnx_model(*load_weights(loud_weights)).SerializeToString())
+    path.write_bytes(onnx_model(*load_weights(untrained_weights)).SerializeToString())
     code = (
         "import sys; from lipnet import LipReader; "
         "assert LipReader.load(sys.argv[1]).read(sys.argv[2]).text != ''"
@@ -88,25 +88,25 @@ def test_load_model_gives_the_shipped_network_ready_for_evaluation() -> None:
         assert torch.equal(tensor, expected.state_dict()[name]), name
 
 
-def test_load_model_reads_other_weights_and_computes_their_log_probabilities(loud_weights: Path) -> None:
-    model = lipnet.load_model(str(loud_weights), "cpu")
+def test_load_model_reads_other_weights_and_computes_their_log_probabilities(untrained_weights: Path) -> None:
+    model = lipnet.load_model(str(untrained_weights), "cpu")
     size = (1, 5, model.config.height, model.config.width, 3)
     frames = torch.from_numpy(np.random.default_rng(0).integers(0, 256, size, np.uint8))
     with torch.inference_mode():
         log_probs = model(frames, torch.tensor([5])).log_probs
-        expected = load_weights(loud_weights)[0](frames, torch.tensor([5])).log_probs
+        expected = load_weights(untrained_weights)[0](frames, torch.tensor([5])).log_probs
     assert log_probs.shape == (1, 5, len(model.config.alphabet) + 1)
     assert torch.equal(log_probs, expected)
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(1, 5))
 
 
-def test_load_model_chooses_the_device(loud_weights: Path) -> None:
-    model = lipnet.load_model(loud_weights, "meta")
+def test_load_model_chooses_the_device(untrained_weights: Path) -> None:
+    model = lipnet.load_model(untrained_weights, "meta")
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
     expected = "cuda" if torch.cuda.is_available() else "cpu"
-    assert {one.device.type for one in lipnet.load_model(loud_weights).parameters()} == {expected}
+    assert {one.device.type for one in lipnet.load_model(untrained_weights).parameters()} == {expected}
     with pytest.raises(ConfigError, match=r"device 'cuda:99' is not available here"):
-        lipnet.load_model(loud_weights, "cuda:99")
+        lipnet.load_model(untrained_weights, "cuda:99")
 
 
 def test_load_model_refuses_an_onnx_file_and_names_what_reads_it(tmp_path: Path) -> None:

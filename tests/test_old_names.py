@@ -121,10 +121,14 @@ def test_the_weights_of_an_old_checkpoint(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_run_begun_under_the_old_names_resumes(
-    straight: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished_run: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Config and resume state of a run from pretrained weights, killed in its second epoch."""
-    settings = (f"pretrained={straight / 'best.safetensors'}", "train.freeze=[recurrent]", "train.epochs=2")
+    settings = (
+        f"pretrained={finished_run / 'best.safetensors'}",
+        "train.freeze=[recurrent]",
+        "train.epochs=2",
+    )
     assert train(tmp_path / "whole", *settings).code == 0
     old = tmp_path / "old"
     with monkeypatch.context() as patch:
@@ -141,5 +145,5 @@ def test_a_run_begun_under_the_old_names_resumes(
     assert result.code == 0, result.err
     assert_same_run(old, tmp_path / "whole")
     info = load_weights(old / "last.safetensors")[1].info
-    assert info["pretrained"]["weights"] == str(straight / "best.safetensors")
+    assert info["pretrained"]["weights"] == str(finished_run / "best.safetensors")
     assert load_config(old / "config.yaml").train.freeze == ["recurrent"]

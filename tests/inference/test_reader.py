@@ -19,8 +19,8 @@ from lipnet.video.decode import VideoError, read_video
 
 
 @pytest.fixture(scope="module")
-def reader(loud_weights: Path) -> LipReader:
-    return LipReader.load(loud_weights, device="cpu")
+def reader(untrained_weights: Path) -> LipReader:
+    return LipReader.load(untrained_weights, device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -94,9 +94,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def weights(loud_weights: Path, tmp_path: Path) -> Path:
+def weights(untrained_weights: Path, tmp_path: Path) -> Path:
     path = tmp_path / "w.safetensors"
-    path.write_bytes(loud_weights.read_bytes())
+    path.write_bytes(untrained_weights.read_bytes())
     return path
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from tiny import CROP, Result, assert_one_line, make_clip, pack, run_script, write_list
 
 
-def test_evaluating_bad_input(loud_weights: Path, crop_store: Path, text_file: Path, tmp_path: Path) -> None:
-    def evaluate(*more: object, weights: Path = loud_weights, data: Path = crop_store) -> Result:
+def test_evaluating_bad_input(
+    untrained_weights: Path, crop_store: Path, text_file: Path, tmp_path: Path
+) -> None:
+    def evaluate(*more: object, weights: Path = untrained_weights, data: Path = crop_store) -> Result:
         given = ("--weights", weights, "--data", data, "--split", "all", "--out", tmp_path / "out")
         return run_script("evaluate", *given, *more)
 

@@ -152,39 +152,43 @@ def test_bad_paths(tmp_path: Path) -> None:
 # With weights of another network, and bad input
 
 
-def test_predicting_as_text(synthetic_corpus: Path, loud_weights: Path) -> None:
+def test_predicting_as_text(synthetic_corpus: Path, untrained_weights: Path) -> None:
     videos = sorted(synthetic_corpus.glob("s3/*.mp4"))
-    result = run_script("predict", *videos, "--weights", loud_weights)
+    result = run_script("predict", *videos, "--weights", untrained_weights)
     assert result.code == 0, result.err
     for video in videos:
         assert re.search(rf"^{video}: \w.*  \(confidence 0\.\d\d\)$", result.out, re.MULTILINE)
     assert re.search(r"^    \d\.\d\d -  \d\.\d\d s  \w+  \(0\.\d\d\)$", result.out, re.MULTILINE)
 
 
-def test_a_missing_video_from_the_shell(loud_weights: Path, tmp_path: Path) -> None:
-    result = shell("predict", tmp_path / "gone.mp4", "--weights", loud_weights, "--out", tmp_path / "out")
+def test_a_missing_video_from_the_shell(untrained_weights: Path, tmp_path: Path) -> None:
+    result = shell(
+        "predict", tmp_path / "gone.mp4", "--weights", untrained_weights, "--out", tmp_path / "out"
+    )
     assert_one_line(result, "gone.mp4: no such file")
     assert contents(tmp_path) == {}
 
 
-def test_predicting_bad_videos(loud_weights: Path, grey_video: Path, text_file: Path, tmp_path: Path) -> None:
+def test_predicting_bad_videos(
+    untrained_weights: Path, grey_video: Path, text_file: Path, tmp_path: Path
+) -> None:
     for video, complaint in (
         (tmp_path / "gone.mp4", "no such file"),
         (tmp_path, "no videos in this folder"),
         (text_file, ""),
         (grey_video, "face"),
     ):
-        result = run_script("predict", video, "--weights", loud_weights, "--out", tmp_path / "out")
+        result = run_script("predict", video, "--weights", untrained_weights, "--out", tmp_path / "out")
         assert_one_line(result, video, complaint)
     assert contents(tmp_path) == {}
 
 
 def test_of_many_videos_the_bad_ones_are_skipped_and_listed(
-    synthetic_clip: Path, loud_weights: Path, grey_video: Path, text_file: Path, tmp_path: Path
+    synthetic_clip: Path, untrained_weights: Path, grey_video: Path, text_file: Path, tmp_path: Path
 ) -> None:
     gone = tmp_path / "gone.mp4"
     videos = (text_file, synthetic_clip, grey_video, gone)
-    result = run_script("predict", *videos, "--weights", loud_weights, "--out", tmp_path / "out")
+    result = run_script("predict", *videos, "--weights", untrained_weights, "--out", tmp_path / "out")
     assert result.code == 1
     lines = result.err.splitlines()
     start = lines.index("3 of 4 videos could not be read:")
@@ -195,10 +199,10 @@ def test_of_many_videos_the_bad_ones_are_skipped_and_listed(
 
 
 def test_transcripts_never_overwrite_each_other(
-    synthetic_clip: Path, loud_weights: Path, tmp_path: Path
+    synthetic_clip: Path, untrained_weights: Path, tmp_path: Path
 ) -> None:
     def predict(*given: object) -> Result:
-        return run_script("predict", "--weights", loud_weights, *given)
+        return run_script("predict", "--weights", untrained_weights, *given)
 
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -211,9 +215,9 @@ def test_transcripts_never_overwrite_each_other(
 
 
 def test_predicting_with_bad_settings(
-    synthetic_clip: Path, loud_weights: Path, text_file: Path, tmp_path: Path
+    synthetic_clip: Path, untrained_weights: Path, text_file: Path, tmp_path: Path
 ) -> None:
-    def predict(*more: object, weights: Path = loud_weights) -> Result:
+    def predict(*more: object, weights: Path = untrained_weights) -> Result:
         return run_script("predict", synthetic_clip, "--weights", weights, *more)
 
     assert_one_line(predict(weights=tmp_path / "w"), tmp_path / "w", "no such weights")

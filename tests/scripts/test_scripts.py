@@ -110,9 +110,9 @@ def test_predicting_from_the_shell(synthetic_clip: Path, trained: Path) -> None:
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_predicting_equals_evaluating(
-    decoder: str, synthetic_corpus: Path, store: Path, loud_weights: Path, tmp_path: Path
+    decoder: str, synthetic_corpus: Path, store: Path, untrained_weights: Path, tmp_path: Path
 ) -> None:
-    given = ("--weights", loud_weights, "--decoder", decoder)
+    given = ("--weights", untrained_weights, "--decoder", decoder)
     evaluated = run_script("evaluate", *given, "--data", store, "--split", "all", "--out", tmp_path / "e")
     assert evaluated.code == 0, evaluated.err
     rows = {row["clip"]: row for row in csv.DictReader((tmp_path / "e" / "predictions.csv").open())}
@@ -136,9 +136,9 @@ def test_predicting_equals_evaluating(
 
 
 def test_a_reader_sees_the_crops_that_were_packed(
-    synthetic_corpus: Path, store: Path, loud_weights: Path
+    synthetic_corpus: Path, store: Path, untrained_weights: Path
 ) -> None:
-    corpus, reader = CropStore(store), LipReader.load(loud_weights)
+    corpus, reader = CropStore(store), LipReader.load(untrained_weights)
     clip = corpus.split("dev_unseen")[0]
     crops = corpus.array(clip.speaker)[clip.start : clip.start + clip.frames]
     said = reader.read(synthetic_corpus / f"{clip.name}.mp4")
@@ -146,16 +146,16 @@ def test_a_reader_sees_the_crops_that_were_packed(
     assert said.text == best.text != ""
 
 
-def test_half_the_weights_read_the_same(store: Path, loud_weights: Path, tmp_path: Path) -> None:
+def test_half_the_weights_read_the_same(store: Path, untrained_weights: Path, tmp_path: Path) -> None:
     shrunk = tmp_path / "half.safetensors"
-    result = run_script("shrink", loud_weights, "--out", shrunk)
+    result = run_script("shrink", untrained_weights, "--out", shrunk)
     assert result.code == 0, result.err
-    whole, half = (path.stat().st_size for path in (loud_weights, shrunk))
+    whole, half = (path.stat().st_size for path in (untrained_weights, shrunk))
     header = 4096
     assert abs(half - header - (whole - header) / 2) < header
     lines = [
         run_script("evaluate", "--weights", path, "--data", store, "--split", "all").out
-        for path in (loud_weights, shrunk)
+        for path in (untrained_weights, shrunk)
     ]
     assert lines[0] == lines[1] != ""
     assert load_weights(shrunk)[0].output.weight.dtype == torch.float32

@@ -15,9 +15,9 @@ from lipnet.models.checkpoint import load_weights, save_weights
 from lipnet.training import pretrained
 
 
-def test_a_run_starts_from_weights(straight: Path, train: Train, tmp_path: Path) -> None:
+def test_a_run_starts_from_weights(finished_run: Path, train: Train, tmp_path: Path) -> None:
     """At learning rate 0 they are what is saved."""
-    weights = straight / "best.safetensors"
+    weights = finished_run / "best.safetensors"
     still = ("train.lr=0", "train.weight_decay=0", "train.ema=0", "train.epochs=1", f"pretrained={weights}")
     result = train(tmp_path / "run", *still)
     assert result.code == 0, result.err
@@ -48,10 +48,10 @@ def test_speakers_of_all_earlier_runs_are_not_held_out(
     assert held_out == [["s2"], [], []]
 
 
-def test_a_run_starts_from_converted_weights(straight: Path, train: Train, tmp_path: Path) -> None:
+def test_a_run_starts_from_converted_weights(finished_run: Path, train: Train, tmp_path: Path) -> None:
     """Their metadata has no epoch and no speakers."""
     weights = tmp_path / "converted.safetensors"
-    model, metadata = load_weights(straight / "best.safetensors")
+    model, metadata = load_weights(finished_run / "best.safetensors")
     save_weights(weights, model.state_dict(), replace(metadata, info={"converted_from": "a.pt"}))
     result = train(tmp_path / "run", f"pretrained={weights}", "train.epochs=1")
     assert result.code == 0, result.err
@@ -61,14 +61,16 @@ def test_a_run_starts_from_converted_weights(straight: Path, train: Train, tmp_p
     }
 
 
-def test_randomly_initialised_parts_are_named(straight: Path, train: Train, tmp_path: Path) -> None:
-    weights = straight / "best.safetensors"
+def test_randomly_initialised_parts_are_named(finished_run: Path, train: Train, tmp_path: Path) -> None:
+    weights = finished_run / "best.safetensors"
     result = train(tmp_path / "run", f"pretrained={weights}", "model.outputs_per_frame=2", "train.epochs=1")
     assert f"starting from {weights}; randomly initialised: output.weight, output.bias\n" in result.out
 
 
-def test_randomly_initialised_parts_cannot_be_frozen(straight: Path, train: Train, tmp_path: Path) -> None:
-    weights = straight / "best.safetensors"
+def test_randomly_initialised_parts_cannot_be_frozen(
+    finished_run: Path, train: Train, tmp_path: Path
+) -> None:
+    weights = finished_run / "best.safetensors"
     frozen = ("train.freeze=[recurrent,output]", "train.epochs=1")
     result = train(tmp_path / "run", f"pretrained={weights}", "model.outputs_per_frame=2", *frozen)
     assert_one_line(result, "train.freeze output: randomly initialised")
@@ -82,17 +84,21 @@ def test_randomly_initialised_parts_cannot_be_frozen(straight: Path, train: Trai
     assert not torch.equal(after["blocks.0.conv.weight"], before["blocks.0.conv.weight"])
 
 
-def test_weights_that_do_not_fit_at_all(straight: Path, train: Train, tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_at_all(finished_run: Path, train: Train, tmp_path: Path) -> None:
     other = ("model.channels=[2,3,5]", "model.hidden=3", "model.outputs_per_frame=2")
-    result = train(tmp_path / "run", f"pretrained={straight / 'best.safetensors'}", *other)
+    result = train(tmp_path / "run", f"pretrained={finished_run / 'best.safetensors'}", *other)
     assert result.code == 2 and "no weights fit the model" in result.err
 
 
 def test_a_run_without_a_complete_epoch_loads_its_weights_again(
-    straight: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished_run: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed in its first epoch and resumed, it is the run that it would have been."""
-    settings = (f"pretrained={straight / 'best.safetensors'}", "train.epochs=2", "train.freeze=[recurrent]")
+    settings = (
+        f"pretrained={finished_run / 'best.safetensors'}",
+        "train.epochs=2",
+        "train.freeze=[recurrent]",
+    )
     assert train(tmp_path / "whole", *settings).code == 0
     with monkeypatch.context() as patch:
         kill_at(patch, "lipnet.training.engine.word_loss", 2)
@@ -100,7 +106,7 @@ def test_a_run_without_a_complete_epoch_loads_its_weights_again(
             train(tmp_path / "killed", *settings)
     resumed = run_script("train", "--resume", tmp_path / "killed")
     assert resumed.code == 0, resumed.err
-    assert f"starting from {straight / 'best.safetensors'}\n" in resumed.out
+    assert f"starting from {finished_run / 'best.safetensors'}\n" in resumed.out
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
     # After a complete epoch, the weights are in the run directory, and their file is not needed.
     config = (tmp_path / "killed" / "config.yaml").read_text().replace("best.safetensors", "gone.safetensors")
@@ -110,20 +116,22 @@ def test_a_run_without_a_complete_epoch_loads_its_weights_again(
 
 
 def test_weights_are_read_once(
-    straight: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished_run: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[object] = []
     original = pretrained.load_weights
     monkeypatch.setattr(pretrained, "load_weights", lambda path: loaded.append(path) or original(path))
-    weights = str(straight / "best.safetensors")
+    weights = str(finished_run / "best.safetensors")
     assert train(tmp_path / "run", f"pretrained={weights}", "train.epochs=1").code == 0
     assert loaded == [weights]
 
 
-def test_the_model_is_that_of_the_weights(straight: Path, crop_store: Path, tmp_path: Path) -> None:
+def test_the_model_is_that_of_the_weights(finished_run: Path, crop_store: Path, tmp_path: Path) -> None:
     settings = (f"data.root={crop_store}", "data.dev_splits=[dev]", "train.epochs=1", "run.device=cpu")
     run = tmp_path / "run"
-    result = run_script("train", f"pretrained={straight / 'best.safetensors'}", f"run.dir={run}", *settings)
+    result = run_script(
+        "train", f"pretrained={finished_run / 'best.safetensors'}", f"run.dir={run}", *settings
+    )
     assert result.code == 0, result.err
-    models = [load_weights(path / "last.safetensors")[1].model for path in (run, straight)]
+    models = [load_weights(path / "last.safetensors")[1].model for path in (run, finished_run)]
     assert models[0] == models[1]

@@ -16,31 +16,31 @@ from lipnet.settings import load_config
 from lipnet.training.run_dir import RunDir
 
 
-def test_the_files_of_a_run(straight: Path, crop_store: Path) -> None:
-    names = {path.name for path in straight.iterdir() if "tfevents" not in path.name}
+def test_the_files_of_a_run(finished_run: Path, crop_store: Path) -> None:
+    names = {path.name for path in finished_run.iterdir() if "tfevents" not in path.name}
     assert names == {"config.yaml", "log.jsonl", "best.safetensors", "last.safetensors", "resume.pt"}
-    assert load_config(straight / "config.yaml").data.root == str(crop_store)
-    log = log_of(straight)
+    assert load_config(finished_run / "config.yaml").data.root == str(crop_store)
+    log = log_of(finished_run)
     assert [(line["epoch"], line["step"]) for line in log] == [(1, 3), (2, 6), (3, 9)]
     assert all(line["loss"] == pytest.approx(line["ctc"] + line["words"], abs=2e-5) for line in log)
     assert log[2]["loss"] < log[0]["loss"]
     assert {"loss", "cer", "wer", "ser", "words", "characters"} <= log[0]["dev"]["dev"].keys()
-    _, metadata = load_weights(straight / "last.safetensors")
+    _, metadata = load_weights(finished_run / "last.safetensors")
     assert metadata.crop == CROP
     assert metadata.info["train_clips"] == 7 and metadata.info["train_speakers"] == ["s1", "s2"]
     assert metadata.info["epoch"] == 3 and metadata.info["train_split"] == "train"
     assert metadata.info["dev"] == log[2]["dev"] and metadata.grid
 
 
-def test_the_saved_config_has_the_crop_settings_of_the_data(straight: Path) -> None:
-    assert load_config(straight / "config.yaml").crop == CROP
+def test_the_saved_config_has_the_crop_settings_of_the_data(finished_run: Path) -> None:
+    assert load_config(finished_run / "config.yaml").crop == CROP
 
 
-def test_the_same_command_gives_the_same_run(straight: Path, train: Train, tmp_path: Path) -> None:
+def test_the_same_command_gives_the_same_run(finished_run: Path, train: Train, tmp_path: Path) -> None:
     train(tmp_path / "again")
-    assert_same_run(tmp_path / "again", straight)
+    assert_same_run(tmp_path / "again", finished_run)
     train(tmp_path / "other", "run.seed=1")
-    assert log_of(tmp_path / "other") != log_of(straight)
+    assert log_of(tmp_path / "other") != log_of(finished_run)
 
 
 # An epoch has three steps and one batch of the dev split.
@@ -60,7 +60,7 @@ def test_a_killed_run_continues_bit_for_bit(
     call: int,
     epochs: int,
     workers: int,
-    straight: Path,
+    finished_run: Path,
     train: Train,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -75,7 +75,7 @@ def test_a_killed_run_continues_bit_for_bit(
     result = run_script("train", "--resume", tmp_path / "run")
     assert result.code == 0, result.err
     assert f"{epochs} epochs done" in result.out
-    assert_same_run(tmp_path / "run", straight)
+    assert_same_run(tmp_path / "run", finished_run)
 
 
 def test_resuming_a_finished_run_changes_nothing(train: Train, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_resumed_run_may_be_moved_and_prolonged(train: Train, tmp_path: Path) 
     ],
 )
 def test_a_config_that_does_not_fit_the_saved_state_is_named(
-    change: tuple[str, str], straight: Path, train: Train, tmp_path: Path
+    change: tuple[str, str], finished_run: Path, train: Train, tmp_path: Path
 ) -> None:
     train(tmp_path / "run", "train.epochs=1")
     config = (tmp_path / "run" / "config.yaml").read_text()
@@ -126,14 +126,13 @@ def test_a_corpus_is_mixed_in(train: Train, crop_store: Path, tmp_path: Path) ->
     assert (info["train_clips"], info["mixed_in_clips"]) == (7, 10)
 
 
-def test_an_existing_run_is_not_overwritten(straight: Path, train: Train) -> None:
-    before = contents(straight)
-    result = train(straight)
+def test_an_existing_run_is_not_overwritten(finished_run: Path, train: Train) -> None:
+    before = contents(finished_run)
+    result = train(finished_run)
     assert (result.code, result.out) == (2, "")
-    assert result.err == (
-        f"error: {straight} holds a run: continue it with --resume {straight}, or name another run.dir\n"
-    )
-    assert contents(straight) == before
+    remedy = f"continue it with --resume {finished_run}, or name another run.dir"
+    assert result.err == f"error: {finished_run} holds a run: {remedy}\n"
+    assert contents(finished_run) == before
 
 
 def test_an_empty_folder_may_become_a_run(train: Train, tmp_path: Path) -> None:
@@ -200,17 +199,17 @@ def test_evaluation_every_few_epochs(train: Train, tmp_path: Path) -> None:
     assert [bool(line["dev"]) for line in log_of(tmp_path / "run")] == [False, True, True]
 
 
-def test_the_contents_of_tensorboard(straight: Path) -> None:
+def test_the_contents_of_tensorboard(finished_run: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(straight))
+    events = EventAccumulator(str(finished_run))
     events.Reload()
     tags = events.Tags()
     curves = {"loss", "ctc", "words", "learning_rate", "gradient_norm", "clips_per_second"}
     assert {f"train/{name}" for name in curves} | {"dev/cer", "dev/wer", "dev/loss"} == set(tags["scalars"])
     assert [event.step for event in events.Scalars("train/loss")] == list(range(1, 10))
     wers = [(event.step, round(event.value, 4)) for event in events.Scalars("dev/wer")]
-    assert wers == [(line["step"], round(line["dev"]["dev"]["wer"], 4)) for line in log_of(straight)]
+    assert wers == [(line["step"], round(line["dev"]["dev"]["wer"], 4)) for line in log_of(finished_run)]
     table = events.Tensors("dev/predictions/text_summary")[-1].tensor_proto.string_val[0].decode()
     assert "| s2/bbwg6s | bin blue with g six soon |" in table
     image = events.Images("crops")[0]
