@@ -28,7 +28,7 @@ def grid_root() -> Path:
 
 @pytest.fixture(scope="session")
 def crop_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random crops of five clips each of two speakers: 75, 74, 75, 40 and 300 frames, the last without timings.
+    """Random crops of five clips each of two speakers: 75, 74, 75, 40 and 300 frames, the last one untimed.
 
     Its lists are train (seven of the shorter clips) and dev (two clips of s2). Tests must not change it.
     """
