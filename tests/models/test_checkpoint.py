@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,7 @@ def weights_file(path: Path, metadata: dict[str, str] | None) -> Path:
 
 
 def header(**changes: object) -> dict[str, str]:
-    content = {"format": "lipnet-1", "model": vars(tiny_model()), "crop": vars(CROP), "info": {}}
+    content = {"format": "lipnet-1", "model": asdict(tiny_model()), "crop": asdict(CROP), "info": {}}
     return {"lipnet": json.dumps({**content, **changes})}
 
 
@@ -106,8 +107,8 @@ def test_the_metadata_of_the_next_tests_is_valid(tmp_path: Path) -> None:
         ({"lipnet": "[1]"}, "not lipnet weights"),
         (header(format="lipnet-9"), "format lipnet-9, not lipnet-1: use the lipnet that wrote it"),
         (header(model={"depth": 9}), "not lipnet weights"),
-        (header(model=vars(tiny_model(hidden=9))), "not lipnet weights"),
-        (header(model=vars(tiny_model(cell="rnn"))), "not lipnet weights"),
+        (header(model=asdict(tiny_model(hidden=9))), "not lipnet weights"),
+        (header(model=asdict(tiny_model(cell="rnn"))), "not lipnet weights"),
         (header(crop=None), "not lipnet weights"),
     ],
 )

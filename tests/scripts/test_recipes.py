@@ -17,7 +17,7 @@ from lipnet.settings import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FRAMES = 30  # of the clips here: enough for the 20 or so symbols of a sentence
-LARGE = {"end_to_end", "lip_read_ml", "grid_large", "vipl"}  # networks that take seconds per step on a CPU
+LARGE = {"end_to_end", "lip_read_ml", "grid_large"}  # networks that take seconds per step on a CPU
 RECIPES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
 
