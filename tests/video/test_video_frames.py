@@ -50,7 +50,7 @@ def decoder() -> Decoder:
 
 @pytest.mark.parametrize(
     ("held", "calls", "peak"),
-    [(COUNT, 1, COUNT), (COUNT - 1, 3, COUNT), (5, 3, 7), (0, 3, 2)],  # 2: a frame and the one after it
+    [(COUNT, 1, COUNT), (COUNT - 1, 3, COUNT), (5, 3, 7), (0, 3, 3)],  # a block and the frames next to it
 )
 def test_frames_are_held_or_decoded_again(decoder: Decoder, held: int, calls: int, peak: int) -> None:
     frames = VideoFrames(decoder, max_bytes=held * FRAME_BYTES)
@@ -61,13 +61,14 @@ def test_frames_are_held_or_decoded_again(decoder: Decoder, held: int, calls: in
     assert decoder.calls == calls and decoder.peak <= peak
 
 
-def test_an_iteration_that_is_broken_off_holds_nothing(decoder: Decoder) -> None:
-    frames = VideoFrames(decoder)
+@pytest.mark.parametrize(("held", "calls"), [(COUNT, 1), (5, 3)])
+def test_an_iteration_that_is_broken_off(decoder: Decoder, held: int, calls: int) -> None:
+    frames = VideoFrames(decoder, max_bytes=held * FRAME_BYTES)
     for frame in frames:
         assert frame.shape == (HEIGHT, WIDTH, 3)
         break
     assert len(list(frames)) == len(list(frames)) == COUNT
-    assert decoder.calls == 2
+    assert decoder.calls == calls
 
 
 @pytest.mark.parametrize("box", [[10, 26, 8, 32], [2, 34, 0, 48]], ids=["same size", "scaled"])
