@@ -60,6 +60,7 @@ def noisy(sentence: str, seed: int, frames: int = 100) -> Tensor:
     return logits.log_softmax(-1)[None]
 
 
+@pytest.mark.slow
 def test_scores_of_all_grid_sentences_equal_the_ctc_loss() -> None:
     sentences = sentences_of(GRID_SLOTS)
     assert len(sentences) == 64_000

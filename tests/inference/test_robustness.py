@@ -115,6 +115,7 @@ def test_files_that_show_no_talking_face(clips: list[Path], reader: LipReader, t
         assert isinstance(outcome, Transcript) and outcome.warnings
 
 
+@pytest.mark.slow
 def test_in_a_folder_the_good_ones_are_read(clips: list[Path], tmp_path: Path) -> None:
     folder, out = tmp_path / "videos", tmp_path / "out"
     folder.mkdir()

@@ -97,10 +97,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     return Done(notebook, work)
 
 
+@pytest.mark.slow
 def test_all_files_are_written_into_its_work_folder(done: Done) -> None:
     assert {path.name for path in done.work.iterdir()} == {"synthetic", "smoke", "captioned.mp4"}
 
 
+@pytest.mark.slow
 def test_the_clip_is_transcribed(done: Done) -> None:
     printed = done.text("read")
     hypothesis = re.search(r"\.mp4: (.*)  \(confidence", printed)
@@ -114,6 +116,7 @@ def test_the_clip_is_transcribed(done: Done) -> None:
     assert by_name["grammar"] == hypothesis[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["clip", "crops", "posteriorgram", "plot"])
 def test_pictures(done: Done, cell: str) -> None:
     with Image.open(io.BytesIO(base64.b64decode(done.data(cell, "image/png")))) as image:
@@ -122,6 +125,7 @@ def test_pictures(done: Done, cell: str) -> None:
     assert len(np.unique(pixels)) > 50
 
 
+@pytest.mark.slow
 def test_the_captioned_video_plays_in_browsers(done: Done, tmp_path: Path) -> None:
     html = done.data("captioned", "text/html")
     encoded = re.search(r"data:video/mp4;base64,([^\"]+)", html)
@@ -140,6 +144,7 @@ def test_the_captioned_video_plays_in_browsers(done: Done, tmp_path: Path) -> No
     )  # the captions, at the bottom
 
 
+@pytest.mark.slow
 def test_the_tiny_network_is_trained(done: Done) -> None:
     [line] = map(json.loads, (done.work / "smoke" / "run" / "log.jsonl").read_text().splitlines())
     assert line["epoch"] == SIZES["EPOCHS"]
