@@ -30,8 +30,10 @@ FrameTracker = Callable[[np.ndarray], np.ndarray | None]
 class NoFaceError(LipnetError):
     """A video without a face in any of its frames."""
 
-    def __init__(self, frames: int, name: str) -> None:
-        super().__init__(f"{name}: no face in its {frames} frames; give a video of one seen from the front")
+    @classmethod
+    def of(cls, name: str, frames: int) -> NoFaceError:
+        """The error of the video called ``name``, which has so many frames."""
+        return cls(f"{name}: no face in its {frames} frames; give a video of one seen from the front")
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ class FaceCropper(Cropper):
         """Fill the gaps in T frames' landmarks and smooth them."""
         found = np.array([points is not None for points in landmarks], dtype=bool)
         if not found.any():
-            raise NoFaceError(len(found), name)
+            raise NoFaceError.of(name, len(found))
         measured = np.stack([points for points in landmarks if points is not None])
         smoothed = smooth(fill_gaps(measured, found), HEAD_BAND).astype(np.float32)
         to_crop = crop_transforms(

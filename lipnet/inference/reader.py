@@ -22,6 +22,7 @@ from lipnet.inference.transcript import Sentence, Transcript
 from lipnet.utils.prefetch import prefetch
 from lipnet.video.decode import VideoError, VideoSource, iter_frames, source_name
 from lipnet.video.resample import Picture, resample
+from lipnet.video.video_frames import in_blocks
 from lipnet.weights import WEIGHTS
 
 PREFETCHED = WINDOW  # frames whose landmarks are found ahead of the network
@@ -78,7 +79,7 @@ class LipReader:
         """
         frames, name = _open(video, fps)
         stream = self.stream(name)
-        with closing(prefetch(map(stream.track, frames), PREFETCHED)) as patches:
+        with closing(prefetch(map(stream.track, in_blocks(frames)), PREFETCHED)) as patches:
             for patch in patches:
                 stream.add(patch)
         return stream.finish()
@@ -111,7 +112,7 @@ class LipReader:
         for path in paths:
             stream = self.stream(str(path))
             try:
-                for frame in iter_frames(path, FRAME_RATE):
+                for frame in in_blocks(iter_frames(path, FRAME_RATE)):
                     yield Path(path), stream, stream.track(frame)
                 yield Path(path), stream, None
             except LipnetError as error:

@@ -91,7 +91,7 @@ class StreamingTranscriber:
         if self._window:
             self._read_window(final=True)
         if not self._face_found:
-            raise NoFaceError(self.frames, self.name)
+            raise NoFaceError.of(self.name, self.frames)
         track = None if self.live else FaceTrack.concatenate(self._tracks)
         return Transcript(
             video=self.name,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 MAX_HELD_BYTES = 128 * 2**20  # the frames of a GRID clip have 23 MB at 360x288 px, 93 MB at 720x576
+BLOCK_BYTES = 16 * 2**20
 
 
 class VideoFrames:
@@ -38,3 +39,16 @@ class VideoFrames:
         if is_whole and size <= self.max_bytes:
             self.held = block
         yield from block
+
+
+def in_blocks(frames: Iterable[np.ndarray], max_bytes: int = BLOCK_BYTES) -> Iterator[np.ndarray]:
+    """The same frames, decoded a block of about ``max_bytes`` at a time, for a caller that tracks each of them."""
+    block: list[np.ndarray] = []
+    size = 0
+    for frame in frames:
+        block.append(frame)
+        size += frame.nbytes
+        if size >= max_bytes:
+            yield from block
+            block, size = [], 0
+    yield from block

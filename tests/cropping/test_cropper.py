@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -144,3 +145,8 @@ def test_the_largest_face_is_kept(cropper: Cropper, clip: np.ndarray) -> None:
 def test_no_face_names_the_video(cropper: Cropper) -> None:
     with pytest.raises(NoFaceError, match=r"^a/b\.mp4: no face in its 3 frames; "):
         cropper(np.zeros((3, 288, 360, 3), np.uint8), "a/b.mp4")
+
+
+def test_the_error_passes_from_a_worker_process() -> None:
+    error = NoFaceError.of("a.mp4", 3)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

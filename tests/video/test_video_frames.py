@@ -12,7 +12,7 @@ import pytest
 from lipnet.config import CropConfig
 from lipnet.cropping.factory import make_cropper
 from lipnet.video.decode import iter_frames
-from lipnet.video.video_frames import VideoFrames
+from lipnet.video.video_frames import VideoFrames, in_blocks
 
 COUNT, HEIGHT, WIDTH = 20, 36, 48
 FRAME_BYTES = HEIGHT * WIDTH * 3
@@ -92,3 +92,18 @@ def test_crops_of_real_clips(grid_root: Path) -> None:
         track = cropper.track(frames)
         assert np.array_equal(track.to_crop, expected.track.to_crop)
         assert np.array_equal(cropper.crop(frames, track.to_crop), expected.frames)
+
+
+def test_blocks_give_the_same_frames_in_their_order() -> None:
+    frames = [np.full((4, 4, 3), number, np.uint8) for number in range(10)]
+    decoded: list[int] = []
+
+    def decode() -> Iterator[np.ndarray]:
+        for number, frame in enumerate(frames):
+            decoded.append(number)
+            yield frame
+
+    blocks = in_blocks(decode(), max_bytes=3 * frames[0].nbytes)
+    assert next(blocks) is frames[0] and decoded == [0, 1, 2]
+    assert all(one is other for one, other in zip(blocks, frames[1:], strict=True))
+    assert list(in_blocks(iter(()))) == []
