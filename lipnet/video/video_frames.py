@@ -42,7 +42,7 @@ class VideoFrames:
 
 
 def in_blocks(frames: Iterable[np.ndarray], max_bytes: int = BLOCK_BYTES) -> Iterator[np.ndarray]:
-    """The same frames, decoded a block of about ``max_bytes`` at a time, for a caller that tracks each of them."""
+    """The same frames, of which a block of about ``max_bytes`` is decoded at a time."""
     block: list[np.ndarray] = []
     size = 0
     for frame in frames:
