@@ -1,12 +1,23 @@
-"""Atomic file writes."""
+"""Atomic file writes, and folders that one process at a time writes into."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lipnet.errors import LipnetError
+
+LOCK_NAME = ".lock"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader, and a process that is killed meanwhile, see the old file or the new one.
+
+    The content is on the disk before the file has its name, so that this also holds after a power cut.
 
     Args:
         path: its folder must exist.
@@ -18,8 +29,45 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.part")
     try:
         temporary.write_bytes(content)
+        _sync(temporary)
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         error.filename = str(path)
         raise
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing into a folder, which is created if it does not exist.
+
+    The operating system gives the lock up when the process ends in any way. It is a file ``.lock`` in the
+    folder, which is removed at the end.
+
+    Raises:
+        LipnetError: another process has locked the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_NAME)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise LipnetError(
+            f"{folder}: another process is writing into this folder; wait until it has ended, or give "
+            "another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file
+            os.unlink(lock.lock_file)
+        lock.release()

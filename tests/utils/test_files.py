@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from lipnet.utils.files import write_atomically
+from lipnet.errors import LipnetError
+from lipnet.utils.files import lock_folder, write_atomically
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -45,3 +48,32 @@ def test_a_target_that_cannot_be_replaced_is_named(tmp_path: Path) -> None:
         write_atomically(tmp_path / "gone" / "file", b"content")
     assert missing.value.filename == str(tmp_path / "gone" / "file")
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_is_locked_for_other_processes(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    code = "import pathlib, sys; from lipnet.utils.files import lock_folder\n"
+    code += "with lock_folder(pathlib.Path(sys.argv[1])): print('locked')"
+
+    def other() -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
+
+    with lock_folder(folder):
+        refused = other()
+        assert f"LipnetError: {folder}: another process is writing into this folder" in refused.stderr
+        with pytest.raises(LipnetError, match="another process"), lock_folder(folder):
+            pass
+        assert files(folder).keys() == {".lock"}  # still held by the first
+    assert files(folder) == {}
+    assert other().stdout == "locked\n"
+    assert files(folder) == {}
+
+
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    code = "import os, pathlib, sys; from lipnet.utils.files import lock_folder\n"
+    code += "with lock_folder(pathlib.Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    killed = subprocess.run([sys.executable, "-c", code, tmp_path])
+    assert killed.returncode == -9 and files(tmp_path).keys() == {".lock"}
+    with lock_folder(tmp_path):
+        pass
+    assert files(tmp_path) == {}
