@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lipnet.data.crop_store import CropStore
 from lipnet.data.dataset import ClipDataset
 from lipnet.data.loaders import eval_loader
-from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder
+from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder, resolve_decoder
 from lipnet.device import choose_device
 from lipnet.errors import LipnetError
 from lipnet.grid import GRAMMAR, is_grid_sentence
@@ -61,6 +61,7 @@ def main() -> int:
     corpus.check_crop(metadata.crop, "the weights need")
     tokenizer = Tokenizer(metadata.model.alphabet)
     options = decoder_options(args)
+    args.decoder = resolve_decoder(args.decoder, tokenizer, options, metadata.grid_only)
     decoder = make_decoder(args.decoder, tokenizer, options)
     dataset = ClipDataset(corpus, corpus.split(args.split), tokenizer)
     batches = tqdm(eval_loader(dataset, args.batch_size), unit="batch", leave=False)

@@ -14,8 +14,11 @@ from lipnet.decoding.grammar import GRID_SLOTS, GrammarDecoder, read_grammar
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.decoding.lexicon import GRID_WORDS, DictionaryDecoder, read_dictionary
 from lipnet.decoding.lm_scorers import WordListScorer, make_lm_scorer
+from lipnet.grid import WORDS
 from lipnet.tokenizer import Tokenizer
 from lipnet.weights import LANGUAGE_MODEL
+
+AUTO = "auto"  # stands for the decoder that suits the weights, see `resolve_decoder`
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,26 @@ DECODERS: dict[str, Callable[[Tokenizer, DecoderOptions], Decoder]] = {
 }
 
 
+def resolve_decoder(
+    name: str, tokenizer: Tokenizer, options: DecoderOptions | None = None, grid_only: bool = False
+) -> str:
+    """The decoder that a name stands for: itself, except for ``auto``.
+
+    ``auto`` is the decoder whose file is given. Without a file it is ``grammar`` where the weights know only
+    GRID sentences, else ``beam``.
+
+    Args:
+        grid_only: whether the weights know only GRID sentences (``Metadata.grid_only``).
+    """
+    if name != AUTO:
+        return name
+    files = list((options or DecoderOptions()).files)
+    if files:
+        return files[0]
+    can_spell_grid = set(" ".join(WORDS)) <= set(tokenizer.alphabet)
+    return "grammar" if grid_only and can_spell_grid else "beam"
+
+
 def make_decoder(name: str, tokenizer: Tokenizer, options: DecoderOptions | None = None) -> Decoder:
     """The decoder called ``name``, one of ``DECODERS``.
 
@@ -81,7 +104,7 @@ def make_decoder(name: str, tokenizer: Tokenizer, options: DecoderOptions | None
         LipnetError: an unusable language model, or one that does not fit the alphabet.
     """
     if name not in DECODERS:
-        raise DecodeError(f"unknown decoder {name!r}: choose one of {', '.join(DECODERS)}")
+        raise DecodeError(f"unknown decoder {name!r}: choose one of {', '.join((AUTO, *DECODERS))}")
     options = options or DecoderOptions()
     for owner in options.files:
         if owner != name:
@@ -92,7 +115,8 @@ def make_decoder(name: str, tokenizer: Tokenizer, options: DecoderOptions | None
 def add_decoder_arguments(parser: ArgumentParser) -> None:
     """Add ``--decoder`` and the decoders' files to a script's command line."""
     add = parser.add_argument
-    add("--decoder", default="greedy", help=f"one of {', '.join(DECODERS)} (default: greedy)")
+    names = ", ".join((AUTO, *DECODERS))
+    add("--decoder", default=AUTO, help=f"one of {names} (default: auto: the one that suits the weights)")
     add("--lm", type=Path, help="ARPA file for the decoder lm (default: a model of GRID's sentences)")
     add("--grammar", type=Path, help="slots or word list for the decoder grammar (default: GRID's slots)")
     add("--dictionary", type=Path, help="word list for the decoder dictionary (default: GRID's words)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lipnet.decoding.base import Hypothesis
-from lipnet.decoding.factory import DecoderOptions, make_decoder
+from lipnet.decoding.factory import AUTO, DecoderOptions, make_decoder, resolve_decoder
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.grid import FRAME_RATE
 from lipnet.inference.confidence import confidences, word_features
@@ -20,20 +20,20 @@ N_BEST = 5  # texts of a sentence in a transcript, at most
 class SentenceDecoder:
     """A decoder with all that turns its hypotheses into sentences."""
 
-    def __init__(
-        self, metadata: Metadata, name: str = "greedy", options: DecoderOptions | None = None
-    ) -> None:
+    def __init__(self, metadata: Metadata, name: str = AUTO, options: DecoderOptions | None = None) -> None:
         """``metadata`` is that of the network that computes the emissions.
+
+        ``self.name`` is the decoder that ``name`` stands for.
 
         Raises LipnetError on a decoder that cannot be used.
         """
         options = options or DecoderOptions(n_best=N_BEST)
         own_file = options.file is not None  # a language model, grammar or dictionary of the user
-        self.name = name
         self.tokenizer = Tokenizer(metadata.model.alphabet)
+        self.name = name = resolve_decoder(name, self.tokenizer, options, metadata.grid_only)
         # The calibration was fitted with the decoder's default file.
         self.calibration = None if own_file else metadata.calibration.get(name)
-        self.grid_only = not own_file and metadata.grid and metadata.model.word_heads
+        self.grid_only = not own_file and metadata.grid_only
         self._decode = make_decoder(name, self.tokenizer, options)
         self._greedy = GreedyDecoder(self.tokenizer)
 

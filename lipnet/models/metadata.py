@@ -27,6 +27,11 @@ class Metadata:
     calibration: dict[str, list[float]] = field(default_factory=dict)
     grid: bool = True  # whether all training sentences are GRID sentences
 
+    @property
+    def grid_only(self) -> bool:
+        """Whether the network knows only GRID sentences."""
+        return self.grid and self.model.word_heads
+
 
 def dump_metadata(metadata: Metadata) -> str:
     """The metadata as JSON, with the format and the version of lipnet."""

@@ -10,13 +10,13 @@ from posteriors import all_steps, random_log_probs
 
 from lipnet.decoding.arpa import save_arpa
 from lipnet.decoding.base import DecodeError, Decoder
-from lipnet.decoding.factory import DECODERS, DecoderOptions, make_decoder
+from lipnet.decoding.factory import DECODERS, DecoderOptions, make_decoder, resolve_decoder
 from lipnet.decoding.forced_alignment import align
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.decoding.lexicon import DictionaryDecoder
 from lipnet.decoding.ngram import estimate
 from lipnet.errors import LipnetError
-from lipnet.tokenizer import DEFAULT_TOKENIZER
+from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
 
 
 @pytest.fixture
@@ -86,3 +86,20 @@ def test_a_file_for_another_decoder_is_an_error() -> None:
 def test_a_missing_file_is_an_error(option: str, tmp_path: Path) -> None:
     with pytest.raises(LipnetError, match="none"):
         make_decoder(option, DEFAULT_TOKENIZER, DecoderOptions(**{option: tmp_path / "none"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "alphabet", "grid_only", "resolved"),
+    [
+        ("auto", DecoderOptions(), DEFAULT_TOKENIZER.alphabet, True, "grammar"),
+        ("auto", DecoderOptions(), DEFAULT_TOKENIZER.alphabet, False, "beam"),
+        ("auto", DecoderOptions(), "abc ", True, "beam"),
+        ("auto", DecoderOptions(lm=Path("x.arpa")), DEFAULT_TOKENIZER.alphabet, True, "lm"),
+        ("auto", DecoderOptions(dictionary=Path("x.txt")), DEFAULT_TOKENIZER.alphabet, False, "dictionary"),
+        ("greedy", DecoderOptions(), DEFAULT_TOKENIZER.alphabet, True, "greedy"),
+    ],
+)
+def test_auto_stands_for_the_decoder_that_suits_the_weights(
+    name: str, options: DecoderOptions, alphabet: str, grid_only: bool, resolved: str
+) -> None:
+    assert resolve_decoder(name, Tokenizer(alphabet), options, grid_only) == resolved

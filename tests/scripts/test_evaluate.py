@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
-from tiny import CROP, Result, assert_one_line, make_clip, pack, run_script, write_list
+import pytest
+from tiny import CROP, Result, assert_one_line, make_clip, pack, run_script, tiny_model, write_list
+
+from lipnet.models.checkpoint import save_weights
+from lipnet.models.lipnet import LipNet
+from lipnet.models.metadata import Metadata
 
 
 def test_evaluating_bad_input(
@@ -27,3 +33,16 @@ def test_evaluating_bad_input(
     complaint = "crop.width=48, the weights need 24: preprocess into another folder"
     assert_one_line(evaluate(data=wide), wide, complaint)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("word_heads", "grid", "resolved"), [(True, True, "grammar"), (True, False, "beam")])
+def test_the_line_names_the_decoder_that_auto_stands_for(
+    word_heads: bool, grid: bool, resolved: str, crop_store: Path, tmp_path: Path
+) -> None:
+    model = LipNet(tiny_model(word_heads=word_heads))
+    weights = tmp_path / "w.safetensors"
+    save_weights(weights, model.state_dict(), Metadata(model.config, CROP, grid=grid))
+    given = ("--weights", weights, "--data", crop_store, "--split", "dev", "--out", tmp_path / "out")
+    result = run_script("evaluate", *given)
+    assert result.out.endswith(f" 2 clips, {resolved}\n"), result
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["decoder"] == resolved

@@ -104,7 +104,7 @@ def test_predicting_from_the_shell(synthetic_clip: Path, trained: Path) -> None:
         str(synthetic_clip),
         75,
         25,
-        "greedy",
+        "grammar",  # auto, for weights with word heads that know only GRID
     )
 
 
