@@ -6,6 +6,9 @@ of several here. A program prints the message and exits with code 2 (``utils/cli
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class LipnetError(Exception):
     """The base class of all of them."""
@@ -25,3 +28,19 @@ class CheckpointError(LipnetError):
 
 class TrainingError(LipnetError):
     """Training cannot continue: the loss is not finite, or a batch cannot be built."""
+
+
+@contextmanager
+def problems_of(name: str) -> Iterator[None]:
+    """Turn an unexpected exception while one video or clip is worked on into a LipnetError that names it.
+
+    One damaged file then costs that file alone: libraries raise IndexError, ValueError, cv2.error or
+    MemoryError on some of them.
+    """
+    try:
+        yield
+    except LipnetError:
+        raise
+    except Exception as error:
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise LipnetError(f"{name}: cannot be read ({cause[:200]}); get or convert the file again") from error

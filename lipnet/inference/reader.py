@@ -13,7 +13,7 @@ import numpy as np
 from lipnet.cropping.factory import make_cropper
 from lipnet.cropping.patch import Patch
 from lipnet.decoding.factory import DecoderOptions
-from lipnet.errors import LipnetError
+from lipnet.errors import LipnetError, problems_of
 from lipnet.grid import FRAME_RATE
 from lipnet.inference.emissions import Backend
 from lipnet.inference.sentences import SentenceDecoder
@@ -79,15 +79,19 @@ class LipReader:
         """
         frames, name = _open(video, fps)
         stream = self.stream(name)
-        with closing(prefetch(map(stream.track, in_blocks(frames)), PREFETCHED)) as patches:
+        with (
+            problems_of(name),
+            closing(prefetch(map(stream.track, in_blocks(frames)), PREFETCHED)) as patches,
+        ):
             for patch in patches:
                 stream.add(patch)
-        return stream.finish()
+            return stream.finish()
 
     def read_all(self, paths: Iterable[str | Path]) -> Iterator[tuple[Path, Transcript | LipnetError]]:
         """Transcribe videos one by one; a thread finds the landmarks of the next frames and videos meanwhile.
 
-        Yields each video with its transcript, or the error that it met, in the order of ``paths``.
+        Yields each video with its transcript, or the error that it met, in the order of ``paths``. An
+        unexpected exception, as FFmpeg and OpenCV raise on some damaged files, is an error of that video alone.
         """
         failed: StreamingTranscriber | None = None
         with closing(prefetch(self._track_all(paths), PREFETCHED)) as tracked:
@@ -97,10 +101,11 @@ class LipReader:
                 try:
                     if isinstance(patch, LipnetError):
                         raise patch
-                    if patch is not None:
-                        stream.add(patch)
-                        continue
-                    result: Transcript | LipnetError = stream.finish()
+                    with problems_of(str(path)):
+                        if patch is not None:
+                            stream.add(patch)
+                            continue
+                        result: Transcript | LipnetError = stream.finish()
                 except LipnetError as error:
                     result, failed = error, stream
                 yield path, result
@@ -112,8 +117,9 @@ class LipReader:
         for path in paths:
             stream = self.stream(str(path))
             try:
-                for frame in in_blocks(iter_frames(path, FRAME_RATE)):
-                    yield Path(path), stream, stream.track(frame)
+                with problems_of(str(path)):
+                    for frame in in_blocks(iter_frames(path, FRAME_RATE)):
+                        yield Path(path), stream, stream.track(frame)
                 yield Path(path), stream, None
             except LipnetError as error:
                 yield Path(path), stream, error

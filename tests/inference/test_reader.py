@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import NoReturn
 
+import cv2
 import numpy as np
 import pytest
 
 from lipnet.cropping.cropper import NoFaceError
 from lipnet.errors import LipnetError
+from lipnet.inference import reader as reader_module
 from lipnet.inference.reader import LipReader
+from lipnet.inference.streaming import StreamingTranscriber
 from lipnet.inference.transcript import Transcript
 from lipnet.video.decode import VideoError, read_video
 
@@ -121,3 +125,49 @@ def test_threads_may_share_a_reader(
     for thread in threads:
         thread.join()
     assert [found[index] for index in range(len(threads))] == expected
+
+
+@pytest.mark.parametrize(
+    "error", [IndexError("tuple index"), cv2.error("bad size"), MemoryError(), ValueError("a\nb")]
+)
+@pytest.mark.parametrize("place", ["decode", "track", "network"])
+def test_an_unexpected_exception_is_that_video_s_problem(
+    place: str,
+    error: Exception,
+    synthetic_clip: Path,
+    untrained_weights: Path,
+    transcript: Transcript,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Libraries raise many kinds of exceptions on damaged files: the other videos are read all the same."""
+    bad = tmp_path / "bad.mp4"
+    bad.write_bytes(synthetic_clip.read_bytes())
+    reader = LipReader.load(untrained_weights, device="cpu")
+    decode, start = reader_module.iter_frames, reader.stream
+
+    def iter_frames(path: Path, fps: float) -> Iterator[np.ndarray]:
+        for number, frame in enumerate(decode(path, fps)):
+            if path == bad and number == 40:
+                raise error
+            yield frame
+
+    def stream(name: str) -> StreamingTranscriber:
+        def fail(*_: object) -> NoReturn:
+            raise error
+
+        made = start(name)
+        if name == str(bad):
+            monkeypatch.setattr(made, "track" if place == "track" else "finish", fail)
+        return made
+
+    if place == "decode":
+        monkeypatch.setattr(reader_module, "iter_frames", iter_frames)
+    else:
+        monkeypatch.setattr(reader, "stream", stream)
+    results = list(reader.read_all([bad, synthetic_clip, bad]))
+    assert [path for path, _ in results] == [bad, synthetic_clip, bad]
+    assert results[1][1] == transcript
+    for _, problem in results[::2]:
+        assert isinstance(problem, LipnetError) and "\n" not in str(problem)
+        assert str(problem).startswith(f"{bad}: ") and type(error).__name__ in str(problem)
