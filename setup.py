@@ -26,7 +26,7 @@ EXTRAS = {
 }
 # Independent implementations of the edit distance, for the tests. editdistance has no wheels from 3.13 on.
 ORACLES = ["jiwer", 'editdistance; python_version < "3.13"']
-TOOLS = ["pytest", "pytest-xdist", "ruff", "mypy", "import-linter"]
+TOOLS = ["pytest", "hypothesis", "pytest-xdist", "ruff", "mypy", "import-linter"]
 EXTRAS["dev"] = [*TOOLS, *ORACLES, *(package for extra in EXTRAS.values() for package in extra)]
 
 setup(

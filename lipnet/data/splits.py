@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from lipnet.data.clip_lists import list_content
+from lipnet.data.clip_lists import read_split as read_split
 from lipnet.errors import CorpusError
 from lipnet.grid import natural_key
 from lipnet.utils.files import write_atomically
@@ -22,21 +24,6 @@ SHOWN_CLIPS = 3  # of the clips that a list lacks, in a message
 
 Split = Callable[[Sequence[str]], tuple[list[str], list[str]]]  # clip names -> two lists of them
 Key = Callable[[str], Hashable]  # clip name -> what two lists may not have in common
-
-
-def read_split(path: Path) -> list[str]:
-    """Read a list of clip names, one ``SPEAKER/ID`` per line; blank lines and ``#`` comments are skipped.
-
-    Raises CorpusError on a file that cannot be read.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CorpusError(
-            f"{path}: cannot be read as a split list ({error}); give one SPEAKER/ID per line"
-        ) from error
-    names = [line.split("#")[0].strip() for line in lines]
-    return [name for name in names if name]
 
 
 def split_unseen(names: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -138,7 +125,7 @@ def write_splits(
     names = _without_copies(present)
     folder, own_folder = root / "splits", corpus_root / "splits"
     is_same = own_folder.exists() and folder.exists() and own_folder.samefile(folder)
-    listed = {} if is_same else {path.stem: read_split(path) for path in sorted(own_folder.glob("*.txt"))}
+    listed = {} if is_same else {path.stem: read_split(path) for path in _list_files(own_folder)}
     if overlapped is not None:
         listed["overlapped_test"] = split_overlapped(names, overlapped)[1]
     own = {name: [clip for clip in clips if clip in present] for name, clips in listed.items()}
@@ -148,6 +135,10 @@ def write_splits(
     edited = _write_lists(folder, lists)
     dropped = {name: clips for name, clips in dropped.items() if clips and name not in edited}
     return SplitReport(folder, list(lists), dropped, edited)
+
+
+def _list_files(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("*.txt")) if not path.name.startswith(".")]
 
 
 def _without_copies(names: Iterable[str]) -> list[str]:
@@ -210,7 +201,7 @@ def _write_lists(folder: Path, lists: dict[str, list[str]]) -> list[str]:
     changed: dict[Path, bytes] = {}
     edited = []
     for name, clips in lists.items():
-        path, content = folder / f"{name}.txt", "".join(f"{clip}\n" for clip in clips).encode()
+        path, content = folder / f"{name}.txt", list_content(clips)
         old = path.read_bytes() if path.exists() else None
         if old == content:
             record[name] = [_hash(content)]
@@ -231,7 +222,7 @@ def _read_record(path: Path) -> dict[str, list[str]]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         return {name: list(hashes) for name, hashes in record.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}
 
 
