@@ -85,7 +85,8 @@ def main() -> int:
         run.pretrained_info = origin(pretrained.metadata.info)
         remark = f"; randomly initialised: {', '.join(random)}" if random else ""
         print(f"starting from {pretrained.path}{remark}")
-    train(run, model, data, device)
+    with run.lock():
+        train(run, model, data, device)
     return 0
 
 

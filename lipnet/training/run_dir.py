@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from lipnet.models.metadata import Metadata
 from lipnet.settings import load_config, rename_old_names, save_config
 from lipnet.training.engine import Evaluation, Step
 from lipnet.training.optim import TrainState
-from lipnet.utils.files import write_atomically
+from lipnet.utils.files import lock_folder, write_atomically
 
 
 class RunDir:
@@ -36,6 +38,7 @@ class RunDir:
         self.pretrained_info: dict[str, Any] = {}  # from the metadata of the pretrained weights
         self._revision = source_revision()  # now: the source may change during the run
         self._saved_train_state: dict[str, Any] | None = None
+        self._opened = self._resume_stamp()
 
     @classmethod
     def create(cls, config: Config) -> RunDir:
@@ -62,10 +65,12 @@ class RunDir:
             run._saved_train_state = state["train_state"]
         return run
 
-    def begin(self, train_state: TrainState, train_set: ClipDataset) -> None:
-        """Write the configuration, with the crop settings of the data, and restore a resumed train state.
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing into the directory, which is created if it does not exist.
 
-        Raises ConfigError if the directory cannot be made, or an edited config does not fit the saved state.
+        Raises LipnetError if the directory cannot be made, or another process writes into it, or has done so
+        since this run was opened.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -73,6 +78,24 @@ class RunDir:
             raise ConfigError(
                 f"{self.path}: cannot make this directory ({error.strerror}); name another run.dir"
             ) from error
+        with lock_folder(self.path):
+            if self._resume_stamp() != self._opened:
+                raise ConfigError(
+                    f"{self.path}: another process has trained this run meanwhile; continue it with "
+                    f"--resume {self.path}, or name another run.dir"
+                )
+            yield
+
+    def _resume_stamp(self) -> tuple[int, int] | None:
+        """Size and time of the resume state; None without one."""
+        path = self.path / "resume.pt"
+        return (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None
+
+    def begin(self, train_state: TrainState, train_set: ClipDataset) -> None:
+        """Write the configuration, with the crop settings of the data, and restore a resumed train state.
+
+        Raises ConfigError if an edited config does not fit the saved state.
+        """
         save_config(replace(self.config, crop=train_set.corpus.crop), self.path / "config.yaml")
         if self._saved_train_state is not None:
             try:

@@ -11,9 +11,10 @@ from runs import Killed, assert_same_run, kill_at, log_of
 from tiny import CROP, Train, assert_one_line, contents, run_script
 
 from lipnet.errors import ConfigError
-from lipnet.models.checkpoint import load_resume, load_weights
+from lipnet.models.checkpoint import load_resume, load_weights, save_resume
 from lipnet.settings import load_config
 from lipnet.training.run_dir import RunDir
+from lipnet.utils.files import lock_folder
 
 
 def test_the_files_of_a_run(finished_run: Path, crop_store: Path) -> None:
@@ -133,6 +134,33 @@ def test_an_existing_run_is_not_overwritten(finished_run: Path, train: Train) ->
     remedy = f"continue it with --resume {finished_run}, or name another run.dir"
     assert result.err == f"error: {finished_run} holds a run: {remedy}\n"
     assert contents(finished_run) == before
+
+
+def test_a_run_that_another_process_trains_is_refused(train: Train, tmp_path: Path) -> None:
+    with lock_folder(tmp_path / "new"):
+        result = train(tmp_path / "new")
+    assert_one_line(result, tmp_path / "new", "another process is writing into this folder")
+    assert contents(tmp_path / "new") == {}
+    assert train(tmp_path / "run", "train.epochs=1").code == 0
+    before = contents(tmp_path / "run")
+    with lock_folder(tmp_path / "run"):
+        result = run_script("train", "--resume", tmp_path / "run")
+    assert_one_line(result, tmp_path / "run", "another process is writing into this folder")
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_run_that_was_continued_meanwhile_is_refused(train: Train, tmp_path: Path) -> None:
+    """The second process has read the state of an epoch that the first one has gone beyond."""
+    config = load_config(None, [f"run.dir={tmp_path / 'run'}"])
+    new = RunDir.create(config)
+    assert train(tmp_path / "run", "train.epochs=1").code == 0
+    resumed = RunDir.resume(tmp_path / "run")
+    with resumed.lock():
+        pass
+    save_resume(tmp_path / "run" / "resume.pt", {"epoch": 9})
+    for stale in (new, resumed):
+        with pytest.raises(ConfigError, match="another process has trained this run meanwhile"), stale.lock():
+            pass
 
 
 def test_an_empty_folder_may_become_a_run(train: Train, tmp_path: Path) -> None:
