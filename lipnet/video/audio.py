@@ -8,7 +8,6 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import cast
 
-import av
 from av.audio.frame import AudioFrame
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
@@ -41,14 +40,14 @@ class SourceAudio:
         self.zero = first_picture if start is None else min(first_picture, max(start, 0.0))
 
     def packets(self) -> Iterator[Packet]:
-        """Packets that can be read, up to where the container is broken."""
-        with suppress(av.FFmpegError):
+        """Packets that can be read, up to where the container is broken: there PyAV raises any exception."""
+        with suppress(Exception):
             yield from (packet for packet in self._container.demux(self.stream) if not packet.is_corrupt)
 
     def frames(self) -> Iterator[AudioFrame]:
         """Audio frames that can be decoded."""
         for packet in self.packets():
-            with suppress(av.FFmpegError):
+            with suppress(Exception):
                 yield from cast(list[AudioFrame], packet.decode())
 
     def time(self, stamp: float | None, step: float) -> float:

@@ -28,10 +28,18 @@ from lipnet.video.resample import Picture, resample
 # FFmpeg's numbers for what OpenCV's conversion assumes, and FFmpeg's where nothing is specified.
 BT601 = {2, 5, 6}  # AVCOL_SPC_UNSPECIFIED, _BT470BG, _SMPTE170M
 LIMITED_RANGE = {0, 1}  # AVCOL_RANGE_UNSPECIFIED, _MPEG
+MAX_PIXELS = 4096 * 4096  # of a picture
 NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: an elementary stream, without a container
 ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
-# A path, or a file opened in binary mode, which is read from its start if it can seek.
+URL_TIMEOUT_S = 20.0  # to open a URL, and for each read from it
+
+
+class Url(str):
+    """The address of a video on a network, which FFmpeg opens."""
+
+
+# A path, a `Url`, or a file opened in binary mode, which is read from its start if it can seek.
 VideoSource = str | PathLike[str] | BinaryIO
 
 
@@ -48,28 +56,34 @@ def read_video(source: VideoSource, fps: float = 25.0) -> np.ndarray:
     return np.stack(list(iter_frames(source, fps)))
 
 
-def iter_frames(source: VideoSource, fps: float = 25.0) -> Iterator[np.ndarray]:
+def iter_frames(source: VideoSource, fps: float = 25.0, max_pixels: int = MAX_PIXELS) -> Iterator[np.ndarray]:
     """Yield a video's frames one at a time: (H, W, 3) uint8 RGB, upright, at ``fps`` frames a second.
 
     Damaged parts of the file are left out. All frames have the size of the first. A picture that is shown
-    for several frames is yielded as the same array: copy it before writing into it.
+    for several frames is yielded as the same array: copy it before writing into it. Long pauses between
+    pictures are cut where they add up to more than a minute (`resample.MAX_PAUSES_S`).
 
     Args:
-        source: path, or open binary file; the file stays open.
+        source: path, `Url`, or open binary file; the file stays open.
         fps: frames a second, whatever the video's own rate.
+        max_pixels: width times height of the largest pictures that are decoded.
 
     Raises:
-        VideoError: as for `read_video`; raised before the first frame, never after one.
+        VideoError: as for `read_video`, or the pictures are larger than ``max_pixels``; raised before the
+            first frame, never after one.
     """
     name = source_name(source)
     with open_video(source) as container:
         stream = video_stream(container, name)
+        limit_size(stream, max_pixels, name)
         rate = float(declared_rate(stream) or fps)
-        yield from resample(decode_pictures(container, stream, name), rate, fps)
+        yield from resample(decode_pictures(container, stream, name), rate, fps, name)
 
 
 def source_name(source: VideoSource) -> str:
-    """The name of a video in messages: its path, an open file's ``name``, or "video"."""
+    """The name of a video in messages: its path or address, an open file's ``name``, or "video"."""
+    if isinstance(source, Url):
+        return str(source)
     if isinstance(source, str | PathLike):
         return str(Path(source))
     name = getattr(source, "name", None)
@@ -84,6 +98,8 @@ def open_video(source: VideoSource) -> InputContainer:
     """
     name = source_name(source)
     with _video_errors(name):
+        if isinstance(source, Url):
+            return av.open(source, metadata_errors="replace", timeout=URL_TIMEOUT_S)
         if isinstance(source, str | PathLike):
             path = Path(source)
             if not path.exists():
@@ -101,16 +117,20 @@ def open_video(source: VideoSource) -> InputContainer:
 
 @contextmanager
 def _video_errors(name: str) -> Iterator[None]:
-    """Turn errors of FFmpeg and the operating system into VideoError."""
+    """Turn errors of FFmpeg, PyAV, OpenCV and the operating system into VideoError."""
     try:
         yield
-    except (av.FFmpegError, OSError) as error:
+    except LipnetError:
+        raise
+    except Exception as error:  # PyAV raises IndexError, ValueError and others on damaged files
         raise VideoError(f"{name}: cannot be read as a video ({cause_of(error)}); is it one?") from error
 
 
 def cause_of(error: Exception) -> str:
-    """The message of FFmpeg or the operating system, in lower case."""
-    return (getattr(error, "strerror", None) or str(error)).lower()
+    """An error's message in lower case; with its type where it is not FFmpeg's or the operating system's."""
+    if isinstance(error, av.FFmpegError | OSError):
+        return (error.strerror or str(error)).lower()
+    return " ".join(f"{type(error).__name__} {error}".split())
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
@@ -120,11 +140,25 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
         VideoError: there is none; the message starts with ``name``.
     """
     for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
+        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
             # Preprocessing runs one process a core; more threads would only add switching.
             stream.thread_count = 1
             return stream
     raise VideoError(f"{name}: has no pictures, only sound or data; give a file with a video stream")
+
+
+def limit_size(stream: VideoStream, max_pixels: int, name: str) -> None:
+    """Let a stream's decoder refuse pictures of more than ``max_pixels``, before it has memory for them.
+
+    Raises:
+        VideoError: the file says that they are larger.
+    """
+    if stream.width * stream.height > max_pixels:
+        raise VideoError(
+            f"{name}: pictures of {stream.width}x{stream.height} px have more than {max_pixels} px; make "
+            "them smaller, or give preprocess.py --max-pixels"
+        )
+    stream.codec_context.options = {**stream.codec_context.options, "max_pixels": str(max_pixels)}
 
 
 def declared_rate(stream: VideoStream) -> Fraction | None:
@@ -143,7 +177,10 @@ def decode_pictures(container: InputContainer, stream: VideoStream, name: str) -
 
 
 def _decode(container: InputContainer, stream: VideoStream, name: str) -> Iterator[Picture]:
-    """Decode all pictures; skip packets with errors, stop where the container itself is broken."""
+    """Decode all pictures; skip packets with errors, stop where the container itself is broken.
+
+    Any exception counts as damage of the file: PyAV also raises IndexError, ValueError and others.
+    """
     cause = "it ends before its first frame"
     empty = True
     stamped = not container.format.flags & NO_TIMESTAMPS  # FFmpeg would guess them, not always well
@@ -151,19 +188,22 @@ def _decode(container: InputContainer, stream: VideoStream, name: str) -> Iterat
     while True:
         try:
             packet = next(packets, None)
-        except av.FFmpegError as error:  # the container is broken from here on
+        except Exception as error:  # the container is broken from here on
             packet, cause = None, cause_of(error)
         if packet is None:
             break
         try:
-            frames = packet.decode()
-        except av.FFmpegError as error:
-            frames, cause = [], cause_of(error)
-        for frame in frames:
-            empty = False
-            yield Picture(_to_rgb(frame), frame.time if stamped else None, frame.is_corrupt)
+            pictures = [_to_picture(frame, stamped) for frame in packet.decode()]
+        except Exception as error:
+            pictures, cause = [], cause_of(error)
+        empty = empty and not pictures
+        yield from pictures
     if empty:
         raise VideoError(f"{name}: no frame can be decoded ({cause}); get or convert the file again")
+
+
+def _to_picture(frame: VideoFrame, stamped: bool) -> Picture:
+    return Picture(_to_rgb(frame), frame.time if stamped else None, frame.is_corrupt)
 
 
 def _to_rgb(frame: VideoFrame) -> np.ndarray:

@@ -6,13 +6,20 @@ Throughout `lipnet.video`, a *picture* is what the decoder returns, at the time 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 MAX_HOLD_S = 10.0  # a longer step from one time stamp to the next is a fault of the file
+# A file of a few kB can claim hours by pauses between its pictures. What is longer than PAUSE_S is a pause;
+# once pauses add up to MAX_PAUSES_S, each further one is cut to CUT_PAUSE_S.
+PAUSE_S = 1.0
+MAX_PAUSES_S = 60.0
+CUT_PAUSE_S = 0.2
 ROUNDING_S = 1e-6  # tolerance of comparisons between times
+LOG = logging.getLogger(__name__)
 
 
 class Picture(NamedTuple):
@@ -28,7 +35,7 @@ class TimedPicture(NamedTuple):
 
     rgb: np.ndarray  # (H, W, 3) uint8
     time: float  # on the file's clock, which the sound has in common
-    elapsed: float  # since the first picture, without the gaps that damage has left
+    elapsed: float  # since the first picture, without the gaps that damage has left and the pauses cut out
 
 
 class Clock:
@@ -64,19 +71,30 @@ def picture_step(rate: float) -> float:
     return min(1 / rate, MAX_HOLD_S)
 
 
-def add_times(pictures: Iterable[Picture], rate: float) -> Iterator[TimedPicture]:
+def add_times(pictures: Iterable[Picture], rate: float, name: str = "video") -> Iterator[TimedPicture]:
     """Give each picture the times at which it is shown; ``rate`` is the declared number a second.
 
-    Where damage has left a gap, ``elapsed`` advances by one picture at most.
+    Where damage has left a gap, ``elapsed`` advances by one picture at most, and where the video called
+    ``name`` has paused for MAX_PAUSES_S, by CUT_PAUSE_S for each further pause: a message says so.
     """
-    clock, step, elapsed = Clock(), picture_step(rate), 0.0
+    clock, step, elapsed, pauses = Clock(), picture_step(rate), 0.0, 0.0
     for rgb, stamp, damaged in pictures:
         passed = clock.advance(stamp, step)
-        elapsed += min(passed, step) if damaged else passed
+        passed = min(passed, step) if damaged else passed
+        if passed > PAUSE_S:
+            if pauses <= MAX_PAUSES_S < pauses + passed:
+                LOG.warning(
+                    f"{name}: shows still pictures for more than {MAX_PAUSES_S:.0f} s; further pauses are cut"
+                )
+            pauses += passed
+            passed = passed if pauses <= MAX_PAUSES_S else CUT_PAUSE_S
+        elapsed += passed
         yield TimedPicture(rgb, clock.now, elapsed)
 
 
-def resample(pictures: Iterable[Picture], rate: float, fps: float) -> Iterator[np.ndarray]:
+def resample(
+    pictures: Iterable[Picture], rate: float, fps: float, name: str = "video"
+) -> Iterator[np.ndarray]:
     """Yield, for each tick of ``fps``, the picture nearest in time (the later one in a tie).
 
     A stream that runs at ``fps`` passes picture for picture, even if its time stamps are rounded. Gaps that
@@ -86,13 +104,14 @@ def resample(pictures: Iterable[Picture], rate: float, fps: float) -> Iterator[n
         pictures: in order of time.
         rate: declared pictures a second, for those without a usable time stamp.
         fps: frames a second.
+        name: the video's, for messages.
 
     Yields:
         (H, W, 3) uint8 RGB; a picture that is repeated is the same array.
     """
     shown: TimedPicture | None = None
     ticks = 0
-    for picture in add_times(pictures, rate):
+    for picture in add_times(pictures, rate, name):
         # as long as the tick is nearer to the picture that is shown than to the next one
         while shown is not None and ticks / fps < (shown.elapsed + picture.elapsed) / 2 - ROUNDING_S:
             yield shown.rgb

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import io
+import itertools
 import tempfile
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from video_files import damage, numbered, numbers_of, write_sound, write_video
 
-from lipnet.video.decode import VideoError, iter_frames, open_video, read_video, source_name
+from lipnet.video import decode
+from lipnet.video.decode import (
+    VideoError,
+    decode_pictures,
+    iter_frames,
+    open_video,
+    read_video,
+    source_name,
+    video_stream,
+)
 
 CLIP = [numbered(index) for index in range(75)]
 
@@ -296,3 +308,67 @@ def test_a_reencoded_clip_matches_the_original(grid_root: Path) -> None:
     copy = read_video(grid_root / "s1/lrae3s.mp4").astype(int)
     assert original.shape == copy.shape
     assert np.abs(original - copy).mean(axis=(1, 2, 3)).max() < 6
+
+
+def test_pictures_that_are_too_large_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", CLIP[:3])
+    assert len(list(iter_frames(path, max_pixels=128 * 64))) == 3
+    with pytest.raises(VideoError, match=r"a.mp4: pictures of 128x64 px have more than 8191 px; .*--max-pix"):
+        next(iter_frames(path, max_pixels=128 * 64 - 1))
+
+
+def test_pictures_larger_than_the_file_says_are_refused(tmp_path: Path) -> None:
+    """The stream's own header has the size that counts, whatever the container says."""
+    small = write_video(tmp_path / "small.m1v", CLIP[:3], codec="mpeg1video")
+    large = write_video(
+        tmp_path / "large.m1v", [numbered(1, 512, 256), numbered(2, 512, 256)], codec="mpeg1video"
+    )
+    both = tmp_path / "both.m1v"
+    both.write_bytes(small.read_bytes() + large.read_bytes())
+    shapes = [frame.shape for frame in iter_frames(both, max_pixels=128 * 64)]
+    assert set(shapes) == {(64, 128, 3)}
+    assert len(shapes) < len(list(iter_frames(both)))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [IndexError("list index out of range"), MemoryError(), RecursionError("too deep"), cv2.error("bad")],
+)
+def test_any_exception_of_the_demuxer_is_damage(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mpg", CLIP, codec="mpeg1video")
+
+    class Broken:
+        """A container whose demuxer fails after so many packets."""
+
+        def __init__(self, container: Any, packets: int) -> None:
+            self.container, self.format, self.packets = container, container.format, packets
+
+        def demux(self, stream: Any) -> Iterator[Any]:
+            yield from itertools.islice(self.container.demux(stream), self.packets)
+            raise error
+
+    def pictures(packets: int) -> list[Any]:
+        with open_video(path) as container:
+            stream = video_stream(container, "a.mpg")
+            return list(decode_pictures(Broken(container, packets), stream, "a.mpg"))  # type: ignore[arg-type]
+
+    assert 0 < len(pictures(40)) <= 40
+    with pytest.raises(VideoError, match=rf"a.mpg: no frame can be decoded \({type(error).__name__}"):
+        pictures(0)
+
+
+def test_a_picture_that_cannot_be_converted_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mp4", CLIP[:9])
+    convert, calls = decode._to_rgb, itertools.count()
+
+    def fail_once(frame: Any) -> np.ndarray:
+        if next(calls) == 4:
+            raise cv2.error("bad")
+        return convert(frame)
+
+    monkeypatch.setattr(decode, "_to_rgb", fail_once)
+    assert set(numbers_of(read_video(path))) == set(range(9)) - {4}

@@ -56,3 +56,17 @@ def test_each_frame_is_the_picture_nearest_in_time(
 ) -> None:
     pictures = [Picture(np.full((2, 2, 3), i, np.uint8), stamp, False) for i, stamp in enumerate(stamps)]
     assert [int(frame[0, 0, 0]) for frame in resample(pictures, rate, fps)] == frames
+
+
+def test_long_pauses_are_cut_after_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """360 pictures that claim an hour give no hour of frames; shorter pauses are all kept."""
+    pictures = [Picture(BLACK, 9.9 * index, False) for index in range(360)]
+    frames = sum(1 for _ in resample(pictures, 0.1, 25.0, "a.mp4"))
+    assert frames == round(25 * (6 * 9.9 + 353 * 0.2 + 10))  # six whole pauses; the last picture's step is 10
+    assert [record.getMessage().partition(";")[0] for record in caplog.records] == [
+        "a.mp4: shows still pictures for more than 60 s"
+    ]
+    caplog.clear()
+    short = [Picture(BLACK, 0.9 * index, False) for index in range(360)]
+    assert sum(1 for _ in resample(short, 1.0, 25.0)) == round(25 * (359 * 0.9 + 1.0))
+    assert not caplog.records
