@@ -8,46 +8,23 @@ the next run overwrites them.
 
 from __future__ import annotations
 
-import json
+import os
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lipnet.config import CropConfig
-from lipnet.data.alignments import Word
-from lipnet.data.corpus import Clip
-from lipnet.data.splits import read_split
-from lipnet.errors import LipnetError
-from lipnet.grid import natural_key
+from lipnet.data.clip_lists import read_split
+from lipnet.data.corpus import Clip, Corpus
+from lipnet.data.crop_index import SUFFIX, CropIndex, VideoState, read_index, read_indexes, video_state
+from lipnet.data.crop_index import CropStoreError as CropStoreError
+from lipnet.data.crop_index import StoredClip as StoredClip
 from lipnet.utils.files import write_atomically
 
-FORMAT = 1
 SAVE_SECONDS = 5.0  # between two saves of the index: a killed run loses at most this much work
-
-
-class CropStoreError(LipnetError):
-    """A crop store, or a list of its clips, that cannot be used."""
-
-
-@dataclass(frozen=True)
-class StoredClip:
-    """A clip in a crop store: ``frames`` frames of its speaker's array, from the ``start``-th one on."""
-
-    speaker: str
-    id: str
-    start: int
-    frames: int
-    faces: int  # number of frames in which a face was detected; all of them if no detector was used
-    sentence: str
-    words: tuple[Word, ...]  # empty if their times are unknown
-
-    @property
-    def name(self) -> str:
-        return f"{self.speaker}/{self.id}"
 
 
 class CropStoreWriter:
@@ -59,40 +36,67 @@ class CropStoreWriter:
         self.crop = crop
         self.speaker = speaker
         self.clips: dict[str, StoredClip] = {}
+        self._states: dict[str, VideoState | None] = {}  # of the videos, by clip id, before they are cropped
+        stored: dict[str, StoredClip] = {}
         if self.index_path.exists():
-            index = _read_index(self.index_path)
-            if index["crop"] != crop:
+            index = read_index(self.index_path, speaker)
+            if index.crop != crop:
                 raise CropStoreError(
-                    f"{self.index_path}: cropped with other settings ({_differences(index['crop'], crop)}); "
+                    f"{self.index_path}: cropped with other settings ({_differences(index.crop, crop)}); "
                     "give another --out, or delete this crop store"
                 )
+            stored = index.clips
             size = self.array_path.stat().st_size if self.array_path.exists() else 0
             held = size // _frame_bytes(crop)  # clips that are missing in a truncated array are cropped again
-            self.clips = {clip.id: clip for clip in _clips(index) if clip.start + clip.frames <= held}
+            self.clips = {id_: clip for id_, clip in stored.items() if clip.start + clip.frames <= held}
+        self._lacks_clips = len(self.clips) < len(stored)
         self.frames = max((clip.start + clip.frames for clip in self.clips.values()), default=0)
 
     def __enter__(self) -> CropStoreWriter:
         self.array_path.parent.mkdir(parents=True, exist_ok=True)
         self._array = self.array_path.open("r+b" if self.array_path.exists() else "w+b")
+        if self._lacks_clips:  # before their frames are overwritten by those of other clips
+            self._save_index()
         self._array.seek(self.frames * _frame_bytes(self.crop))
         self._array.truncate()
         self._saved = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.clips:
-            self.flush()
+        self.flush()
         self._array.close()
         if not self.clips:
             self.array_path.unlink()
 
+    def is_current(self, clip: Clip) -> bool:
+        """Whether the clip is in the store, cropped from its video as the video is now.
+
+        An index of an earlier version does not have the video's state: it is added to it.
+        """
+        state = self._states[clip.id] = video_state(clip.video)
+        stored = self.clips.get(clip.id)
+        if stored is None:
+            return False
+        if stored.video is not None and (state is None or not state.is_same_content(stored.video)):
+            return False
+        self.clips[clip.id] = replace(stored, video=state)
+        return True
+
+    def remove(self, clip_id: str) -> None:
+        """Remove a clip from the index, if it is there. Its frames stay in the array, unused."""
+        self.clips.pop(clip_id, None)
+
     def add(self, clip: Clip, crops: np.ndarray, faces: int) -> None:
-        """Append the crops of a clip, (T, H, W, 3) uint8 RGB; in ``faces`` of them a face was detected."""
+        """Append the crops of a clip, (T, H, W, 3) uint8 RGB; in ``faces`` of them a face was detected.
+
+        They replace those that the store has of the clip.
+        """
         assert crops.dtype == np.uint8 and crops.shape[1:] == (self.crop.height, self.crop.width, 3)
         self._array.write(np.ascontiguousarray(crops).data)
         frames = len(crops)
+        state = self._states[clip.id] if clip.id in self._states else video_state(clip.video)
         self.clips[clip.id] = StoredClip(
-            self.speaker, clip.id, self.frames, frames, faces, clip.sentence, clip.words
+            self.speaker, clip.id, self.frames, frames, faces, clip.sentence, clip.words, state
         )
         self.frames += frames
         if time.monotonic() - self._saved > SAVE_SECONDS:
@@ -107,19 +111,29 @@ class CropStoreWriter:
     def flush(self) -> None:
         """Save all clips so far: the array, then the index."""
         self._array.flush()
-        clips = {
-            clip.id: {
-                "start": clip.start,
-                "frames": clip.frames,
-                "faces": clip.faces,
-                "sentence": clip.sentence,
-                "words": [[word.text, word.start, word.end] for word in clip.words],
-            }
-            for clip in self.clips.values()
-        }
-        index = {"format": FORMAT, "speaker": self.speaker, "crop": asdict(self.crop), "clips": clips}
-        write_atomically(self.index_path, json.dumps(index, indent=1).encode())
+        os.fsync(self._array.fileno())
+        self._save_index()
         self._saved = time.monotonic()
+
+    def _save_index(self) -> None:
+        if self.clips:
+            write_atomically(self.index_path, CropIndex(self.speaker, self.crop, self.clips).to_json())
+        else:
+            self.index_path.unlink(missing_ok=True)
+
+
+def remove_problems(corpus: Corpus, root: Path) -> list[str]:
+    """Remove the clips that are problems of a corpus from the crop store ``root``. Returns their names."""
+    names = corpus.problems.keys() - {clip.name for clip in corpus.clips}
+    removed = []
+    for index in read_indexes(root):
+        clips = [clip for clip in index.clips.values() if clip.name in names]
+        if clips:
+            removed += [clip.name for clip in clips]
+            with CropStoreWriter(root, index.speaker, index.crop) as writer:
+                for clip in clips:
+                    writer.remove(clip.id)
+    return removed
 
 
 class CropStore:
@@ -128,16 +142,15 @@ class CropStore:
     def __init__(self, root: str | Path) -> None:
         """Raises CropStoreError if ``root`` has no crops, or crops with different crop settings."""
         self.root = Path(root)
-        indices = [_read_index(path) for path in sorted(self.root.rglob("*.index.json"))]
-        if not indices:
+        indexes = read_indexes(self.root)
+        if not indexes:
             raise CropStoreError(f"{self.root}: not a crop store; make one with scripts/preprocess.py")
-        self.crop: CropConfig = indices[0]["crop"]
-        if any(index["crop"] != self.crop for index in indices):
+        self.crop: CropConfig = indexes[0].crop
+        if any(index.crop != self.crop for index in indexes):
             raise CropStoreError(
                 f"{self.root}: its speakers have different crop settings; give each its own --out"
             )
-        indices.sort(key=lambda index: natural_key(index["speaker"]))
-        self.clips = {clip.name: clip for index in indices for clip in _clips(index)}
+        self.clips = {clip.name: clip for index in indexes for clip in index.clips.values()}
         self._arrays: dict[str, np.ndarray] = {}
 
     def check_crop(self, crop: CropConfig, needs: str) -> None:
@@ -195,9 +208,11 @@ class CropStore:
         if name == "all":
             return list(self.clips.values())
         path = self.root / "splits" / f"{name}.txt"
-        if not path.exists():
+        if not os.path.isfile(
+            path
+        ):  # False for a name that no file can have, for which Path.is_file may raise
             path = Path(name)
-        if not path.is_file():
+        if not os.path.isfile(path):
             known = ", ".join(sorted(file.stem for file in (self.root / "splits").glob("*.txt")))
             raise CropStoreError(f"no split {name!r}: give a list file, or one of: all, {known}")
         names = read_split(path)
@@ -213,37 +228,11 @@ class CropStore:
 
 
 def _paths(root: Path, speaker: str) -> tuple[Path, Path]:
-    return root / f"{speaker}.u8", root / f"{speaker}.index.json"
+    return root / f"{speaker}.u8", root / f"{speaker}{SUFFIX}"
 
 
 def _frame_bytes(crop: CropConfig) -> int:
     return crop.height * crop.width * 3
-
-
-def _read_index(path: Path) -> dict[str, Any]:
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        if index["format"] == FORMAT:
-            return {**index, "crop": CropConfig(**index["crop"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise CropStoreError(
-        f"{path}: not the index of a crop store of format {FORMAT}; delete it and run scripts/preprocess.py"
-    )
-
-
-def _clips(index: dict[str, Any]) -> Iterator[StoredClip]:
-    for clip_id, entry in index["clips"].items():
-        words = tuple(Word(*word) for word in entry["words"])
-        yield StoredClip(
-            index["speaker"],
-            clip_id,
-            entry["start"],
-            entry["frames"],
-            entry["faces"],
-            entry["sentence"],
-            words,
-        )
 
 
 def _differences(old: CropConfig, new: CropConfig) -> str:
