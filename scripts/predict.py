@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
-from glob import glob
 from pathlib import Path
 
 from tqdm import tqdm
 
-from lipnet.data.corpus import VIDEO_SUFFIXES
 from lipnet.data.references import find_references
-from lipnet.decoding.factory import add_decoder_arguments, decoder_options
-from lipnet.errors import LipnetError
+from lipnet.decoding.factory import AUTO, add_decoder_arguments, decoder_options
+from lipnet.errors import LipnetError, problems_of
 from lipnet.inference.quality import MIN_CONFIDENCE
 from lipnet.inference.reader import LipReader
 from lipnet.inference.sentences import N_BEST
@@ -23,9 +20,12 @@ from lipnet.inference.transcript import Sentence, Transcript
 from lipnet.metrics import ErrorCounts
 from lipnet.output.captioned_video import burn_in, check_target
 from lipnet.output.formats import FORMATS, summary_table
+from lipnet.output.targets import SUMMARY, StandardInput, Video, find_videos
 from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.files import write_atomically
+from lipnet.utils.terminal import one_line, printable
 from lipnet.video.camera import camera_frames
+from lipnet.video.decode import Url
 from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
@@ -40,7 +40,12 @@ EXAMPLES = """examples:
 def parse_arguments() -> argparse.Namespace:
     parser = make_parser(__doc__, EXAMPLES)
     add = parser.add_argument
-    add("videos", nargs="*", help="video files, folders of them, or patterns such as 'v/*.mp4'")
+    add(
+        "videos",
+        nargs="*",
+        help="video files, folders of them, patterns such as 'v/*.mp4', - for standard input",
+    )
+    add("--url", action="append", default=[], help="a video's address, which FFmpeg opens; may be repeated")
     add("--camera", metavar="SOURCE", help="read live: a device's number, a stream's URL, or a file replayed")
     add("--weights", type=Path, default=WEIGHTS, help="of a run, or an .onnx file (default: those that ship)")
     add_decoder_arguments(parser)
@@ -51,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--references", type=Path, metavar="DIR", help="what is said (ID.align or ID.txt): adds error rates")
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     args = parser.parse_intermixed_args()
-    if bool(args.videos) == bool(args.camera):
+    if bool(args.videos or args.url) == bool(args.camera):
         parser.error("give videos, or --camera")
     if args.debug and not args.save:
         parser.error("--debug draws on the video of --save; give that too")
@@ -75,10 +80,10 @@ def main() -> int:
     if args.camera:
         listen(load_reader(args), args.camera)
         return 0
-    videos = find_videos(args.videos)
+    videos = find_videos(args.videos, args.url)
     check_outputs(videos, args)
     reader = load_reader(args)
-    references = find_references(args.references, videos, reader.decoder.tokenizer) if args.references else {}
+    references = references_of(videos, reader, args.references) if args.references else {}
     return read_videos(reader, videos, references, args)
 
 
@@ -86,64 +91,44 @@ def load_reader(args: argparse.Namespace) -> LipReader:
     return LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
 
 
-def find_videos(patterns: Iterable[str]) -> dict[Path, Path]:
-    """Each video, with the name that its outputs get below --out or --save, without suffix."""
-    videos: dict[Path, Path] = {}
-    for path in (path for pattern in patterns for path in expand(pattern)):
-        videos.update(videos_in(path) if path.is_dir() else {path: Path(path.name)})
-    stems = Counter(name.with_suffix("") for name in videos.values())
-    # Two videos of one stem keep their suffixes, so that neither output overwrites the other.
-    return {
-        video: name.with_suffix("") if stems[name.with_suffix("")] == 1 else name
-        for video, name in videos.items()
-    }
+def references_of(videos: dict[Video, Path], reader: LipReader, folder: Path) -> dict[Video, str]:
+    """The reference texts, of one video or more. Raises LipnetError where there is none."""
+    paths = {video: video if isinstance(video, Path) else name for video, name in videos.items()}
+    names = {path: videos[video] for video, path in paths.items()}
+    found = find_references(folder, names, reader.decoder.tokenizer)
+    if not any(found.values()):
+        raise LipnetError(f"{folder}: no reference found; name the files as the videos, ID.align or ID.txt")
+    return {video: found[path] for video, path in paths.items() if path in found}
 
 
-def expand(pattern: str) -> list[Path]:
-    """The files of a pattern that the shell did not expand; an existing path is taken as it is."""
-    if Path(pattern).exists() or not any(sign in pattern for sign in "*?["):
-        return [Path(pattern)]
-    found = sorted(glob(pattern, recursive=True))
-    if not found:
-        raise LipnetError(f"{pattern}: no file matches; check the pattern")
-    return list(map(Path, found))
-
-
-def videos_in(folder: Path) -> dict[Path, Path]:
-    """The videos anywhere below a folder, with their paths relative to it."""
-    found = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file() and not file.name.startswith(".")
-    )
-    if not found:
-        raise LipnetError(f"{folder}: no videos in this folder ({', '.join(sorted(VIDEO_SUFFIXES))})")
-    return {file: file.relative_to(folder) for file in found}
-
-
-def check_outputs(videos: dict[Path, Path], args: argparse.Namespace) -> None:
+def check_outputs(videos: dict[Video, Path], args: argparse.Namespace) -> None:
     """Raises LipnetError where two videos would have one output, or a captioned one cannot be written."""
     names = Counter(videos.values())
     name, count = names.most_common(1)[0]
     if (args.out or args.save) and count > 1:
         raise LipnetError(f"several videos are called {name}: give each its own --out, or a folder with all")
     for video, name in videos.items() if args.save else ():
-        check_target(video, save_path(args.save, name, alone=len(videos) == 1))
+        check_target(file_of(video), save_path(args.save, name, alone=len(videos) == 1))
+
+
+def file_of(video: Video) -> Path | Url:
+    """The file that --save reads again."""
+    return video.path if isinstance(video, StandardInput) else video
 
 
 def read_videos(
-    reader: LipReader, videos: dict[Path, Path], references: dict[Path, str], args: argparse.Namespace
+    reader: LipReader, videos: dict[Video, Path], references: dict[Video, str], args: argparse.Namespace
 ) -> int:
     """Transcribe all videos and write the outputs. Returns the exit code: 1 if some could not be read."""
-    transcripts: dict[Path, Transcript] = {}
+    transcripts: dict[Video, Transcript] = {}
     problems: list[LipnetError] = []
     bar = tqdm(total=len(videos), unit="video", disable=len(videos) == 1 or None)
-    for video, result in reader.read_all(videos):
+    for video, (_, result) in zip(videos, reader.read_all(videos), strict=True):
         bar.update()
         try:
             if isinstance(result, LipnetError):
                 raise result
-            write_outputs(result, videos[video], alone=len(videos) == 1, args=args)
+            write_outputs(video, result, videos[video], alone=len(videos) == 1, args=args)
         except LipnetError as error:
             if len(videos) == 1:
                 raise
@@ -152,31 +137,36 @@ def read_videos(
         transcripts[video] = replace(result, track=None)  # a long video's takes megabytes
     bar.close()
     if len(videos) > 1:
-        write_summary(transcripts, len(videos), args.out)
+        write_summary(transcripts, len(videos), reader.decoder.name, args.out)
+    elif args.decoder == AUTO and "txt" in args.format:
+        print(f"read with the decoder {reader.decoder.name}", file=sys.stderr)
     if args.references:
-        print_error_rates(transcripts, references, args)
+        print_error_rates(transcripts, references, reader.decoder.name, args)
     if problems:
         read_or_saved = "read or saved" if args.save else "read"
         print(f"{len(problems)} of {len(videos)} videos could not be {read_or_saved}:", file=sys.stderr)
         for problem in problems:
-            print(f"  {problem}", file=sys.stderr)
+            print(f"  {one_line(str(problem))}", file=sys.stderr)
     return 1 if problems else 0
 
 
-def write_outputs(transcript: Transcript, name: Path, alone: bool, args: argparse.Namespace) -> None:
+def write_outputs(
+    video: Video, transcript: Transcript, name: Path, alone: bool, args: argparse.Namespace
+) -> None:
     """Print or write one transcript, with its warnings on standard error, and the captioned video."""
     for warning in transcript.warnings:
-        tqdm.write(f"warning: {transcript.video}: {warning}", file=sys.stderr)
+        tqdm.write(one_line(f"warning: {transcript.video}: {warning}"), file=sys.stderr)
     for suffix in args.format:
         text = FORMATS[suffix](transcript)
         if args.out is None:
-            tqdm.write(text, end="")
+            tqdm.write(printable(text), end="")
             continue
         path = args.out / name.with_name(f"{name.name}.{suffix}")
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, as_bytes(text))
     if args.save is not None:
-        burn_in(Path(transcript.video), save_path(args.save, name, alone), transcript, args.debug)
+        with problems_of(transcript.video):
+            burn_in(file_of(video), save_path(args.save, name, alone), transcript, args.debug)
 
 
 def save_path(save: Path, name: Path, alone: bool) -> Path:
@@ -185,23 +175,27 @@ def save_path(save: Path, name: Path, alone: bool) -> Path:
     return save if is_file else save / name.with_name(f"{name.name}.mp4")
 
 
-def write_summary(transcripts: dict[Path, Transcript], videos: int, out: Path | None) -> None:
+def write_summary(transcripts: dict[Video, Transcript], videos: int, decoder: str, out: Path | None) -> None:
     """The table of all videos, and a line of counts on standard error."""
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        write_atomically(out / "predictions.csv", as_bytes(summary_table(list(transcripts.values()))))
+        write_atomically(out / f"{SUMMARY}.csv", as_bytes(summary_table(list(transcripts.values()))))
     with_warnings = sum(bool(transcript.warnings) for transcript in transcripts.values())
-    print(f"{len(transcripts)} of {videos} videos read, {with_warnings} with warnings", file=sys.stderr)
+    counts = f"{len(transcripts)} of {videos} videos read, {with_warnings} with warnings"
+    print(f"{counts}, with the decoder {decoder}", file=sys.stderr)
 
 
 def print_error_rates(
-    transcripts: dict[Path, Transcript], references: dict[Path, str], args: argparse.Namespace
+    transcripts: dict[Video, Transcript], references: dict[Video, str], decoder: str, args: argparse.Namespace
 ) -> None:
     """To standard error where a program may parse what is printed."""
     counts = ErrorCounts()
     for video in transcripts.keys() & references.keys():
         counts.add(references[video], transcripts[video].text)
-    rates = f"{counts.summary(args.decoder)}, {len(transcripts) - counts.sentences} without a reference"
+    if not counts.words:
+        print("no reference found of a video that was read", file=sys.stderr)
+        return
+    rates = f"{counts.summary(decoder)}, {len(transcripts) - counts.sentences} without a reference"
     parsed = args.out is None and args.format != ["txt"]
     print(rates, file=sys.stderr if parsed else sys.stdout)
 
@@ -228,7 +222,7 @@ def listen(reader: LipReader, source: str) -> None:
 
 def show(line: str, end: str) -> None:
     clear = "\r\033[K" if sys.stdout.isatty() else ""
-    print(f"{clear}{line}", end=end, flush=True)
+    print(f"{clear}{one_line(line)}", end=end, flush=True)
 
 
 def final_line(sentence: Sentence) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from lipnet.cropping.factory import make_cropper
 from lipnet.cropping.patch import Patch
-from lipnet.decoding.factory import DecoderOptions
+from lipnet.decoding.factory import AUTO, DecoderOptions
 from lipnet.errors import LipnetError, problems_of
 from lipnet.grid import FRAME_RATE
 from lipnet.inference.emissions import Backend
@@ -20,11 +20,12 @@ from lipnet.inference.sentences import SentenceDecoder
 from lipnet.inference.streaming import WINDOW, StreamingTranscriber
 from lipnet.inference.transcript import Sentence, Transcript
 from lipnet.utils.prefetch import prefetch
-from lipnet.video.decode import VideoError, VideoSource, iter_frames, source_name
+from lipnet.video.decode import Url, VideoError, VideoSource, iter_frames, source_name
 from lipnet.video.resample import Picture, resample
 from lipnet.video.video_frames import in_blocks
 from lipnet.weights import WEIGHTS
 
+Opened = Path | Url | BinaryIO  # a video as `LipReader.read_all` yields it
 PREFETCHED = WINDOW  # frames whose landmarks are found ahead of the network
 
 
@@ -38,9 +39,7 @@ class LiveText(NamedTuple):
 class LipReader:
     """Reads lips in videos with one network: ``LipReader.load().read("clip.mpg").text``."""
 
-    def __init__(
-        self, backend: Backend, decoder: str = "greedy", options: DecoderOptions | None = None
-    ) -> None:
+    def __init__(self, backend: Backend, decoder: str = AUTO, options: DecoderOptions | None = None) -> None:
         """Raises LipnetError on a decoder that cannot be used."""
         self.backend = backend
         self.decoder = SentenceDecoder(backend.metadata, decoder, options)
@@ -50,7 +49,7 @@ class LipReader:
     def load(
         cls,
         weights: str | Path = WEIGHTS,
-        decoder: str = "greedy",
+        decoder: str = AUTO,
         device: str = "auto",
         options: DecoderOptions | None = None,
     ) -> LipReader:
@@ -58,7 +57,7 @@ class LipReader:
         file.
 
         Args:
-            decoder: greedy, beam, lm, grammar or dictionary.
+            decoder: auto (the one that suits the weights), greedy, beam, lm, grammar or dictionary.
             device: auto, cpu, cuda or cuda:N.
 
         Raises:
@@ -87,42 +86,44 @@ class LipReader:
                 stream.add(patch)
             return stream.finish()
 
-    def read_all(self, paths: Iterable[str | Path]) -> Iterator[tuple[Path, Transcript | LipnetError]]:
+    def read_all(self, videos: Iterable[VideoSource]) -> Iterator[tuple[Opened, Transcript | LipnetError]]:
         """Transcribe videos one by one; a thread finds the landmarks of the next frames and videos meanwhile.
 
-        Yields each video with its transcript, or the error that it met, in the order of ``paths``. An
-        unexpected exception, as FFmpeg and OpenCV raise on some damaged files, is an error of that video alone.
+        Yields each video with its transcript, or the error that it met, in the order of ``videos``. An
+        unexpected exception, which some damaged files raise in FFmpeg or OpenCV, is that video's error.
         """
         failed: StreamingTranscriber | None = None
-        with closing(prefetch(self._track_all(paths), PREFETCHED)) as tracked:
-            for path, stream, patch in tracked:
+        with closing(prefetch(self._track_all(videos), PREFETCHED)) as tracked:
+            for video, stream, patch in tracked:
                 if stream is failed:
                     continue
                 try:
                     if isinstance(patch, LipnetError):
                         raise patch
-                    with problems_of(str(path)):
+                    with problems_of(stream.name):
                         if patch is not None:
                             stream.add(patch)
                             continue
                         result: Transcript | LipnetError = stream.finish()
                 except LipnetError as error:
                     result, failed = error, stream
-                yield path, result
+                yield video, result
 
     def _track_all(
-        self, paths: Iterable[str | Path]
-    ) -> Iterator[tuple[Path, StreamingTranscriber, Patch | LipnetError | None]]:
+        self, videos: Iterable[VideoSource]
+    ) -> Iterator[tuple[Opened, StreamingTranscriber, Patch | LipnetError | None]]:
         """The patches of the videos' frames; after a video's last one None, or the error that ended it."""
-        for path in paths:
-            stream = self.stream(str(path))
+        for source in videos:
+            stream = self.stream(_name_of(source))
+            is_path = isinstance(source, str | PathLike) and not isinstance(source, Url)
+            video: Opened = Path(source) if is_path else source  # type: ignore[arg-type, assignment]
             try:
-                with problems_of(str(path)):
-                    for frame in in_blocks(iter_frames(path, FRAME_RATE)):
-                        yield Path(path), stream, stream.track(frame)
-                yield Path(path), stream, None
+                with problems_of(stream.name):
+                    for frame in in_blocks(iter_frames(video, FRAME_RATE)):
+                        yield video, stream, stream.track(frame)
+                yield video, stream, None
             except LipnetError as error:
-                yield Path(path), stream, error
+                yield video, stream, error
 
     def stream(self, name: str = "video", live: bool = False) -> StreamingTranscriber:
         """A transcriber for the frames of one video; see `StreamingTranscriber`."""
@@ -148,12 +149,17 @@ class LipReader:
             yield LiveText(sentence.text, sentence)
 
 
+def _name_of(source: VideoSource) -> str:
+    """A path as it was given, or `source_name`."""
+    return str(source) if isinstance(source, str | PathLike) else source_name(source)
+
+
 def _open(video: VideoSource | np.ndarray, fps: float | None) -> tuple[Iterator[np.ndarray], str]:
     """A video's frames at FRAME_RATE, and its name."""
     if not isinstance(video, np.ndarray):
         if fps is not None:
             raise VideoError(f"{source_name(video)}: fps is for arrays of frames; a file has its own")
-        name = str(video) if isinstance(video, str | PathLike) else source_name(video)
+        name = _name_of(video)
         return iter_frames(video, FRAME_RATE), name
     if video.dtype != np.uint8 or video.ndim != 4 or video.shape[3] != 3 or not video.size:
         raise VideoError(f"array of {video.dtype} {video.shape}: give frames, (T, H, W, 3) uint8 RGB")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lipnet.decoding.base import Hypothesis
 from lipnet.decoding.factory import AUTO, DecoderOptions, make_decoder, resolve_decoder
 from lipnet.decoding.greedy import GreedyDecoder
@@ -46,7 +48,7 @@ class SentenceDecoder:
     def partial_text(self, emissions: Emissions) -> str:
         """The text, by greedy search, of an utterance that has not ended."""
         [[hypothesis]] = self._greedy(emissions.log_probs[None], [len(emissions.log_probs)])
-        return hypothesis.text
+        return _single_spaced(hypothesis.text)
 
     def __call__(self, emissions: Emissions, first: int = 0) -> Sentence | None:
         """The sentence of one utterance, which begins in frame ``first`` of the video.
@@ -65,14 +67,27 @@ class SentenceDecoder:
             for span, (start, end), p in zip(best.words, times, probabilities, strict=True)
         ]
         return Sentence(
-            text=best.text,
+            text=_single_spaced(best.text),
             start=words[0].start,
             end=words[-1].end,
             confidence=round(float(probabilities.mean()), 4),
             words=words,
-            n_best=[Alternative(h.text, round(h.score, 4)) for h in hypotheses],
+            n_best=_alternatives(hypotheses),
             path_score_gap=path_score_gap(best, times, emissions),
         )
+
+
+def _single_spaced(text: str) -> str:
+    """CTC can write a space twice, with a blank between."""
+    return " ".join(text.split())
+
+
+def _alternatives(hypotheses: Sequence[Hypothesis]) -> list[Alternative]:
+    """Texts that differ in words, each with its best score."""
+    scores: dict[str, float] = {}
+    for hypothesis in hypotheses:
+        scores.setdefault(_single_spaced(hypothesis.text), round(hypothesis.score, 4))
+    return [Alternative(text, score) for text, score in scores.items()]
 
 
 def _seconds(frame: float) -> float:

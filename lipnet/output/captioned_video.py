@@ -23,6 +23,7 @@ from lipnet.output.overlay import CaptionOverlay
 from lipnet.video.audio import AudioPackets, SourceAudio, copy_audio, encode_aac, no_audio, seconds
 from lipnet.video.decode import (
     BT601,
+    Url,
     cause_of,
     declared_rate,
     decode_pictures,
@@ -43,7 +44,7 @@ MPEG_RANGE, SMPTE170M = 1, 6  # AVCOL_RANGE_MPEG, AVCOL_SPC_SMPTE170M
 
 
 def burn_in(
-    source: Path,
+    source: Path | Url,
     target: Path,
     transcript: Transcript,
     debug: bool = False,
@@ -55,7 +56,7 @@ def burn_in(
     first picture, as those of `iter_frames` do.
 
     Args:
-        source: a video of any format.
+        source: a video of any format, or its address.
         target: ends in .mp4; its folder is created if necessary.
         transcript, debug: what is drawn, as for `CaptionOverlay`.
 
@@ -83,7 +84,7 @@ def burn_in(
             unfinished.unlink()
 
 
-def check_target(source: Path, target: Path) -> None:
+def check_target(source: Path | Url, target: Path) -> None:
     """Check that `burn_in` may write ``target``, as far as can be known in advance.
 
     Raises:
@@ -93,11 +94,12 @@ def check_target(source: Path, target: Path) -> None:
         raise LipnetError(f"{target}: not an MP4; give the captioned video a name that ends in .mp4")
     if target.is_dir():
         raise LipnetError(f"{target}: is a folder; give a file in it")
-    if target.exists() and source.exists() and target.samefile(source):
+    is_file = isinstance(source, Path) and source.exists()
+    if is_file and target.exists() and target.samefile(source):
         raise LipnetError(f"{target}: is the video itself; give the captioned video another name")
 
 
-def _write(source: Path, target: Path, captions: CaptionOverlay, audio_packets: AudioPackets) -> None:
+def _write(source: Path | Url, target: Path, captions: CaptionOverlay, audio_packets: AudioPackets) -> None:
     """Write the captioned video. Pictures and audio are read from the source by a container each."""
     with (
         open_video(source) as container,

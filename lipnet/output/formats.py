@@ -5,31 +5,36 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
+from html import escape
 
 from lipnet.inference.transcript import Sentence, Transcript
+from lipnet.utils.terminal import one_line
 
+CONTROLS = re.compile("[\x7f-\x9f]")  # that json.dumps leaves as they are
+TIMES = re.compile(r"(?<=\d)\s*-->\s*(?=\d)")  # in SubRip the mark of a line of times
 CSV_COLUMNS = ("video", "sentence", "start", "end", "word", "confidence")
 
 
 def as_text(transcript: Transcript) -> str:
     """Plain text: the sentences with their confidence, then a line with times for each word."""
-    lines = [
-        f"{transcript.video}: {transcript.text or '(nothing)'}  (confidence {transcript.confidence:.2f})"
-    ]
+    text = transcript.text or "(nothing)"
+    lines = [one_line(f"{transcript.video}: {text}  (confidence {transcript.confidence:.2f})")]
     for sentence in transcript.sentences:
         if len(transcript.sentences) > 1:
-            lines.append(f"  {sentence.text}")
+            lines.append(f"  {_line_of(sentence)}")
         lines += [
-            f"  {word.start:6.2f} - {word.end:5.2f} s  {word.word}  ({word.confidence:.2f})"
+            f"  {word.start:6.2f} - {word.end:5.2f} s  {one_line(word.word)}  ({word.confidence:.2f})"
             for word in sentence.words
         ]
     return "\n".join(lines) + "\n"
 
 
 def as_json(transcript: Transcript) -> str:
-    """One JSON object on one line; times in seconds."""
-    return json.dumps(transcript.as_json(), ensure_ascii=False) + "\n"
+    """One JSON object on one line; times in seconds. Control characters are escaped."""
+    text = json.dumps(transcript.as_json(), ensure_ascii=False)
+    return CONTROLS.sub(lambda control: f"\\u{ord(control[0]):04x}", text) + "\n"
 
 
 def as_csv(transcript: Transcript) -> str:
@@ -45,18 +50,19 @@ def as_csv(transcript: Transcript) -> str:
 
 
 def as_srt(transcript: Transcript) -> str:
-    """SubRip subtitles, one per sentence."""
+    """SubRip subtitles, one per sentence. The format has no escapes: only times in the text are changed."""
     cues = [
-        f"{number}\n{_span(start, end, ',')}\n{sentence.text}\n"
+        f"{number}\n{_span(start, end, ',')}\n{TIMES.sub('->', _line_of(sentence))}\n"
         for number, (sentence, start, end) in enumerate(_cues(transcript.sentences), start=1)
     ]
     return "\n".join(cues)
 
 
 def as_vtt(transcript: Transcript) -> str:
-    """WebVTT subtitles, one per sentence."""
+    """WebVTT subtitles, one per sentence; ``&``, ``<`` and ``>`` are escaped."""
     cues = [
-        f"{_span(start, end, '.')}\n{sentence.text}\n" for sentence, start, end in _cues(transcript.sentences)
+        f"{_span(start, end, '.')}\n{escape(_line_of(sentence), quote=False)}\n"
+        for sentence, start, end in _cues(transcript.sentences)
     ]
     return "\n".join(["WEBVTT\n", *cues])
 
@@ -80,6 +86,11 @@ def summary_table(transcripts: Sequence[Transcript]) -> str:
         confidence, warnings = f"{transcript.confidence:.4f}", "; ".join(transcript.warnings)
         writer.writerow([transcript.video, transcript.text, confidence, transcript.frames, warnings])
     return table.getvalue()
+
+
+def _line_of(sentence: Sentence) -> str:
+    """The text as one line: an empty line would end the cue."""
+    return " ".join(one_line(sentence.text).split())
 
 
 def _cues(sentences: Sequence[Sentence]) -> list[tuple[Sentence, int, int]]:

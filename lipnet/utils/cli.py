@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 
 from lipnet.errors import LipnetError
+from lipnet.utils.signals import Terminated, signals_raised
+from lipnet.utils.terminal import one_line
+
+CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}  # of a stream, which has no name
 
 
 def make_parser(description: str | None, examples: str) -> argparse.ArgumentParser:
@@ -33,9 +39,10 @@ def _program_name(called: Path) -> str:
 def command_line(main: Callable[[], int]) -> Callable[[], int]:
     """Wrap a program's ``main``, which returns the exit code.
 
-    A LipnetError, or an OSError that names a file, is printed as one line on standard error and gives exit
-    code 2; Ctrl-C gives 130. Where nothing reads standard output any more, the program ends without a
-    message. Every other exception is a bug and passes through.
+    A LipnetError, an OSError that names a file, or standard output that cannot be written is printed as one
+    line on standard error and gives exit code 2; Ctrl-C gives 130, SIGTERM 143 and SIGHUP 129. Where nothing
+    reads standard output any more, the program ends without a message. Every other exception is a bug and
+    passes through.
     """
 
     @wraps(main)
@@ -44,17 +51,27 @@ def command_line(main: Callable[[], int]) -> Callable[[], int]:
             if isinstance(stream, io.TextIOWrapper):  # file names may hold any bytes
                 stream.reconfigure(errors="backslashreplace")
         try:
-            return main()
+            with signals_raised():
+                code = main()
+            sys.stdout.flush()
+            return code
         except LipnetError as error:
             return _fail(str(error))
         except BrokenPipeError:  # such as `| head`, which has read enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard_output()
             return 0
         except OSError as error:
+            if error.filename is None and error.errno in CANNOT_WRITE:
+                _discard_output()
+                cause = (error.strerror or "error").lower()
+                return _fail(f"cannot write ({cause}); check the free space, and where standard output goes")
             if error.filename is None:
                 raise
             reason = (error.strerror or "cannot be used").lower()
             return _fail(f"{error.filename}: {reason}; check the path, its permissions and the free space")
+        except Terminated as ended:
+            print(ended, file=sys.stderr)
+            return 128 + ended.number
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130
@@ -62,6 +79,12 @@ def command_line(main: Callable[[], int]) -> Callable[[], int]:
     return wrapper
 
 
+def _discard_output() -> None:
+    """What standard output still holds is not written when Python ends: that would fail again."""
+    with suppress(OSError, ValueError):  # io.UnsupportedOperation, where it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {one_line(message)}", file=sys.stderr)
     return 2

@@ -226,5 +226,6 @@ def test_predicting_with_bad_settings(
     assert_one_line(predict("--device", "tpu"), "'tpu'", "use cpu")
     for option in ("lm", "grammar"):
         given = (f"--{option}", tmp_path / "none")
-        assert_one_line(predict(*given), f"add --decoder {option}")
+        assert_one_line(predict(*given, "--decoder", "greedy"), f"add --decoder {option}")
+        assert_one_line(predict(*given), tmp_path / "none")
         assert_one_line(predict(*given, "--decoder", option), tmp_path / "none")
