@@ -24,8 +24,9 @@ EXTRAS = {
     "convert": ["h5py>=3.10"],
     "notebook": ["nbclient", "ipykernel", "matplotlib"],
 }
-# Independent implementations of the edit distance, for the tests. editdistance has no wheels from 3.13 on.
-ORACLES = ["jiwer", 'editdistance; python_version < "3.13"']
+# For the tests: other implementations of the edit distance, and readers of subtitles. editdistance has no
+# wheels from 3.13 on.
+ORACLES = ["jiwer", 'editdistance; python_version < "3.13"', "srt", "webvtt-py"]
 TOOLS = ["pytest", "hypothesis", "pytest-xdist", "ruff", "mypy", "import-linter"]
 EXTRAS["dev"] = [*TOOLS, *ORACLES, *(package for extra in EXTRAS.values() for package in extra)]
 
