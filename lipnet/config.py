@@ -5,10 +5,18 @@ Each constructor of the package takes only its own section, or plain numbers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lipnet.errors import ConfigError
 
+# Largest sizes, far beyond useful ones: a wrong one is refused before memory is allocated for it.
+MAX_CROP = {"width": 1024, "height": 1024, "eye_distance": 10_000, "center_offset": 100}
+MAX_CROP |= {"box": 100_000, "frame": 100_000, "detect_every": 1_000_000}
+MAX_MODEL = {"height": 1024, "width": 1024, "channels": 8192, "kernels": 64, "strides": 64, "paddings": 64}
+MAX_MODEL |= {"hidden": 16_384, "layers": 64, "outputs_per_frame": 64}
+MAX_CONVOLUTIONS = 32
+MAX_SYMBOLS = 10_000
 CROP_METHODS = ("dlib", "mtcnn", "fixed")
 SELECTIONS = ("best", "last")
 LUMA = (0.299, 0.587, 0.114)  # weights of R, G and B in grey, ITU-R BT.601
@@ -29,7 +37,11 @@ class CropConfig:
     predictor: str = ""  # dlib: 68-point landmark file (.dat); empty: that of face_recognition_models
 
     def __post_init__(self) -> None:
-        """Raises ConfigError on an unknown method, or a box without pixels."""
+        """Raises ConfigError on an unknown method, a number out of range, or a box without pixels."""
+        _check_limits("crop", vars(self), MAX_CROP)
+        for key in ("width", "height", "eye_distance", "detect_every"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"crop.{key} {getattr(self, key):g}: give 1 or more")
         if self.method not in CROP_METHODS:
             raise ConfigError(f"crop.method {self.method!r}: choose one of {', '.join(CROP_METHODS)}")
         if self.box or self.method == "fixed":
@@ -68,6 +80,16 @@ class ModelConfig:
     alphabet: str = " abcdefghijklmnopqrstuvwxyz"  # the output symbols besides the CTC blank
     word_heads: bool = False  # classify the word of each frame by a linear layer on each recurrent layer
     outputs_per_frame: int = 1  # CTC steps per video frame: fast speech needs more than one
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError on sizes out of range; ``models/lipnet.py`` checks that they fit together."""
+        _check_limits("model", vars(self), MAX_MODEL)
+        if len(self.channels) > MAX_CONVOLUTIONS:
+            raise ConfigError(
+                f"model.channels: {len(self.channels)} convolutions, give {MAX_CONVOLUTIONS} or fewer"
+            )
+        if len(self.alphabet) > MAX_SYMBOLS:
+            raise ConfigError(f"model.alphabet: {len(self.alphabet)} symbols, give {MAX_SYMBOLS} or fewer")
 
 
 @dataclass
@@ -149,3 +171,20 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     run: RunConfig = field(default_factory=RunConfig)
     pretrained: str = ""  # weights to start from; empty: random initialisation
+
+
+def _check_limits(section: str, values: Mapping[str, object], limits: Mapping[str, float]) -> None:
+    """Raise ConfigError on a number, or one in a list, whose absolute value is above its limit, or NaN."""
+    for key, limit in limits.items():
+        for number in _numbers(values[key]):
+            if not abs(number) <= limit:
+                shown = f" {number:g}" if abs(number) < 1e18 else ""  # not one of thousands of digits
+                raise ConfigError(f"{section}.{key}{shown}: give at most {limit:g}")
+
+
+def _numbers(value: object) -> Iterator[float]:
+    if isinstance(value, (int, float)):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _numbers(item)

@@ -17,9 +17,10 @@ from lipnet.decoding.base import Floats, Hypothesis
 from lipnet.grid import WORD_CLASS
 from lipnet.inference.emissions import Emissions
 from lipnet.inference.timestamps import Span
+from lipnet.models.metadata import COEFFICIENTS
 from lipnet.tokenizer import Tokenizer
 
-FEATURES = 2  # of a word, without the constant
+FEATURES = COEFFICIENTS - 1  # of a word, without the constant
 RIDGE = 1e-2  # L2 penalty on the regression's weights
 MIN_LOG_PROB = -12.0  # lower log-probabilities are clipped
 BINS = 10  # of the expected calibration error

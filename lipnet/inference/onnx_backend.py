@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipnet.errors import CheckpointError, LipnetError
+from lipnet.grid import WORDS
 from lipnet.inference.emissions import Emissions, split_batch
-from lipnet.models.metadata import KEY, parse_metadata
+from lipnet.models.metadata import KEY, Metadata, parse_metadata
+from lipnet.utils.schema import SchemaError
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -25,11 +27,17 @@ class OnnxBackend:
         Raises CheckpointError where it is not an exported LipNet, LipnetError without ONNX Runtime.
         """
         self._session = _open(content)
+        text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+        if text is None:
+            raise CheckpointError("not an exported LipNet; give a file that scripts/export.py wrote")
         try:
-            self.metadata = parse_metadata(self._session.get_modelmeta().custom_metadata_map[KEY])
-        except (KeyError, TypeError, ValueError) as error:
+            self.metadata = parse_metadata(text)
+            _check_graph(self._session, self.metadata)
+        except CheckpointError:
+            raise
+        except LipnetError as error:
             raise CheckpointError(
-                "not an exported LipNet; give a file that scripts/export.py wrote"
+                f"not an exported LipNet ({error}); give a file that scripts/export.py wrote"
             ) from error
 
     @classmethod
@@ -64,6 +72,26 @@ def _open(content: bytes) -> InferenceSession:
         return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no other base class
         raise CheckpointError("not an ONNX file; give a file that scripts/export.py wrote") from error
+
+
+def _check_graph(session: InferenceSession, metadata: Metadata) -> None:
+    """Raise SchemaError unless the graph has the inputs and outputs of the metadata's model."""
+    model = metadata.model
+    expected = {
+        "frames": (model.height, model.width, 3),
+        "lengths": (),
+        "log_probs": (len(model.alphabet) + 1,),
+    }
+    if model.word_heads:
+        expected["word_log_probs"] = (len(WORDS) + 1,)
+    shapes = {value.name: value.shape for value in (*session.get_inputs(), *session.get_outputs())}
+    for name in sorted(expected.keys() ^ shapes.keys()):
+        raise SchemaError(f"{name}: {'unknown' if name in shapes else 'missing'}")
+    for name, sizes in expected.items():
+        if tuple(shapes[name][len(shapes[name]) - len(sizes) :]) != sizes:
+            raise SchemaError(
+                f"{name}: {shapes[name]}, but [..., {', '.join(map(str, sizes))}] by the metadata"
+            )
 
 
 def _pad(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from lipnet.errors import CheckpointError, ConfigError
+from lipnet.errors import CheckpointError, LipnetError
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import KEY, Metadata, dump_metadata, parse_metadata
 from lipnet.utils.files import write_atomically
+from lipnet.utils.schema import SchemaError
 
 
 def save_weights(path: Path, weights: dict[str, Tensor], metadata: Metadata) -> None:
@@ -44,16 +46,46 @@ def load_weights(path: str | Path, device: str | torch.device = "cpu") -> tuple[
         raise CheckpointError(f"{path}: no such weights file; train one with scripts/train.py")
     try:
         with safe_open(path, "pt") as file:
-            metadata = parse_metadata((file.metadata() or {})[KEY])
+            text = (file.metadata() or {}).get(KEY)
+            if text is None:
+                raise SchemaError("without lipnet's metadata")
+            metadata = parse_metadata(text)
             with torch.device("meta"):  # spares the random initialisation: seconds, for a large model
                 model = LipNet(metadata.model)
+            _check_tensors(file, model)
             tensors = {name: _in_float32(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
             model.load_state_dict(tensors, assign=True)
+        check_finite(tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    except (SafetensorError, ConfigError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+    except LipnetError as error:
+        raise CheckpointError(
+            f"{path}: not lipnet weights ({error}); give a best.safetensors of a run"
+        ) from error
+    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
         raise CheckpointError(f"{path}: not lipnet weights; give a best.safetensors of a run") from error
     return model.place(device).eval(), metadata
+
+
+def _check_tensors(file: safe_open, model: LipNet) -> None:
+    """Raise SchemaError unless a file has the tensors of ``model``, of the same sizes; none is read."""
+    expected = model.state_dict()
+    names = set(file.keys())
+    for name in sorted(names ^ expected.keys()):
+        raise SchemaError(f"tensor {name:.60}: {'unknown' if name in names else 'missing'}")
+    for name, tensor in expected.items():
+        shape = tuple(file.get_slice(name).get_shape())
+        if shape != tuple(tensor.shape):
+            raise SchemaError(f"tensor {name}: {list(shape)}, but {list(tensor.shape)} by the metadata")
+
+
+def check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError if a tensor has a NaN or an infinite value."""
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(
+                f"tensor {name} has NaN or infinite values; copy the file again, or give other weights"
+            )
 
 
 def _in_float32(tensor: Tensor) -> Tensor:
@@ -90,7 +122,11 @@ def load_resume(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: cannot be resumed from; delete it to start the run from its beginning"
         ) from error
-    return dict(state)
+    if not isinstance(state, dict) or not all(isinstance(key, str) for key in state):
+        raise CheckpointError(
+            f"{path}: not the state of a run; delete it to start the run from its beginning"
+        )
+    return state
 
 
 def source_revision() -> str:

@@ -7,6 +7,7 @@ the blank, K word classes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from lipnet.models.rnn import ACTIVATIONS, CANDIDATES, CELLS, apply_recurrent, r
 RGB_MEAN = (0.7136, 0.4906, 0.3283)
 RGB_STD = (0.1139, 0.1078, 0.0917)
 MIN_STD = 1.0  # grey levels: keeps normalisation of a uniform clip from dividing by 0
+MAX_PARAMETERS = 250_000_000  # 1 GB, 55 times the paper's network
 CHOICES = {
     "normalization": ("dataset", "clip", "unit"),
     "norm": tuple(NORMS),
@@ -165,6 +167,22 @@ def _check(config: ModelConfig) -> None:
     _check_choices(config)
     if feature_size(config) < 1:
         raise ConfigError("model: nothing is left of the input; enlarge it, or use fewer or smaller layers")
+    if _count_weights(config) > MAX_PARAMETERS:  # before any of them is allocated
+        raise ConfigError(
+            f"model: {_count_weights(config) / 1e6:,.0f} million parameters, at most "
+            f"{MAX_PARAMETERS / 1e6:.0f} are supported; lower model.hidden, model.layers or model.channels"
+        )
+
+
+def _count_weights(config: ModelConfig) -> int:
+    """The parameters of a network's matrices and kernels, from its sizes."""
+    channels = [config.in_channels, *config.channels]
+    count = sum(a * b * math.prod(k) for a, b, k in zip(channels, channels[1:], config.kernels, strict=False))
+    states = config.hidden * (2 if config.bidirectional else 1)
+    gates = 4 if config.cell == "lstm" else 3
+    inputs = feature_size(config) + states * (config.layers - 1)  # of all layers together
+    count += gates * states * (inputs + config.layers * config.hidden)
+    return count + states * config.outputs_per_frame * (len(config.alphabet) + 1)
 
 
 def _check_choices(config: ModelConfig) -> None:

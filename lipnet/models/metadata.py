@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from lipnet import __version__
 from lipnet.config import CropConfig, ModelConfig
 from lipnet.errors import CheckpointError
 from lipnet.settings import rename_old_names
+from lipnet.tokenizer import Tokenizer
+from lipnet.utils.schema import SchemaError, build, parse_json
 
 KEY = "lipnet"  # of the JSON text in the metadata of a safetensors or ONNX file
 FORMAT = "lipnet-1"
+COEFFICIENTS = 3  # of a decoder's calibration: the constant's, and those of the two features of a word
 
 
 @dataclass
@@ -39,17 +42,29 @@ def dump_metadata(metadata: Metadata) -> str:
 
 
 def parse_metadata(text: str) -> Metadata:
-    """Read what ``dump_metadata`` wrote.
+    """Read what ``dump_metadata`` wrote; keys that a later version has added are ignored.
 
-    Raises CheckpointError on another format, KeyError, TypeError or ValueError on anything else.
+    Raises CheckpointError on another format, another LipnetError that names the key on anything else.
     """
-    header = rename_old_names(json.loads(text))
-    if header["format"] != FORMAT:
-        raise CheckpointError(f"format {header['format']}, not {FORMAT}: use the lipnet that wrote it")
-    return Metadata(
-        ModelConfig(**header["model"]),
-        CropConfig(**header["crop"]),
-        header["info"],
-        header.get("calibration", {}),
-        header.get("grid", True),
-    )
+    content = parse_json(text)
+    if not isinstance(content, dict) or "format" not in content:
+        raise SchemaError("key 'format' is missing")
+    if content["format"] != FORMAT:
+        raise CheckpointError(f"format {content['format']!s:.20}, not {FORMAT}: use the lipnet that wrote it")
+    known = {entry.name for entry in fields(Metadata)}
+    content = {key: value for key, value in rename_old_names(content).items() if key in known}
+    metadata = build(Metadata, content)
+    _check(metadata)
+    return metadata
+
+
+def _check(metadata: Metadata) -> None:
+    """Raise LipnetError on values that do not fit together."""
+    Tokenizer(metadata.model.alphabet)
+    for key in ("width", "height"):
+        crop, model = getattr(metadata.crop, key), getattr(metadata.model, key)
+        if crop != model:
+            raise SchemaError(f"crop.{key} {crop}, but model.{key} {model}")
+    for decoder, coefficients in metadata.calibration.items():
+        if len(coefficients) != COEFFICIENTS:
+            raise SchemaError(f"calibration.{decoder}: {len(coefficients)} numbers, not {COEFFICIENTS}")

@@ -65,6 +65,12 @@ class TrainState:
         settings = [{key: group[key] for key in keys} for group in self.optimizer.param_groups]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for parameter, kept in self.optimizer.state.items():
+            sizes = {
+                tuple(value.shape) for value in kept.values() if isinstance(value, Tensor) and value.ndim
+            }
+            if not sizes <= {tuple(parameter.shape)}:
+                raise ValueError("optimiser state of other sizes")
         self.scheduler.load_state_dict(state["scheduler"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])

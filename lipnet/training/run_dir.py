@@ -7,7 +7,6 @@ any moment continues after its last complete epoch, and on a CPU repeats the sam
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +16,15 @@ from typing import Any
 
 from lipnet.config import Config
 from lipnet.data.dataset import ClipDataset
-from lipnet.errors import ConfigError
+from lipnet.errors import CheckpointError, ConfigError
 from lipnet.grid import is_grid_sentence, natural_key
-from lipnet.models.checkpoint import load_resume, save_resume, save_weights, source_revision
+from lipnet.models.checkpoint import check_finite, save_weights, source_revision
 from lipnet.models.metadata import Metadata
-from lipnet.settings import load_config, rename_old_names, save_config
+from lipnet.settings import load_config, save_config
 from lipnet.training.engine import Evaluation, Step
 from lipnet.training.optim import TrainState
-from lipnet.utils.files import lock_folder, write_atomically
+from lipnet.training.progress import Progress, append_to_log, load_progress, read_log, save_progress
+from lipnet.utils.files import lock_folder
 
 
 class RunDir:
@@ -59,10 +59,11 @@ class RunDir:
             raise ConfigError(f"{path}: no run to resume; start one with --config FILE run.dir={path}")
         run = cls(path, load_config(path / "config.yaml"))
         if (path / "resume.pt").exists():
-            state = rename_old_names(load_resume(path / "resume.pt"))
-            run.epoch, run.step, run.best = state["epoch"], state["step"], state["best"]
-            run.pretrained_info = state.get("pretrained_info", {})
-            run._saved_train_state = state["train_state"]
+            progress = load_progress(path / "resume.pt")
+            run.epoch, run.step, run.best = progress.epoch, progress.step, progress.best
+            run.pretrained_info = progress.pretrained_info
+            run._saved_train_state = progress.train_state
+            read_log(path / "log.jsonl", run.epoch)  # raises now rather than after the next epoch
         return run
 
     @contextmanager
@@ -100,11 +101,14 @@ class RunDir:
         if self._saved_train_state is not None:
             try:
                 train_state.load_state_dict(self._saved_train_state)
-            except (KeyError, ValueError, RuntimeError) as error:
+                check_finite(train_state.model.state_dict())
+            except (LookupError, ValueError, RuntimeError, TypeError, AttributeError) as error:
                 raise ConfigError(
                     f"{self.path}/config.yaml: the saved state does not fit; restore the old model, "
                     "train.ema and train.optimizer, or start a new run"
                 ) from error
+            except CheckpointError as error:
+                raise ConfigError(f"{self.path / 'resume.pt'}: {error}") from error
             self._saved_train_state = None
 
     def end_epoch(
@@ -140,16 +144,9 @@ class RunDir:
         if self._is_selected(wer):
             save_weights(self.path / "best.safetensors", weights, metadata)
         self.best = min(self.best, wer)
-        self._append_to_log(line)
-        # Written last: a run killed before this repeats the epoch.
-        state = {
-            "epoch": self.epoch,
-            "step": self.step,
-            "best": self.best,
-            "pretrained_info": self.pretrained_info,
-            "train_state": train_state.state_dict(),
-        }
-        save_resume(self.path / "resume.pt", state)
+        append_to_log(self.path / "log.jsonl", line)
+        progress = Progress(self.epoch, self.step, self.best, train_state.state_dict(), self.pretrained_info)
+        save_progress(self.path / "resume.pt", progress)  # last: a run killed before this repeats the epoch
         return line
 
     def _is_selected(self, wer: float) -> bool:
@@ -178,12 +175,6 @@ class RunDir:
             "dev": dev,
             "recipe": {name: asdict(getattr(self.config, name)) for name in sections},
         }
-
-    def _append_to_log(self, line: dict[str, Any]) -> None:
-        log = self.path / "log.jsonl"
-        lines = log.read_text().splitlines() if log.exists() else []
-        lines = [*lines[: self.epoch - 1], json.dumps(line)]
-        write_atomically(log, "".join(f"{text}\n" for text in lines).encode())
 
 
 def log_line(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -109,13 +110,76 @@ def test_the_metadata_of_the_next_tests_is_valid(tmp_path: Path) -> None:
         (header(model={"depth": 9}), "not lipnet weights"),
         (header(model=asdict(tiny_model(hidden=9))), "not lipnet weights"),
         (header(model=asdict(tiny_model(cell="rnn"))), "not lipnet weights"),
-        (header(crop=None), "not lipnet weights"),
+        (header(crop=None), "not lipnet weights .crop: None is not a mapping of settings"),
+        (header(crop={**asdict(CROP), "width": 48}), "crop.width 48, but model.width 24"),
+        (header(crop={**asdict(CROP), "eye_distance": -1}), "crop.eye_distance -1: give 1 or more"),
+        (header(crop={**asdict(CROP), "center_offset": math.nan}), "crop.center_offset: nan is not a finite"),
+        (header(crop={**asdict(CROP), "center_offset": 1e9}), r"crop.center_offset 1e\+09: give at most 100"),
+        (header(crop={**asdict(CROP), "box": "all"}), "crop.box: 'all' is not a list"),
+        (
+            header(model=asdict(tiny_model(alphabet=" abcdefghijklmnopqrstuvwxy"))),
+            r"tensor output\.weight: \[28,",
+        ),
+        (header(model=asdict(tiny_model(alphabet="aa" + "b" * 25))), "alphabet 'aabbb"),
+        (header(model={**asdict(tiny_model()), "alphabet": 5}), "model.alphabet: 5 is not a text"),
+        (
+            header(model={**asdict(tiny_model()), "layers": 10_000_000}),
+            r"model.layers 1e\+07: give at most 64",
+        ),
+        (
+            header(model={**asdict(tiny_model()), "hidden": 1_000_000_000}),
+            r"model.hidden 1e\+09: give at most",
+        ),
+        (
+            header(model={**asdict(tiny_model()), "hidden": 16_000, "layers": 60}),
+            "million parameters, at most",
+        ),
+        (header(model={**asdict(tiny_model()), "hidden": True}), "model.hidden: True is not a whole number"),
+        (header(model={**asdict(tiny_model()), "channels": [4, "4", 4]}), r"model.channels\[1\]: '4' is not"),
+        (header(calibration=None), "calibration: None is not a mapping"),
+        (header(calibration=[]), r"calibration: a list of 0 is not a mapping"),
+        (header(calibration={"greedy": None}), "calibration.greedy: None is not a list"),
+        (header(calibration={"greedy": [1.0, 2.0]}), "calibration.greedy: 2 numbers, not 3"),
+        (
+            header(calibration={"greedy": [1.0, math.nan, 2.0]}),
+            r"calibration.greedy\[1\]: nan is not a finite",
+        ),
+        (header(grid="yes"), "grid: 'yes' is not true or false"),
+        (header(info=3), "info: 3 is not a mapping"),
+        ({"lipnet": "[" * 100_000}, "nested more than 50 deep"),
+        (
+            {"lipnet": '{"format": "lipnet-1", "info": ' + '{"a":' * 60 + "1" + "}" * 61},
+            "nested more than 50",
+        ),
+        ({"lipnet": '{"format": "lipnet-1", "info": ' + "1" * 5000 + "}"}, "not JSON"),
     ],
 )
 def test_invalid_metadata_is_named(metadata: dict[str, str] | None, message: str, tmp_path: Path) -> None:
     path = weights_file(tmp_path / "w.safetensors", metadata)
     with pytest.raises(CheckpointError, match=f"{re.escape(str(path))}: .*{message}"):
         load_weights(path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_not_finite_are_named(value: float, tmp_path: Path) -> None:
+    model = LipNet(tiny_model())
+    with torch.no_grad():
+        model.output.bias[3] = value
+    save_weights(tmp_path / "w.safetensors", model.state_dict(), Metadata(model.config, CROP))
+    with pytest.raises(
+        CheckpointError, match=r"w\.safetensors: tensor output\.bias has NaN or infinite values"
+    ):
+        load_weights(tmp_path / "w.safetensors")
+
+
+def test_tensors_that_the_model_lacks_or_has_more_are_named(tmp_path: Path) -> None:
+    tensors = dict(LipNet(tiny_model()).state_dict())
+    bias = tensors.pop("output.bias")
+    save_file(tensors, tmp_path / "fewer.safetensors", header())
+    save_file({**tensors, "output.bias": bias, "x": bias.clone()}, tmp_path / "more.safetensors", header())
+    for name, message in (("fewer", r"tensor output\.bias: missing"), ("more", "tensor x: unknown")):
+        with pytest.raises(CheckpointError, match=message):
+            load_weights(tmp_path / f"{name}.safetensors")
 
 
 @pytest.mark.parametrize("content", [b"", b"words", bytes(range(256)), b"PK\x03\x04"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +71,8 @@ def perturbed_model(config: ModelConfig) -> LipNet:
 def export(model: LipNet, metadata: Metadata | None = None) -> bytes:
     from lipnet.models.onnx_export import onnx_model  # needs onnx
 
-    content: bytes = onnx_model(model, metadata or Metadata(model.config, CROP)).SerializeToString()
+    crop = replace(CROP, width=model.config.width, height=model.config.height)
+    content: bytes = onnx_model(model, metadata or Metadata(model.config, crop)).SerializeToString()
     return content
 
 
@@ -148,7 +151,7 @@ def test_the_graph_is_valid_and_declares_its_inputs_and_outputs(config: ModelCon
 
 def test_an_exported_file_has_the_metadata_of_the_weights(tmp_path: Path) -> None:
     model = perturbed_model(tiny_model(cell="lstm", outputs_per_frame=2))
-    described = Metadata(model.config, CROP, {"epoch": 3, "dev": {"wer": 0.5}}, {"greedy": [1.5, -0.5]})
+    described = Metadata(model.config, CROP, {"epoch": 3, "dev": {"wer": 0.5}}, {"greedy": [1.5, -0.5, 0.25]})
     path = tmp_path / "lipnet.onnx"
     path.write_bytes(export(model, described))
     assert OnnxBackend.load(path).metadata == OnnxBackend.load(str(path)).metadata == described
@@ -196,6 +199,13 @@ def with_metadata(content: bytes, **metadata: str) -> bytes:
     return changed
 
 
+def header(calibration: object = None, **changes: object) -> dict[str, str]:
+    """Metadata whose model differs from the graph's."""
+    model = {**asdict(tiny_model()), **changes}
+    content = {"format": "lipnet-1", "model": model, "crop": asdict(CROP), "info": {}}
+    return {KEY: json.dumps({**content, "calibration": calibration or {}})}
+
+
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
@@ -204,6 +214,10 @@ def with_metadata(content: bytes, **metadata: str) -> bytes:
         ({KEY: "{"}, "not an exported LipNet"),
         ({KEY: "[1]"}, "not an exported LipNet"),
         ({KEY: '{"format": "lipnet-1", "model": {"depth": 9}}'}, "not an exported LipNet"),
+        (header(alphabet="abc"), r"not an exported LipNet \(log_probs: .*\[\.\.\., 4\] by the metadata\)"),
+        (header(word_heads=True), r"not an exported LipNet \(word_log_probs: missing\)"),
+        (header(layers=10_000_000), "not an exported LipNet .model.layers 1e.07: give at most 64"),
+        (header(calibration={"greedy": [1.0]}), "not an exported LipNet .calibration.greedy: 1 numbers"),
         ({KEY: '{"format": "lipnet-9"}'}, "format lipnet-9, not lipnet-1: use the lipnet that wrote it"),
     ],
 )

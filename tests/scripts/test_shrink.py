@@ -25,7 +25,7 @@ def write_run(
         for name, tensor in model.state_dict().items()
     }
     info = {"epoch": epoch, "revision": f"r{epoch}", "dev": {"a": epoch / 10}, "train_split": "train"}
-    save_weights(path, state, Metadata(model.config, crop, info, {"greedy": [1.0, 2.0]}, grid))
+    save_weights(path, state, Metadata(model.config, crop, info, {"greedy": [1.0, 2.0, 3.0]}, grid))
     return path
 
 
@@ -54,7 +54,8 @@ def test_a_single_checkpoint_keeps_its_metadata(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"hidden": 4}, {"alphabet": "zyxwvutsrqponmlkjihgfedcba "}, {"crop": replace(CROP, width=32)}]
+    "changes",
+    [{"hidden": 4}, {"alphabet": "zyxwvutsrqponmlkjihgfedcba "}, {"crop": replace(CROP, eye_distance=60.0)}],
 )
 def test_different_models_or_crops_have_no_mean(changes: dict[str, object], tmp_path: Path) -> None:
     runs = [
