@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import groupby, repeat
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from lipnet.config import Config, CropConfig
-from lipnet.cropping.factory import make_cropper
+from lipnet.cropping.crop_file import CropFile, crop_file
 from lipnet.data.corpus import Clip, Corpus, find_clips, select_clips
 from lipnet.data.crop_store import CropStore, CropStoreWriter
 from lipnet.data.external_crops import KINDS, find_crops, load_crops, save_crops
@@ -24,9 +25,8 @@ from lipnet.errors import LipnetError
 from lipnet.settings import load_config
 from lipnet.tokenizer import Tokenizer
 from lipnet.utils.cli import command_line, make_parser
-from lipnet.utils.workers import check_workers, worker_pool
-from lipnet.video.decode import iter_frames
-from lipnet.video.video_frames import VideoFrames
+from lipnet.utils.files import lock_folder, temporary_files, write_atomically
+from lipnet.utils.workers import WorkerPool, check_workers
 
 EXAMPLES = """examples:
   Crop the first hundred clips of each speaker with MTCNN, and also write an array for each clip:
@@ -36,9 +36,8 @@ EXAMPLES = """examples:
         crop.width=128 crop.height=64
 """
 SETTINGS = ("crop.", "model.alphabet=")  # the settings that preprocessing uses
-
-# A clip's crops (T, H, W, 3) uint8 and the number of frames with a face, or the reason why there are none.
-CropResult = tuple[np.ndarray, int] | str
+PROBLEMS_SHOWN = 20  # clips that are left out, on the terminal
+ALL_PROBLEMS = "left_out.txt"  # all of them, where they are more
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -70,8 +69,21 @@ def parse_arguments() -> argparse.Namespace:
         help="list of the overlapped split's test clips (default: ROOT/splits/overlapped_test.txt, or else "
         "chosen at random)",
     )
+    add(
+        "--max-pixels",
+        type=pixels,
+        default="4096x4096",
+        metavar="WxH",
+        help="leave out videos with larger pictures (default: %(default)s)",
+    )
     add("--seed", type=int, default=0, help="random seed of the overlapped split and dev lists (default: 0)")
     return parser.parse_intermixed_args()
+
+
+def pixels(size: str) -> int:
+    """Width times height of a size such as 4096x4096."""
+    width, _, height = size.partition("x")
+    return int(width) * int(height)
 
 
 @command_line
@@ -81,12 +93,25 @@ def main() -> int:
     check_workers(args.workers)
     corpus = find_corpus(args, Tokenizer(config.model.alphabet))
     overlapped = None if args.overlapped is None else read_split(args.overlapped)
-    cut = import_clip if args.imported else crop_clip
-    counts = preprocess(corpus, args.out, config.crop, args.workers, cut)
-    report_problems(corpus)
+    with lock_folder(args.out):
+        return fill_store(args, config.crop, corpus, overlapped)
+
+
+def fill_store(
+    args: argparse.Namespace, crop: CropConfig, corpus: Corpus, overlapped: list[str] | None
+) -> int:
+    """Crop the corpus into the crop store, write its lists and say what was done; returns the exit code."""
+    with temporary_files(args.out) as folder:
+        if args.imported:
+            cut = partial(import_clip, crop=crop, folder=folder)
+        else:
+            cut = partial(crop_clip, crop=crop, folder=folder, max_pixels=args.max_pixels)
+        with WorkerPool(args.workers, cut) as pool:
+            counts = preprocess(corpus, args.out, crop, pool)
+    report_problems(corpus, args.out / ALL_PROBLEMS)
     if not counts["cropped"] + counts["present"]:
         raise LipnetError(f"{args.corpus}: no clip could be cropped, for the reasons above")
-    detects_faces = not args.imported and config.crop.method != "fixed"
+    detects_faces = not args.imported and crop.method != "fixed"
     print(f"{args.out}: {summary(counts, len(corpus.problems), detects_faces)}")
     report = write_splits(args.out, CropStore(args.out).clips, args.corpus, overlapped, args.seed)
     for note in report.notes():
@@ -118,11 +143,15 @@ def find_corpus(args: argparse.Namespace, tokenizer: Tokenizer) -> Corpus:
     return select_clips(corpus, args.pattern, args.first, args.last)
 
 
-def report_problems(corpus: Corpus) -> None:
-    if corpus.problems:
-        print(f"left out {len(corpus.problems)} clips:", file=sys.stderr)
-    for name, reason in corpus.problems.items():
-        print(f"  {name}: {reason}", file=sys.stderr)
+def report_problems(corpus: Corpus, path: Path) -> None:
+    """Print the first problems; where there are more, write all of them to the file ``path``."""
+    lines = [f"  {name}: {reason}" for name, reason in corpus.problems.items()]
+    path.unlink(missing_ok=True)
+    if lines:
+        print(f"left out {len(lines)} clips:", *lines[:PROBLEMS_SHOWN], sep="\n", file=sys.stderr)
+    if len(lines) > PROBLEMS_SHOWN:
+        write_atomically(path, "".join(f"{line.strip()}\n" for line in lines).encode(errors="replace"))
+        print(f"  and {len(lines) - PROBLEMS_SHOWN} more, all of them in {path}", file=sys.stderr)
 
 
 def summary(counts: Counter[str], left_out: int, detects_faces: bool) -> str:
@@ -137,10 +166,8 @@ def summary(counts: Counter[str], left_out: int, detects_faces: bool) -> str:
     return line
 
 
-def preprocess(
-    corpus: Corpus, out: Path, crop: CropConfig, workers: int, cut: Callable[[Clip, CropConfig], CropResult]
-) -> Counter[str]:
-    """Add the clips that the crop store ``out`` lacks, cropped by ``cut`` in worker processes.
+def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Clip, CropFile]) -> Counter[str]:
+    """Add the clips that the crop store ``out`` lacks, cropped in worker processes.
 
     Clips that cannot be cropped become ``corpus.problems``.
 
@@ -149,7 +176,7 @@ def preprocess(
         ``relabelled`` (have a new transcript); how many ``frames`` were cropped and how many show ``faces``.
     """
     counts: Counter[str] = Counter()
-    with worker_pool(workers) as pool, tqdm(total=len(corpus.clips), unit="clip", smoothing=0.02) as bar:
+    with tqdm(total=len(corpus.clips), unit="clip", smoothing=0.02) as bar:
         for speaker, clips in groupby(corpus.clips, lambda clip: clip.speaker):
             with CropStoreWriter(out, speaker, crop) as writer:
                 missing = []
@@ -159,35 +186,31 @@ def preprocess(
                         bar.update()
                     else:
                         missing.append(clip)
-                results = pool.map(cut, missing, repeat(crop), chunksize=2)
-                for clip, result in zip(missing, results, strict=True):
+                for clip, result in zip(missing, pool.map(missing), strict=True):
                     bar.update()
-                    if isinstance(result, str):
-                        corpus.problems[clip.name] = result
+                    if isinstance(result, LipnetError):
+                        corpus.problems[clip.name] = str(result)
                     else:
-                        writer.add(clip, *result)
-                        counts.update(cropped=1, frames=len(result[0]), faces=result[1])
+                        shape = (result.frames, crop.height, crop.width, 3)
+                        writer.add(clip, np.memmap(result.path, np.uint8, "r", shape=shape), result.faces)
+                        result.path.unlink()
+                        counts.update(cropped=1, frames=result.frames, faces=result.faces)
     return counts
 
 
-def crop_clip(clip: Clip, crop: CropConfig) -> CropResult:
-    """Crop a clip's video. Runs in a worker process."""
-    frames = VideoFrames(partial(iter_frames, clip.video))
-    try:
-        cropper = make_cropper(crop)
-        track = cropper.track(frames, str(clip.video))
-        return cropper.crop(frames, track.to_crop), int(track.found.sum())
-    except LipnetError as error:
-        return str(error)
+def crop_clip(clip: Clip, crop: CropConfig, folder: Path, max_pixels: int) -> CropFile:
+    """Crop a clip's video into a file in a folder. Runs in a worker process."""
+    return crop_file(clip.video, folder / uuid.uuid4().hex, crop, max_pixels)
 
 
-def import_clip(clip: Clip, crop: CropConfig) -> CropResult:
-    """Load the crops that another LipNet implementation has saved of a clip. Runs in a worker process."""
-    try:
-        crops = load_crops(clip.video, (crop.width, crop.height))
-    except LipnetError as error:
-        return str(error)
-    return crops, len(crops)
+def import_clip(clip: Clip, crop: CropConfig, folder: Path) -> CropFile:
+    """Copy the crops that another LipNet implementation has saved of a clip into a file in a folder. Runs in
+    a worker process.
+    """
+    crops = load_crops(clip.video, (crop.width, crop.height))
+    path = folder / uuid.uuid4().hex
+    path.write_bytes(np.ascontiguousarray(crops).data)
+    return CropFile(path, len(crops), len(crops))
 
 
 def export(corpus: Corpus, store: CropStore, folder: Path, kind: str) -> None:

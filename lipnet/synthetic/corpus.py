@@ -7,7 +7,6 @@ number, order and processes of the clips that are generated.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from lipnet.synthetic.articulation import FRAME_MS, FRAMES, coarticulate, time_s
 from lipnet.synthetic.face import NOISE_MARGIN, Mouth, Pose, SyntheticFace
 from lipnet.synthetic.head import HEIGHT, WIDTH
 from lipnet.utils.files import write_atomically
-from lipnet.utils.workers import check_workers, start_worker
+from lipnet.utils.workers import WorkerPool, check_workers
 from lipnet.video.encode import write_video
 
 APPEARANCE, TEXTURES, TAKES, SENTENCES = range(4)  # independent streams of random numbers
@@ -197,10 +196,10 @@ def write_corpus(jobs: Sequence[ClipJob], workers: int = 1) -> int:
         raise LipnetError(f"{error.filename}: {error.strerror}; give --out a writable folder") from error
     bar = {"total": len(missing), "unit": "clip", "disable": None if missing else True}
     if workers > 1 and missing:
-        # spawn: OpenCV's threads do not survive a fork
-        with multiprocessing.get_context("spawn").Pool(min(workers, len(missing)), start_worker) as pool:
-            for _ in tqdm(pool.imap_unordered(ClipJob.run, missing, chunksize=4), **bar):
-                pass
+        with WorkerPool(workers, ClipJob.run) as pool:
+            for job, result in zip(missing, tqdm(pool.map(missing), **bar), strict=True):
+                if isinstance(result, LipnetError):
+                    raise LipnetError(f"{job.video}: {result}")
     else:
         for job in tqdm(missing, **bar):
             job.run()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ from filelock import FileLock, Timeout
 from lipnet.errors import LipnetError
 
 LOCK_NAME = ".lock"
+UNFINISHED = ".unfinished-"  # start of the name of a folder for temporary files
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -71,3 +74,12 @@ def lock_folder(folder: Path) -> Iterator[None]:
         with suppress(OSError):  # Windows removes no open file
             os.unlink(lock.lock_file)
         lock.release()
+
+
+@contextmanager
+def temporary_files(folder: Path) -> Iterator[Path]:
+    """A folder for temporary files inside a folder that is locked; those of killed processes are removed."""
+    for left in folder.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder, ignore_cleanup_errors=True) as made:
+        yield Path(made)

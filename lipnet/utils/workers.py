@@ -1,17 +1,34 @@
-"""Worker processes for long jobs, one per core."""
+"""Worker processes for long jobs, one per core.
+
+Each worker does one task at a time, so that the task of a worker that is killed is known: it fails, another
+worker is started, and the other tasks are done. Workers end with the process that started them, however that
+ends.
+"""
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import os
 import signal
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from threading import Thread
+from typing import Generic, TypeVar
 
 import cv2
 
 from lipnet.errors import LipnetError
+
+AHEAD = 8  # tasks a worker that may be done, or in progress, before the one whose result is due
+MAX_MESSAGE = 300  # characters of an unexpected exception
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # which all later tasks would meet too
+KILLED = "its worker process was killed, perhaps because memory ran out; give fewer --workers"
+END = object()
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 def check_workers(workers: int) -> None:
@@ -20,22 +37,139 @@ def check_workers(workers: int) -> None:
         raise LipnetError(f"--workers {workers}: give 1 or more")
 
 
-def start_worker() -> None:
-    """Initialise a worker process."""
+class WorkerPool(Generic[Task, Result]):
+    """Up to ``workers`` processes that apply one function to tasks. A context manager: its exit ends them."""
+
+    def __init__(self, workers: int, function: Callable[[Task], Result]) -> None:
+        """``function`` must be picklable."""
+        check_workers(workers)
+        self.workers, self.function = workers, function
+        self._idle: list[_Worker] = []
+        self._busy: dict[_Worker, int] = {}  # the number of the task that each is at
+
+    def __enter__(self) -> WorkerPool[Task, Result]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        workers = [*self._idle, *self._busy]
+        for worker in workers:
+            worker.process.kill()
+        for worker in workers:
+            worker.process.join()
+
+    def map(self, tasks: Iterable[Task]) -> Iterator[Result | LipnetError]:
+        """Yield the function's result for each task, in their order.
+
+        An exception of the function, or the end of a worker that is killed, is yielded as a LipnetError. The
+        next tasks are done meanwhile, a few for each worker.
+
+        Raises:
+            OSError: nothing can be written to the disk.
+        """
+        remaining: Iterator[tuple[int, object]] = enumerate(tasks)
+        results: dict[int, Result | LipnetError] = {}  # those that are not due yet
+        due, started, is_done = 0, 0, False
+        while not is_done or due < started:
+            while not is_done and len(self._busy) < self.workers and started - due < AHEAD * self.workers:
+                number, task = next(remaining, (started, END))
+                is_done = task is END
+                if not is_done:
+                    self._start_task(number, task)
+                    started += 1
+            if due in results:
+                yield results.pop(due)
+                due += 1
+            elif due < started:
+                results.update(self._collect())
+
+    def _start_task(self, number: int, task: object) -> None:
+        """Give a task to an idle worker, or else to a new one."""
+        while self._idle:
+            worker = self._idle.pop()
+            with suppress(OSError):  # it was killed while it was idle
+                worker.connection.send(task)
+                self._busy[worker] = number
+                return
+        worker = _Worker(self.function)
+        self._busy[worker] = number
+        with suppress(OSError):  # it was killed at once: `_collect` sees that
+            worker.connection.send(task)
+
+    def _collect(self) -> Iterator[tuple[int, Result | LipnetError]]:
+        """Wait until at least one worker has done its task, or has ended; yield the tasks' results."""
+        by_connection = {worker.connection: worker for worker in self._busy}
+        for connection in wait(list(by_connection)):
+            worker = by_connection[connection]  # type: ignore[index]
+            number = self._busy.pop(worker)
+            try:
+                result = worker.connection.recv()
+            except (EOFError, OSError):
+                worker.process.join()
+                yield number, LipnetError(KILLED)
+                continue
+            self._idle.append(worker)
+            if isinstance(result, OSError):
+                raise result
+            yield number, result
+
+
+class _Worker:
+    """A process, and the connection over which it gets tasks and returns results."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        # Spawned rather than forked, since OpenCV's threads do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        self.connection, other = context.Pipe()
+        self.process = context.Process(target=_work, args=(other, function), daemon=True)
+        with _interrupts_blocked():
+            self.process.start()
+        other.close()  # so that the end of the worker is the end of the connection
+
+
+def _work(connection: Connection, function: Callable[..., object]) -> None:
+    """What a worker process does: tasks, until its parent ends or closes the connection."""
+    end_with_parent()
     cv2.setNumThreads(1)  # every core has a process already
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which ends the workers
+    with suppress(EOFError, OSError):
+        while True:
+            task = connection.recv()
+            connection.send(_attempt(function, task))
+
+
+def _attempt(function: Callable[..., object], task: object) -> object:
+    """The function's result, or its error: an OSError where nothing can be written, else a LipnetError."""
+    try:
+        return function(task)
+    except LipnetError as error:
+        return LipnetError(str(error))
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            return error
+        line = " ".join(f"{type(error).__name__} {error}".split())
+        return LipnetError(f"cannot be worked on ({line[:MAX_MESSAGE]}); get or convert the file again")
+
+
+def end_with_parent() -> None:
+    """End this worker process as soon as its parent has ended, even by a signal that nothing can catch."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 @contextmanager
-def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of worker processes. Raises LipnetError if one of them is killed."""
-    # Spawned rather than forked, since OpenCV's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
+def _interrupts_blocked() -> Iterator[None]:
+    """Processes that are started here ignore Ctrl-C, which reaches them too: their parent ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # which would unblock the signal when it starts
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with ProcessPoolExecutor(workers, context, initializer=start_worker) as pool:
-            yield pool
-    except BrokenProcessPool as error:
-        raise LipnetError(
-            "a worker process was killed, perhaps because it ran out of memory; run the same command with "
-            "fewer --workers"
-        ) from error
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

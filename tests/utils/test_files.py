@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lipnet.errors import LipnetError
-from lipnet.utils.files import lock_folder, write_atomically
+from lipnet.utils.files import lock_folder, temporary_files, write_atomically
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -77,3 +77,14 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     with lock_folder(tmp_path):
         pass
     assert files(tmp_path) == {}
+
+
+def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".unfinished-old").mkdir()
+    (tmp_path / ".unfinished-old" / "crops").write_bytes(b"x")
+    (tmp_path / "kept").write_bytes(b"y")
+    with temporary_files(tmp_path) as folder:
+        (folder / "crops").write_bytes(b"z")
+        assert folder.parent == tmp_path
+        assert sorted(path.name for path in tmp_path.iterdir()) == [folder.name, "kept"]
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]

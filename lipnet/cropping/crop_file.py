@@ -1,0 +1,41 @@
+"""A video file -> a file of its mouth crops, with a bounded number of frames and crops in memory."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from lipnet.config import CropConfig
+from lipnet.cropping.factory import make_cropper
+from lipnet.video.decode import iter_frames
+from lipnet.video.video_frames import VideoFrames
+
+BLOCK = 256  # crops in memory
+
+
+class CropFile(NamedTuple):
+    """A file of crops, (frames, height, width, 3) uint8 RGB, without a header."""
+
+    path: Path
+    frames: int
+    faces: int  # number of frames in which a face was detected; all of them if no detector was used
+
+
+def crop_file(video: Path, out: Path, crop: CropConfig, max_pixels: int) -> CropFile:
+    """Cut the mouth out of a video's frames and write the crops to the file ``out``.
+
+    Raises:
+        LipnetError: the video cannot be read, its pictures have more than ``max_pixels`` px, or it shows no
+            face; the message names it.
+    """
+    frames = VideoFrames(partial(iter_frames, video, max_pixels=max_pixels))
+    cropper = make_cropper(crop)
+    track = cropper.track(frames, str(video))
+    images = iter(frames)
+    with out.open("wb") as file:
+        for start in range(0, len(track.found), BLOCK):
+            to_crop = track.to_crop[start : start + BLOCK]
+            file.write(cropper.crop(islice(images, len(to_crop)), to_crop).data)
+    return CropFile(out, len(track.found), int(track.found.sum()))
