@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from lipnet.errors import LipnetError
 
 BLANK = 0
+SHOWN_CHARACTERS = 200  # of a text in a message
 APOSTROPHES = "'`\u2019\u02bc"  # typewriter, grave accent, typographic, modifier letter
 
 
@@ -54,7 +55,8 @@ class Tokenizer:
             if character not in self.alphabet:
                 hint = "spell numbers out" if character.isdigit() else "rewrite the text without it"
                 raise TokenizerError(
-                    f"character {character!r} of {text!r} is not in the alphabet {self.alphabet!r}: {hint}"
+                    f"character {character!r} of {shortened(text)!r} is not in the alphabet "
+                    f"{self.alphabet!r}: {hint}"
                 )
         return [self.alphabet.index(character) + 1 for character in text]
 
@@ -75,8 +77,16 @@ class Tokenizer:
 DEFAULT_TOKENIZER = Tokenizer(" abcdefghijklmnopqrstuvwxyz")
 
 
+def shortened(text: str) -> str:
+    """The text for a message: a long one is cut."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
+
+
 def normalize(text: str, tokenizer: Tokenizer = DEFAULT_TOKENIZER) -> str:
-    """A transcript in the characters of the alphabet: lower case, no punctuation, single spaces.
+    """A transcript in the characters of the alphabet: no punctuation, single spaces.
+
+    It is in lower case if the alphabet has no capitals. Otherwise a letter keeps its case, or gets the other
+    one if the alphabet has only that.
 
     Apostrophes are removed ("don't" becomes "dont") and other punctuation separates words ("well-known"
     becomes "well known"), except for characters that the alphabet contains.
@@ -85,7 +95,7 @@ def normalize(text: str, tokenizer: Tokenizer = DEFAULT_TOKENIZER) -> str:
         TokenizerError: any other character is not in the alphabet.
     """
     characters = []
-    for character in text.lower():
+    for character in _in_case(text, tokenizer.alphabet):
         if character in tokenizer.alphabet:
             characters.append(character)
         elif character not in APOSTROPHES:
@@ -94,3 +104,16 @@ def normalize(text: str, tokenizer: Tokenizer = DEFAULT_TOKENIZER) -> str:
     normalized = " ".join("".join(characters).split())
     tokenizer.encode(normalized)  # raises on characters outside the alphabet
     return normalized
+
+
+def _in_case(text: str, alphabet: str) -> str:
+    """The text in the case of the alphabet's letters."""
+    if alphabet == alphabet.lower():
+        return text.lower()
+    known = set(alphabet)
+    cases = {character: character for character in set(text)}
+    for character in cases.keys() - known:
+        for other in (character.lower(), character.upper()):
+            if other in known:
+                cases[character] = other
+    return "".join(cases[character] for character in text)

@@ -74,3 +74,23 @@ def test_normalize_error_names_the_character_and_gives_a_hint():
         normalize("at f 7 now")
     with pytest.raises(TokenizerError, match=r"'é'.*without it"):
         normalize("café")
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "text", "expected"),
+    [
+        (" ABCDEFGHIJKLMNOPQRSTUVWXYZ", "Hello, World", "HELLO WORLD"),
+        (" HWdelor", "Hello World", "Hello World"),
+        (" Hdelorw", "hello World", "Hello world"),
+        (" abcI", "I AC", "I ac"),
+        (" \u03c3\u03c2\u03b1", "\u03a3\u0391\u03a3", "\u03c3\u03b1\u03c2"),  # a sigma at the end of a word
+    ],
+)
+def test_capitals_of_the_alphabet_are_kept(alphabet, text, expected):
+    assert normalize(text, Tokenizer(alphabet)) == expected
+
+
+def test_a_long_text_is_cut_in_a_message():
+    with pytest.raises(TokenizerError, match=r"character '9'") as error:
+        normalize("9" * 1_000_000)
+    assert len(str(error.value)) < 500

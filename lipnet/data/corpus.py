@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePath
 
-from lipnet.data.alignments import Word, read_alignment
-from lipnet.errors import CorpusError
+from lipnet.data.alignments import TRANSCRIPT_SUFFIXES, Word, read_alignment
+from lipnet.errors import CorpusError, LipnetError
 from lipnet.grid import natural_key, sentence_of
-from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
+from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer, normalize, shortened
 
-VIDEO_SUFFIXES = frozenset({".mpg", ".mp4", ".avi", ".mov", ".mkv", ".webm"})
+VIDEO_SUFFIXES = frozenset(  # in lower case; a file's suffix may be in any
+    {".mpg", ".mpeg", ".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".wmv"}
+    | {".3gp", ".flv", ".ts", ".mts", ".y4m", ".h264", ".hevc", ".gif", ".apng"}
+)
 VIDEOS = f"videos ({', '.join(sorted(VIDEO_SUFFIXES))})"
-TRANSCRIPT_SUFFIXES = (".txt", ".align")  # of two files with the same id, the one of the last suffix is used
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,31 @@ class Corpus:
     root: Path
     clips: list[Clip] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    skipped: int = 0  # number of files that are neither videos nor transcripts, by their suffix
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a file is hidden, as the files ``._NAME`` are that macOS writes beside others; none is read."""
+    return path.name.startswith(".")
 
 
 def list_videos(folder: Path) -> list[Path]:
     """The videos directly in a folder."""
-    return [path for path in folder.iterdir() if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
+    return [path for path in _files(folder) if path.suffix.lower() in VIDEO_SUFFIXES]
+
+
+def check_words(clip: Clip, frames: int) -> str | None:
+    """Why the word times of a clip cannot be those of a video of ``frames`` frames; None if they can.
+
+    Each word has to start before the end of the video, and to end at most a frame after it.
+    """
+    for word in clip.words:
+        if word.start >= frames or word.end > frames + 1:
+            return (
+                f"the alignment has {word.text!r} at frames {word.start:g} to {word.end:g}, the video has "
+                f"{frames} frames; give the alignment of this video"
+            )
+    return None
 
 
 def find_clips(
@@ -71,11 +94,12 @@ def find_clips(
     for folder in (root, aligns):
         if folder is not None and not folder.is_dir():
             raise CorpusError(f"{folder}: no such folder; give the folder that holds s1, s2, ...")
-    videos = _videos_by_speaker(root, list_clips)
+    folders = list(_real_folders(root))
+    videos = _videos_by_speaker(root, folders, list_clips)
     if not videos:
         raise CorpusError(f"{root}: no {kind} in it or below it")
     list_transcripts = cache(_list_transcripts)  # speakers may share a folder of alignments
-    corpus = Corpus(root)
+    corpus = Corpus(root, skipped=sum(map(_count_others, folders)) if list_clips is list_videos else 0)
     for speaker in videos if speakers is None else speakers:
         if speaker not in videos:
             raise CorpusError(f"{root}: no speaker {speaker!r}; there are {', '.join(videos)}")
@@ -86,16 +110,56 @@ def find_clips(
     return corpus
 
 
-def _videos_by_speaker(root: Path, list_clips: Callable[[Path], list[Path]]) -> dict[str, list[Path]]:
+def _real_folders(root: Path) -> Iterator[Path]:
+    """The folder and all below it, without hidden ones.
+
+    Links are followed after all other folders. Each real folder is visited once, whatever links lead to it,
+    and none that ``root`` is in.
+    """
+    seen = {_identity(parent) for parent in root.resolve().parents}
+    folders, links = deque([root]), deque[Path]()
+    while folders or links:
+        folder = (folders or links).popleft()
+        if _identity(folder) in seen or not os.access(folder, os.R_OK | os.X_OK):
+            continue
+        seen.add(_identity(folder))
+        yield folder
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                is_link = entry.is_symlink()
+                is_folder = os.path.isdir(entry) if is_link else entry.is_dir()
+                if is_folder and not entry.name.startswith("."):
+                    (links if is_link else folders).append(folder / entry.name)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    stat = folder.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _videos_by_speaker(
+    root: Path, folders: Iterable[Path], list_clips: Callable[[Path], list[Path]]
+) -> dict[str, list[Path]]:
     """Speaker -> videos, for each folder that directly has some; in natural order (s2 before s10)."""
-    found = {}
-    for path, subfolders, _ in os.walk(root, followlinks=True):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        folder = Path(path)
-        videos = sorted(list_clips(folder))
-        if videos:
-            found[root.resolve().name if folder == root else folder.relative_to(root).as_posix()] = videos
+    by_folder = {folder: videos for folder in folders if (videos := sorted(list_clips(folder)))}
+    found = {folder.relative_to(root).as_posix(): by_folder[folder] for folder in by_folder if folder != root}
+    if root in by_folder:
+        speaker = root.resolve().name
+        while speaker in found:  # a folder in ROOT has ROOT's own name
+            speaker += "_root"
+        found[speaker] = by_folder[root]
     return {speaker: found[speaker] for speaker in sorted(found, key=natural_key)}
+
+
+def _count_others(folder: Path) -> int:
+    """Number of files in a folder that are neither videos nor transcripts, by their suffix."""
+    known = VIDEO_SUFFIXES.union(TRANSCRIPT_SUFFIXES)
+    return sum(path.suffix.lower() not in known for path in _files(folder))
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files directly in a folder, without hidden ones."""
+    return [path for path in folder.iterdir() if not is_hidden(path) and path.is_file()]
 
 
 def _transcript_folders(root: Path, speaker: str, folder: Path, aligns: Path | None) -> list[Path]:
@@ -114,8 +178,11 @@ def _transcript_folders(root: Path, speaker: str, folder: Path, aligns: Path | N
 
 
 def _list_transcripts(folder: Path) -> dict[str, Path]:
-    """Id -> transcript file, for those directly in a folder."""
-    return {path.stem: path for suffix in TRANSCRIPT_SUFFIXES for path in folder.glob(f"*{suffix}")}
+    """Id -> transcript file, for those directly in a folder; none if it does not exist."""
+    paths = [path for path in sorted(folder.glob("*")) if not is_hidden(path)]
+    return {
+        path.stem: path for suffix in TRANSCRIPT_SUFFIXES for path in paths if path.suffix.lower() == suffix
+    }
 
 
 def _add_speaker(
@@ -129,7 +196,7 @@ def _add_speaker(
         ids.add(video.stem)
         try:
             corpus.clips.append(_make_clip(speaker, video, transcripts.get(video.stem), tokenizer))
-        except CorpusError as error:
+        except LipnetError as error:
             corpus.problems[f"{speaker}/{video.stem}"] = str(error)
 
 
@@ -137,11 +204,12 @@ def _make_clip(speaker: str, video: Path, transcript: Path | None, tokenizer: To
     spelt = sentence_of(video.stem)
     if transcript is None:
         if spelt is None:
-            raise CorpusError(f"no {video.stem}.align or .txt, and the id spells no GRID sentence")
-        return Clip(speaker, video.stem, video, spelt, ())
+            suffixes = ", ".join(reversed(TRANSCRIPT_SUFFIXES))
+            raise CorpusError(f"no {video.stem} with {suffixes}, and the id spells no GRID sentence")
+        return Clip(speaker, video.stem, video, normalize(spelt, tokenizer), ())
     sentence, words = read_alignment(transcript, tokenizer)
-    if spelt is not None and sentence != spelt:
-        raise CorpusError(f"{transcript} has {sentence!r}, the id spells {spelt!r}")
+    if spelt is not None and sentence.lower() != spelt:
+        raise CorpusError(f"{transcript} has {shortened(sentence)!r}, the id spells {spelt!r}")
     if not sentence:
         raise CorpusError(f"{transcript} is empty")
     return Clip(speaker, video.stem, video, sentence, words)
@@ -175,7 +243,7 @@ def select_clips(corpus: Corpus, pattern: str = "", first: int = 1, last: int | 
         )
     clips = [clip for clip in corpus.clips if clip.name in selected]
     problems = {name: reason for name, reason in corpus.problems.items() if name in selected}
-    return Corpus(corpus.root, clips, problems)
+    return Corpus(corpus.root, clips, problems, corpus.skipped)
 
 
 def _may_match(name: str, pattern: str) -> bool:

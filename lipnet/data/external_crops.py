@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lipnet.data.corpus import Corpus, find_clips
+from lipnet.data.corpus import Corpus, find_clips, is_hidden
 from lipnet.errors import LipnetError
 from lipnet.grid import natural_key
 from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
@@ -44,15 +44,17 @@ def find_crops(
 
 
 def _arrays(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.suffix == ".npy" and path.is_file()]
+    arrays = [path for path in folder.iterdir() if path.suffix.lower() == ".npy" and not is_hidden(path)]
+    return [path for path in arrays if path.is_file()]
 
 
 def _image_folders(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir() and any(map(_is_image, path.iterdir()))]
+    folders = [path for path in folder.iterdir() if path.is_dir() and not is_hidden(path)]
+    return [path for path in folders if any(map(_is_image, path.iterdir()))]
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_hidden(path)
 
 
 def load_crops(path: Path, size: tuple[int, int]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,93 @@ def test_unusable_files_are_named_with_the_reason(
 ) -> None:
     with pytest.raises(CorpusError, match=f"{name}: {reason}"):
         read_alignment(write_text(tmp_path / name, content))
+
+
+LRS_TABLE = "Conf:  4\n\nWORD START END ASDSCORE\nHELLO 0.10 0.44 8.3\nWORLD 0.44 0.90 7.1\n"
+
+
+@pytest.mark.parametrize("rest", ["", "Conf:  6\n", LRS_TABLE, "Ref: 0Fi83BHQsMA\n" + LRS_TABLE])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_lrs_transcripts(rest: str, newline: str, tmp_path: Path) -> None:
+    text = ("Text:  HELLO IT'S ME\n" + rest).replace("\n", newline)
+    assert read_alignment(write_text(tmp_path / "00001.txt", text)) == ("hello its me", ())
+
+
+def test_text_with_colons_is_text(tmp_path: Path) -> None:
+    for text in ("texts: hello", "text: hello", "Text: hello\nhow are you"):
+        path = write_text(tmp_path / "a.txt", text)
+        assert read_alignment(path)[0] == text.lower().replace(":", "").replace("\n", " ")
+
+
+SRT = """1
+00:00:00,000 --> 00:00:01,500
+<i>Hello,</i>
+big {\\an8}world
+
+2
+00:00:02,000 --> 00:00:03,000
+you &amp; <font color="red">I</font>
+"""
+VTT = """WEBVTT - a title
+
+STYLE
+::cue { color: lime }
+
+NOTE not
+a cue
+
+intro
+00:00.000 --> 00:01.500 align:start
+<v Anna>Hello,
+big <00:00:01.000><c>world</c>
+
+00:02.000 --> 00:03.000
+you &amp; I
+"""
+
+
+@pytest.mark.parametrize(("suffix", "text"), [("srt", SRT), ("SRT", SRT), ("vtt", VTT)])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_the_text_of_subtitles(suffix: str, text: str, newline: str, tmp_path: Path) -> None:
+    path = write_text(tmp_path / f"a.{suffix}", "\ufeff" + text.replace("\n", newline))
+    assert read_alignment(path) == ("hello big world you i", ())
+
+
+@pytest.mark.parametrize("suffix", ["align", "ALIGN"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("15000 5000 hello\n4000 1000 world\n", "'hello' ends at 5000, before its start 15000"),
+        ("0 1000 bin\n2000 1000 sil\n", "'sil' ends at 1000, before its start 2000"),
+        ("0 1000 bin\n-5 1000 blue\n", "some lines are not 'start end word'"),
+        (f"0 {'9' * 5000} bin\n", "a time has more than 12 digits"),
+        (f"0 {'9' * 13} bin\n", "a time has more than 12 digits"),
+        (f"0 {'9' * 5000}.5 bin\n", r"time 9+\.\.\. is not a whole number"),
+    ],
+)
+def test_impossible_times(suffix: str, content: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=rf"^\S+x\.{suffix}: {reason}") as error:
+        read_alignment(write_text(tmp_path / f"x.{suffix}", content))
+    assert len(str(error.value)) < 500
+
+
+def test_long_numbers_and_long_texts_take_no_time(tmp_path: Path) -> None:
+    digits = "9" * 300_000
+    for name, content in (
+        ("a.align", f"0 {digits} bin\n"),
+        ("b.txt", f"0 {digits} bin\n{digits} {digits}1 blue\n"),
+        ("c.txt", digits),
+        ("d.srt", f"00:00 --> 00:01\n{'<' * 300_000}{digits}"),
+        ("e.vtt", "1 " * 300_000),
+    ):
+        path, started = write_text(tmp_path / name, content), time.monotonic()
+        if name == "e.vtt":
+            assert read_alignment(path) == ("", ())
+        else:
+            with pytest.raises(CorpusError) as error:
+                read_alignment(path)
+            assert len(str(error.value)) < 1000
+        assert time.monotonic() - started < 2
 
 
 def test_a_binary_file_is_named(tmp_path: Path) -> None:
