@@ -9,6 +9,12 @@ import numpy as np
 
 from lipnet.models.metadata import Metadata
 
+# Threads and GPU contexts do not exist in a forked child.
+FORKED = (
+    "cannot be used in a forked process; start it by spawn "
+    '(multiprocessing.get_context("spawn")), and load the reader in it'
+)
+
 
 class Emissions(NamedTuple):
     """Natural log-probabilities for one clip of T frames.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 
 from lipnet.errors import CheckpointError, LipnetError
 from lipnet.grid import WORDS
-from lipnet.inference.emissions import Emissions, split_batch
+from lipnet.inference.emissions import FORKED, Emissions, split_batch
 from lipnet.models.metadata import KEY, Metadata, parse_metadata
 from lipnet.utils.schema import SchemaError
 
@@ -27,6 +28,7 @@ class OnnxBackend:
         Raises CheckpointError where it is not an exported LipNet, LipnetError without ONNX Runtime.
         """
         self._session = _open(content)
+        self._process = os.getpid()
         text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
         if text is None:
             raise CheckpointError("not an exported LipNet; give a file that scripts/export.py wrote")
@@ -52,7 +54,12 @@ class OnnxBackend:
             raise CheckpointError(f"{path}: {error}") from error
 
     def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
-        """The emissions of the clips, computed as one padded batch."""
+        """The emissions of the clips, computed as one padded batch.
+
+        Raises LipnetError in a forked child of the process that opened the network: it would wait for ever.
+        """
+        if os.getpid() != self._process:
+            raise LipnetError(f"ONNX Runtime: {FORKED}")
         frames, lengths = _pad(clips)
         log_probs, *words = self._session.run(None, {"frames": frames, "lengths": lengths})
         return split_batch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from lipnet.device import Device, choose_device
-from lipnet.inference.emissions import Emissions, split_batch
+from lipnet.errors import LipnetError
+from lipnet.inference.emissions import FORKED, Emissions, split_batch
 from lipnet.models.checkpoint import load_weights
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata
@@ -22,6 +24,7 @@ class TorchBackend:
     def __init__(self, model: LipNet, metadata: Metadata, device: Device) -> None:
         """``model`` must be on the device and in evaluation mode."""
         self.model, self.metadata, self.device = model, metadata, device
+        self._process = os.getpid()
 
     @classmethod
     def load(cls, weights: str | Path, device: str = "auto") -> TorchBackend:
@@ -31,7 +34,12 @@ class TorchBackend:
 
     @torch.inference_mode()
     def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
-        """The emissions of the clips, computed as one padded batch."""
+        """The emissions of the clips, computed as one padded batch.
+
+        Raises LipnetError in a forked child of the process that loaded the network to a GPU.
+        """
+        if os.getpid() != self._process:
+            self._use_in_child()
         frames = pad_sequence([torch.from_numpy(clip) for clip in clips], batch_first=True)
         lengths = torch.tensor([len(clip) for clip in clips])
         with self.device.autocast():
@@ -43,3 +51,10 @@ class TorchBackend:
             lengths.tolist(),
             self.metadata.model.outputs_per_frame,
         )
+
+    def _use_in_child(self) -> None:
+        """A forked child has none of OpenMP's threads, and would wait for them; it cannot use CUDA at all."""
+        if self.device.torch_device.type != "cpu":
+            raise LipnetError(f"device {self.device.torch_device}: {FORKED}")
+        torch.set_num_threads(1)
+        self._process = os.getpid()
