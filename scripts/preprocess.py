@@ -18,7 +18,8 @@ from tqdm import tqdm
 from lipnet.config import Config, CropConfig
 from lipnet.cropping.crop_file import CropFile, crop_file
 from lipnet.data.corpus import Clip, Corpus, find_clips, select_clips
-from lipnet.data.crop_store import CropStore, CropStoreWriter
+from lipnet.data.crop_index import note_deleted
+from lipnet.data.crop_store import CropStore, CropStoreWriter, remove_problems
 from lipnet.data.external_crops import KINDS, find_crops, load_crops, save_crops
 from lipnet.data.splits import read_split, write_splits
 from lipnet.errors import LipnetError
@@ -91,9 +92,10 @@ def main() -> int:
     args = parse_arguments()
     config = read_config(args.config, args.overrides)
     check_workers(args.workers)
-    corpus = find_corpus(args, Tokenizer(config.model.alphabet))
     overlapped = None if args.overlapped is None else read_split(args.overlapped)
     with lock_folder(args.out):
+        corpus = find_corpus(args, Tokenizer(config.model.alphabet))
+        remove_problems(corpus, args.out)
         return fill_store(args, config.crop, corpus, overlapped)
 
 
@@ -134,12 +136,13 @@ def read_config(path: Path | None, overrides: Sequence[str]) -> Config:
 
 
 def find_corpus(args: argparse.Namespace, tokenizer: Tokenizer) -> Corpus:
-    """The clips that the arguments select."""
+    """The clips that the arguments select; those whose videos have been deleted are problems."""
     speakers = args.speakers.split(",") if args.speakers else None
     if args.imported:
         corpus = find_crops(args.corpus, args.imported, args.aligns, speakers, tokenizer)
     else:
         corpus = find_clips(args.corpus, args.aligns, speakers, tokenizer)
+    note_deleted(corpus, args.out, speakers)
     return select_clips(corpus, args.pattern, args.first, args.last)
 
 
@@ -167,9 +170,9 @@ def summary(counts: Counter[str], left_out: int, detects_faces: bool) -> str:
 
 
 def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Clip, CropFile]) -> Counter[str]:
-    """Add the clips that the crop store ``out`` lacks, cropped in worker processes.
+    """Add the clips that the crop store ``out`` lacks, or whose videos have changed, cropped by workers.
 
-    Clips that cannot be cropped become ``corpus.problems``.
+    Clips that cannot be cropped become ``corpus.problems`` and are removed from the store.
 
     Returns:
         How many clips were ``cropped``, how many were ``present`` before and how many of these were
@@ -181,8 +184,8 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Cli
             with CropStoreWriter(out, speaker, crop) as writer:
                 missing = []
                 for clip in clips:
-                    if clip.id in writer.clips:
-                        counts.update(present=1, relabelled=writer.relabel(clip))
+                    if writer.is_current(clip):
+                        counts.update(present=1, relabelled=int(writer.relabel(clip)))
                         bar.update()
                     else:
                         missing.append(clip)
@@ -190,6 +193,7 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Cli
                     bar.update()
                     if isinstance(result, LipnetError):
                         corpus.problems[clip.name] = str(result)
+                        writer.remove(clip.id)
                     else:
                         shape = (result.frames, crop.height, crop.width, 3)
                         writer.add(clip, np.memmap(result.path, np.uint8, "r", shape=shape), result.faces)

@@ -54,11 +54,12 @@ def lock_folder(folder: Path) -> Iterator[None]:
     """Keep other processes from writing into a folder, which is created if it does not exist.
 
     The operating system gives the lock up when the process ends in any way. It is a file ``.lock`` in the
-    folder, which is removed at the end.
+    folder, which is removed at the end, and so is a new folder that is still empty.
 
     Raises:
         LipnetError: another process has locked the folder.
     """
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK_NAME)
     try:
@@ -74,6 +75,9 @@ def lock_folder(folder: Path) -> Iterator[None]:
         with suppress(OSError):  # Windows removes no open file
             os.unlink(lock.lock_file)
         lock.release()
+        if is_new:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 @contextmanager

@@ -148,7 +148,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
 
 
 def limit_size(stream: VideoStream, max_pixels: int, name: str) -> None:
-    """Let a stream's decoder refuse pictures of more than ``max_pixels``, before it has memory for them.
+    """Let a stream's decoder refuse pictures of far more than ``max_pixels``, before it has memory for them.
 
     Raises:
         VideoError: the file says that they are larger.
@@ -158,7 +158,8 @@ def limit_size(stream: VideoStream, max_pixels: int, name: str) -> None:
             f"{name}: pictures of {stream.width}x{stream.height} px have more than {max_pixels} px; make "
             "them smaller, or give preprocess.py --max-pixels"
         )
-    stream.codec_context.options = {**stream.codec_context.options, "max_pixels": str(max_pixels)}
+    padded = max_pixels * 5 // 4 + 128 * 128  # decoders count whole macroblocks
+    stream.codec_context.options = {**stream.codec_context.options, "max_pixels": str(padded)}
 
 
 def declared_rate(stream: VideoStream) -> Fraction | None:

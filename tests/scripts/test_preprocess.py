@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from tiny import (
     OVERRIDES,
+    SCRIPTS,
     Result,
     assert_one_line,
     contents,
@@ -24,6 +28,7 @@ from tiny import (
 from lipnet.data.crop_store import CropStore
 from lipnet.data.external_crops import KINDS
 from lipnet.inference.reader import LipReader
+from lipnet.utils.files import lock_folder
 from lipnet.video.encode import write_video
 
 
@@ -154,3 +159,103 @@ def test_messages_about_lists(videos: Path, tmp_path: Path) -> None:
         f"{out}/splits: left as edited: unseen_test.txt; delete a list to have it written again"
     )
     assert edited.read_text() == "s1/prwazs\n"
+
+
+def test_two_runs_into_one_folder(videos: Path, tmp_path: Path) -> None:
+    """The second ends with one line, and the store is that of the first."""
+    with lock_folder(tmp_path / "out"):
+        refused = run_script("preprocess", videos, "--out", tmp_path / "out", *FIXED)
+    assert_one_line(refused, tmp_path / "out", "another process is writing into this folder")
+    assert run_script("preprocess", videos, "--out", tmp_path / "out", *FIXED).code == 0
+    assert len(arrays(tmp_path / "out")) == 4
+    assert not list((tmp_path / "out").glob(".*"))  # no lock and no temporary files
+
+
+def test_a_corpus_that_has_changed(videos: Path, tmp_path: Path) -> None:
+    """A replaced video is cropped again; one that has become unreadable, or is gone, leaves the store."""
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    shutil.copytree(videos, corpus)
+    given = ("preprocess", corpus, "--out", out, *FIXED)
+    assert run_script(*given).code == 0
+    before = arrays(out)
+    shutil.copy(videos / "s2" / "swiq9a.mp4", corpus / "s1" / "bbaf2n.mp4")
+    (corpus / "s1" / "lgbm5p.mp4").write_bytes(b"no video any more")
+    (corpus / "s1" / "prwazs.mp4").unlink()
+    again = run_script(*given)
+    assert again.code == 1 and "1 clips cropped, 1 were there already, 2 left out" in again.out
+    assert "\n  s1/prwazs: " in again.err and "has been deleted" in again.err
+    after = arrays(out)
+    assert list(after) == ["s1/bbaf2n", "s2/swiq9a"]
+    assert np.array_equal(after["s1/bbaf2n"], before["s2/swiq9a"])
+    assert "nothing to do, all 2 clips are there\n" in run_script(*given).out
+
+
+def test_new_transcripts_are_counted(videos: Path, tmp_path: Path) -> None:
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    (corpus / "s1").mkdir(parents=True)
+    shutil.copy(videos / "s1" / "bbaf2n.mp4", corpus / "s1" / "take.mp4")
+    transcript = corpus / "s1" / "take.txt"
+    transcript.write_text("one two")
+    given = ("preprocess", corpus, "--out", out, *FIXED)
+    assert run_script(*given).code == 0
+    transcript.write_text("three four")
+    assert "all 1 clips are there, 1 of them with new transcripts" in run_script(*given).out
+
+
+def test_videos_that_are_too_large(videos: Path, tmp_path: Path) -> None:
+    given = ("preprocess", videos, "--out", tmp_path / "out", "--speakers", "s2", *FIXED, "--max-pixels")
+    result = run_script(*given, "359x288")
+    assert result.code == 2
+    assert "\n  s2/swiq9a: " in result.err and "pictures of 360x288 px have more than" in result.err
+    assert run_script(*given, "360x288").code == 0
+
+
+def test_a_clip_with_an_unexpected_error_is_named(videos: Path, tmp_path: Path) -> None:
+    """A stand-in for any bug: an array file whose header needs more memory than there is."""
+    root = tmp_path / "corpus" / "s1"
+    root.mkdir(parents=True)
+    np.save(root / "bbaf2n.npy", np.zeros((5, 16, 24, 3), np.uint8))
+    content = (root / "bbaf2n.npy").read_bytes()
+    (root / "lgbm5p.npy").write_bytes(content.replace(b"(5, 16,", b"(9" + b"0" * 14 + b", 16,", 1))
+    given = ("preprocess", tmp_path / "corpus", "--import", "npy", "--out", tmp_path / "out", *FIXED)
+    result = run_script(*given)
+    assert result.code == 1 and "1 clips cropped, 0 were there already, 1 left out" in result.out
+    assert "\n  s1/lgbm5p: " in result.err and "Traceback" not in result.err
+
+
+def test_many_problems_are_counted(videos: Path, tmp_path: Path) -> None:
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    shutil.copytree(videos, corpus)
+    for index in range(30):
+        (corpus / "s1" / f"take{index}.mp4").write_bytes(b"")
+    result = run_script("preprocess", corpus, "--out", out, *FIXED)
+    lines = result.err[result.err.index("left out 30 clips:") :].splitlines()
+    assert len([line for line in lines if line.startswith("  s1/take")]) == 20
+    assert f"  and 10 more, all of them in {out}/left_out.txt" in lines
+    assert len((out / "left_out.txt").read_text().splitlines()) == 30
+    shutil.rmtree(corpus)
+    shutil.copytree(videos, corpus)
+    assert run_script("preprocess", corpus, "--out", out, *FIXED).code == 0
+    assert not (out / "left_out.txt").exists()
+
+
+def unreadable_stdout(*arguments: object, encoding: str = "ascii", out: str = "/dev/full") -> Result:
+    """The script with standard output that cannot be written, or in another encoding."""
+    command = [sys.executable, str(SCRIPTS / "preprocess.py"), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    with open(out, "w") as file:
+        done = subprocess.run(
+            command, stdout=file, stderr=subprocess.PIPE, text=True, env=environment, timeout=60
+        )
+    return Result(done.returncode, "", done.stderr)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_output_that_cannot_be_written(videos: Path, tmp_path: Path) -> None:
+    given = (videos, "--speakers", "s2", "--out", tmp_path / "crops é", *FIXED)
+    full = unreadable_stdout(*given)
+    assert full.code == 2 and "Traceback" not in full.err
+    assert "error: cannot write (no space left on device)" in full.err.splitlines()[-1]
+    log = tmp_path / "log"
+    assert unreadable_stdout(*given, out=str(log)).code == 0
+    assert "crops \\xe9: nothing to do, all 1 clips are there" in log.read_text()

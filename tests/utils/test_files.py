@@ -64,9 +64,12 @@ def test_a_folder_is_locked_for_other_processes(tmp_path: Path) -> None:
         with pytest.raises(LipnetError, match="another process"), lock_folder(folder):
             pass
         assert files(folder).keys() == {".lock"}  # still held by the first
-    assert files(folder) == {}
+        (folder / "kept").write_bytes(b"")
+    assert files(folder) == {"kept": b""}
     assert other().stdout == "locked\n"
-    assert files(folder) == {}
+    with lock_folder(tmp_path / "unused"):
+        pass
+    assert not (tmp_path / "unused").exists() and files(folder) == {"kept": b""}
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ from lipnet.utils.cli import command_line
 from lipnet.utils.workers import WorkerPool
 
 def work(task):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())
     time.sleep(60)
 
 @command_line
