@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, cast
 
 import torch
 from torch import Tensor
@@ -42,6 +42,7 @@ EXAMPLES = """examples:
     %(prog)s --config configs/grid.yaml data.root=data/grid run.dir=runs/b \\
         pretrained=runs/a/best.safetensors data.batch_size=4 train.lr=5e-4
 """
+NAMED_CLIPS = 3  # in a message about many
 SEED_STRIDE = 100_003  # between the seeds of two runs, so that no epochs of them have the same seed
 
 
@@ -78,6 +79,7 @@ def main() -> int:
         keep_freed_memory()
     torch.manual_seed(run.config.run.seed)
     data = open_data(run.config, pin=device.torch_device.type == "cuda")
+    print_unalignable(data, run.config.model.outputs_per_frame)
     model = LipNet(run.config.model).place(device.torch_device)
     if pretrained is not None:
         data.train_set.corpus.check_crop(pretrained.metadata.crop, f"{pretrained.path} needs")
@@ -153,6 +155,26 @@ def open_mixed(config: Config, corpus: CropStore) -> tuple[CropStore, list[Store
     mixed = CropStore(config.data.mix_root)
     mixed.check_crop(corpus.crop, f"the crops in {corpus.root} need")
     return mixed, mixed.split(config.data.mix_split)
+
+
+def print_unalignable(data: Data, steps_per_frame: int) -> None:
+    """Count and name the clips whose text is longer than CTC can align to their frames.
+
+    Raises ConfigError if no training clip is left.
+    """
+    dev_sets = {name: cast(ClipDataset, loader.dataset) for name, loader in data.dev.items()}
+    for name, clips in {"training": data.train_set, **dev_sets}.items():
+        found = clips.unalignable(steps_per_frame)
+        some = ", ".join(f"{clip.name} ({len(clip.sentence)} characters)" for clip in found[:NAMED_CLIPS])
+        message = (
+            f"{len(found)} of {len(clips)} {name} clips have longer texts than CTC can align to their "
+            f"frames, such as {some}"
+        )
+        remedy = "correct their transcripts, or raise model.outputs_per_frame"
+        if clips is data.train_set and len(found) == len(clips):
+            raise ConfigError(f"{message}; {remedy}")
+        if found:
+            print(f"{message}: left out of the loss; {remedy}")
 
 
 # Training

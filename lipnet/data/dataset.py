@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +52,7 @@ class Batch(NamedTuple):
     lengths: Tensor  # (B,) int64 on the CPU: valid (unpadded) frames
     targets: Tensor  # (sum of L,) int64 symbols of all clips, concatenated
     target_lengths: Tensor  # (B,) int64 symbols, on the CPU
+    steps: Tensor  # (B,) int64 on the CPU: steps that CTC needs at least for each text
     words: Tensor  # (B, T) int64 word class of each frame, IGNORE if unknown
     names: list[str]
     sentences: list[str]
@@ -125,6 +127,14 @@ class ClipDataset(Dataset[Sample]):
         array = corpus.array(clip.speaker)
         return Sample(array, excerpt.indices, excerpt.words, excerpt.text, targets, clip.name)
 
+    def unalignable(self, steps_per_frame: int) -> list[StoredClip]:
+        """The clips whose text needs more CTC steps than their frames have."""
+        return [
+            clip
+            for clip in self.clips
+            if ctc_steps(self.tokenizer.encode(clip.sentence)) > steps_per_frame * clip.frames
+        ]
+
     def length_without_silence(self, index: int, part: float) -> float:
         """Frames of a clip without ``part`` of the silence at its ends."""
         return self.clips[index].frames - part * sum(silence_at_ends(self._words[index]))
@@ -159,3 +169,8 @@ class ClipDataset(Dataset[Sample]):
                 donor = donors[rng.integers(len(donors))]
                 units[unit] = splice_units(self.clips[donor], self._words[donor])[unit]
         return join_units(units)
+
+
+def ctc_steps(symbols: Sequence[int]) -> int:
+    """Steps that CTC needs at least for a text: one a symbol, and a blank between two equal neighbours."""
+    return len(symbols) + sum(a == b for a, b in pairwise(symbols))

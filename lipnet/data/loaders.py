@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from lipnet.data.dataset import Batch, ClipDataset, Sample, SampleKey
+from lipnet.data.dataset import Batch, ClipDataset, Sample, SampleKey, ctc_steps
 from lipnet.data.transforms import IGNORE, long_words
 
 POOL_BATCHES = 16  # clips of so many batches are sorted by length together, which saves padding
@@ -163,6 +163,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         torch.tensor(lengths),
         torch.tensor([symbol for sample in samples for symbol in sample.targets], dtype=torch.int64),
         torch.tensor([len(sample.targets) for sample in samples]),
+        torch.tensor([ctc_steps(sample.targets) for sample in samples]),
         torch.from_numpy(words),
         [sample.name for sample in samples],
         [sample.sentence for sample in samples],

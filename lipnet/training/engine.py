@@ -18,7 +18,7 @@ from lipnet.device import Device
 from lipnet.errors import TrainingError
 from lipnet.metrics import ErrorCounts
 from lipnet.models.lipnet import LipNet, Output
-from lipnet.training.losses import ctc_loss, word_loss
+from lipnet.training.losses import ctc_loss, ctc_losses, word_loss
 from lipnet.training.optim import TrainState
 
 
@@ -26,8 +26,8 @@ from lipnet.training.optim import TrainState
 class Step:
     """Measurements of one optimisation step."""
 
-    loss: float
-    ctc: float  # nats per symbol
+    loss: float  # NaN if no clip has as many CTC steps as its text needs
+    ctc: float  # nats per symbol, the mean over the clips that have; NaN without one
     words: float  # cross-entropy of the word heads, nats; 0 without them
     lr: float
     grad_norm: float
@@ -43,7 +43,7 @@ class Evaluation:
     names: list[str] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     predictions: list[Hypothesis] = field(default_factory=list)
-    loss: float = math.nan  # mean CTC loss of the clips, nats per symbol
+    loss: float = math.nan  # mean CTC loss, nats per symbol, of the clips that have the steps for their text
 
 
 def train_one_epoch(
@@ -66,7 +66,8 @@ def train_one_epoch(
         optimizer.zero_grad(set_to_none=True)
         with device.autocast():
             output = model(frames, batch.lengths)
-        ctc, words = ctc_loss(output, batch), word_loss(output, batch)
+        losses = ctc_losses(output, batch)
+        ctc, words = ctc_loss(losses), word_loss(output, batch)
         loss = ctc + config.word_loss * words
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf)
@@ -81,7 +82,8 @@ def train_one_epoch(
         if train_state.ema is not None:
             train_state.ema.update_parameters(model)
         now = time.perf_counter()
-        yield Step(loss.item(), ctc.item(), words.item(), lr, norm.item(), len(batch.names), now - started)
+        scores = (loss.item(), ctc.item()) if len(losses) else (math.nan, math.nan)
+        yield Step(*scores, words.item(), lr, norm.item(), len(batch.names), now - started)
         started = now
 
 
@@ -96,17 +98,19 @@ def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, device: 
     """Read every clip of ``batches`` and count the errors."""
     model.eval()
     result = Evaluation()
-    loss = 0.0
+    loss, clips = 0.0, 0
     for batch in batches:
         batch = batch.to(device.torch_device, non_blocking=True)
         with device.autocast():
             output = model(batch.frames, batch.lengths)
-        loss += ctc_loss(output, batch).item() * len(batch.names)
+        losses = ctc_losses(output, batch)
+        loss += ctc_loss(losses).item() * len(losses)
+        clips += len(losses)
         hypotheses = [ranked[0] for ranked in decode(decoder, output)]
         for target, hypothesis in zip(batch.sentences, hypotheses, strict=True):
             result.counts.add(target, hypothesis.text)
         result.names += batch.names
         result.targets += batch.sentences
         result.predictions += hypotheses
-    result.loss = loss / max(len(result.names), 1)
+    result.loss = loss / clips if clips else math.nan
     return result

@@ -12,16 +12,27 @@ from lipnet.models.lipnet import Output
 from lipnet.tokenizer import BLANK
 
 
-def ctc_loss(output: Output, batch: Batch) -> Tensor:
-    """CTC loss in nats per symbol, the mean over the clips of each one's mean."""
-    return F.ctc_loss(
+def ctc_losses(output: Output, batch: Batch) -> Tensor:
+    """CTC loss of each clip in nats per symbol: (N,) for the N <= B clips that have as many steps as their
+    text needs. The loss of the others is infinite, whatever the network's output.
+    """
+    losses = F.ctc_loss(
         output.log_probs.transpose(0, 1),  # (B, S, V) -> (S, B, V)
         batch.targets,
         output.lengths,
         batch.target_lengths,
         blank=BLANK,
-        zero_infinity=True,  # a clip with fewer steps than symbols contributes zero loss instead of infinity
+        reduction="none",
+        zero_infinity=True,  # the gradient of an infinite loss would be NaN
     )
+    losses = losses / batch.target_lengths.clamp_min(1).to(losses.device)
+    fits = batch.steps <= output.lengths
+    return losses if bool(fits.all()) else losses[fits.to(losses.device)]
+
+
+def ctc_loss(losses: Tensor) -> Tensor:
+    """The mean of ``ctc_losses``; 0 without any."""
+    return losses.mean() if len(losses) else losses.sum()
 
 
 def word_loss(output: Output, batch: Batch) -> Tensor:

@@ -183,7 +183,8 @@ def log_line(
     """An epoch as JSON: means over its steps, and the error rates of each dev split."""
 
     def mean(values: list[float]) -> float:
-        return round(sum(values) / max(len(values), 1), 5)
+        known = [value for value in values if not math.isnan(value)]
+        return round(sum(known) / max(len(known), 1), 5)
 
     return {
         "epoch": epoch,

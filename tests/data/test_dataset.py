@@ -14,7 +14,7 @@ from tiny import OFF, dataset, make_clip, pack
 from lipnet.config import AugmentConfig
 from lipnet.data.alignments import Word
 from lipnet.data.corpus import Clip
-from lipnet.data.dataset import SampleKey
+from lipnet.data.dataset import SampleKey, ctc_steps
 from lipnet.data.transforms import IGNORE, long_words
 from lipnet.grid import WORD_CLASS
 from lipnet.tokenizer import DEFAULT_TOKENIZER, TokenizerError
@@ -153,3 +153,18 @@ def test_a_sample_depends_only_on_its_key_and_the_seed(crop_store: Path) -> None
     assert second[key].indices.tolist() == expected
     assert first[key._replace(epoch=4)].indices.tolist() != expected
     assert dataset(crop_store, augment=augment, seed=1)[key].indices.tolist() != expected
+
+
+@pytest.mark.parametrize(("text", "steps"), [("", 0), ("hi", 2), ("hello", 6), ("aaa", 5), ("a  a", 5)])
+def test_ctc_needs_a_blank_between_equal_neighbours(text: str, steps: int) -> None:
+    assert ctc_steps(DEFAULT_TOKENIZER.encode(text)) == steps
+
+
+def test_clips_whose_text_is_too_long_for_their_frames(tmp_path: Path) -> None:
+    """ "hello" needs six steps; three frames with two steps each are enough."""
+    for clip_id, frames in (("a", 5), ("b", 6), ("c", 3)):
+        clips = [Clip(f"s{clip_id}", clip_id, Path(), "hello", ())]
+        pack(tmp_path, clips, [frames])
+    data = dataset(tmp_path)
+    assert [clip.id for clip in data.unalignable(1)] == ["a", "c"]
+    assert data.unalignable(2) == []

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tiny import OVERRIDES, Result, assert_one_line, contents, run_script, write_list
+from runs import log_of
+from tiny import OVERRIDES, Result, assert_one_line, contents, pack, run_script, write_list
+
+from lipnet.data.corpus import Clip
 
 
 def test_training_on_bad_input(crop_store: Path, tmp_path: Path) -> None:
@@ -52,6 +55,25 @@ def test_overrides_may_precede_or_follow_options(crop_store: Path, tmp_path: Pat
     (tmp_path / "c.yaml").write_text("run: {seed: 5}\n")
     arguments = ("run.device=tpu", "--config", tmp_path / "c.yaml", f"data.root={crop_store}", "run.dir=x")
     assert_one_line(run_script("train", *arguments), "device 'tpu'")
+
+
+def test_texts_that_are_too_long_are_counted_and_named(tmp_path: Path) -> None:
+    lengths = {"long": 20, "double": 5, "fits": 20}
+    texts = {"long": "hello " * 19 + "hello", "double": "hello", "fits": "hi"}
+    pack(tmp_path, [Clip("sp", name, Path(), texts[name], ()) for name in lengths], list(lengths.values()))
+    settings = (f"data.root={tmp_path}", "data.train_split=all", "data.dev_splits=[]", "train.epochs=1")
+    settings = (*OVERRIDES, *settings, "augment.resample=0", "augment.splice=0", "data.batch_size=1")
+    result = run_script("train", *settings, f"run.dir={tmp_path / 'run'}")
+    assert result.code == 0, result.err
+    [line] = [line for line in result.out.splitlines() if "CTC" in line]
+    assert line.startswith(
+        "2 of 3 training clips have longer texts than CTC can align to their frames, such as "
+    )
+    assert "sp/long (119 characters), sp/double (5 characters): left out of the loss" in line
+    assert log_of(tmp_path / "run")[0]["ctc"] > 1  # the mean over one clip, not over three
+    (tmp_path / "long.txt").write_text("sp/long\nsp/double\n")
+    refused = run_script("train", *settings, f"data.train_split={tmp_path / 'long.txt'}", "run.dir=runs/x")
+    assert_one_line(refused, "2 of 2 training clips", "raise model.outputs_per_frame")
 
 
 def test_the_progress_bar_ends_at_its_total(crop_store: Path, tmp_path: Path) -> None:

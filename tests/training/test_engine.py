@@ -77,6 +77,36 @@ def test_a_gradient_that_is_not_finite_stops_too(batches: list[Batch]) -> None:
         next(take_steps(train_state, batches, config))
 
 
+def too_long(batch: Batch) -> Batch:
+    """The batch with a text for its first clip that CTC cannot align to the clip's frames."""
+    length, text = int(batch.target_lengths[0]), torch.ones(100, dtype=torch.int64)
+    return batch._replace(
+        targets=torch.cat([text, batch.targets[length:]]),
+        target_lengths=torch.cat([torch.tensor([100]), batch.target_lengths[1:]]),
+        steps=torch.cat([torch.tensor([199]), batch.steps[1:]]),
+    )
+
+
+def test_clips_with_too_long_a_text_are_left_out_of_the_means(batches: list[Batch]) -> None:
+    config = TrainConfig(lr=0.0)
+    [step] = take_steps(make_train_state(config), [too_long(batches[0])], config)
+    model, decoder = make_train_state(config).model, GreedyDecoder(DEFAULT_TOKENIZER)
+    alone = evaluate(model, [batches[1]], decoder, CPU)
+    both = evaluate(model, [too_long(one_clip(batches[0])), batches[1]], decoder, CPU)
+    assert step.ctc > 1 and step.clips == 3
+    assert both.loss == alone.loss and both.counts.sentences == 4
+    [step] = take_steps(make_train_state(config), [too_long(one_clip(batches[0]))], config)
+    assert math.isnan(step.loss) and math.isnan(step.ctc) and math.isfinite(step.grad_norm)
+    assert math.isnan(evaluate(model, [too_long(one_clip(batches[0]))], decoder, CPU).loss)
+
+
+def one_clip(batch: Batch) -> Batch:
+    """The first clip of a batch."""
+    length = int(batch.target_lengths[0])
+    first = {name: getattr(batch, name)[:1] for name in batch._fields}
+    return Batch(**{**first, "targets": batch.targets[:length]})
+
+
 # Evaluation
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from lipnet.data.dataset import Batch
+from lipnet.data.dataset import Batch, ctc_steps
 from lipnet.data.transforms import IGNORE
 from lipnet.models.lipnet import Output
-from lipnet.training.losses import ctc_loss, frame_weights, word_loss
+from lipnet.training.losses import ctc_loss, ctc_losses, frame_weights, word_loss
 
 
 def random_log_probs(*shape: int, seed: int = 0) -> Tensor:
@@ -26,6 +26,7 @@ def label_batch(targets: list[list[int]], lengths: list[int], words: list[list[i
         torch.tensor(lengths),
         torch.tensor([symbol for target in targets for symbol in target]),
         torch.tensor([len(target) for target in targets]),
+        torch.tensor([ctc_steps(target) for target in targets]),
         torch.tensor(words or [[IGNORE] * max(lengths)] * len(targets)),
         [f"s1/{i}" for i in range(len(targets))],
         ["" for _ in targets],
@@ -46,7 +47,7 @@ def test_ctc_loss_is_the_mean_over_clips_of_nats_per_symbol() -> None:
     log_probs = random_log_probs(3, 5, 3)
     targets, lengths = [[1, 2], [2], [1, 1, 2]], [5, 2, 4]
     output, batch = Output(log_probs, torch.tensor(lengths), []), label_batch(targets, lengths)
-    ctc, words = ctc_loss(output, batch), word_loss(output, batch)
+    ctc, words = ctc_loss(ctc_losses(output, batch)), word_loss(output, batch)
     expected = [
         -math.log(path_sum(log_probs[i, :length], target)) / len(target)
         for i, (target, length) in enumerate(zip(targets, lengths, strict=True))
@@ -55,13 +56,25 @@ def test_ctc_loss_is_the_mean_over_clips_of_nats_per_symbol() -> None:
     assert words.item() == 0
 
 
-def test_a_clip_shorter_than_its_text_contributes_zero_loss() -> None:
+def test_a_clip_shorter_than_its_text_is_left_out_of_the_mean() -> None:
+    """Two equal neighbours need a blank between them: four steps for three symbols."""
     log_probs = random_log_probs(2, 4, 3).requires_grad_()
-    ctc = ctc_loss(Output(log_probs, torch.tensor([3, 4]), []), label_batch([[1, 1, 2], [1]], [3, 4]))
-    assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[1].detach(), [1])) / 2, rel=1e-5)
+    output, batch = Output(log_probs, torch.tensor([3, 4]), []), label_batch([[1, 1, 2], [1]], [3, 4])
+    losses = ctc_losses(output, batch)
+    ctc = ctc_loss(losses)
+    assert len(losses) == 1
+    assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[1].detach(), [1])), rel=1e-5)
     ctc.backward()
     assert log_probs.grad is not None
     assert not log_probs.grad[0].any() and log_probs.grad[1].any()
+
+
+def test_without_a_clip_that_fits_the_loss_is_zero() -> None:
+    log_probs = random_log_probs(1, 2, 3).requires_grad_()
+    losses = ctc_losses(Output(log_probs, torch.tensor([2]), []), label_batch([[1, 1]], [2]))
+    ctc_loss(losses).backward()
+    assert len(losses) == 0 and ctc_loss(losses).item() == 0
+    assert log_probs.grad is not None and not log_probs.grad.any()
 
 
 def test_cross_entropy_ignores_frames_without_a_known_word() -> None:
@@ -85,7 +98,7 @@ def test_the_loss_uses_all_steps_of_each_clip() -> None:
     """With two outputs a frame, a clip of two frames has four steps, enough for three characters."""
     log_probs = random_log_probs(1, 6, 3)
     batch = label_batch([[1, 2, 1]], [2])
-    ctc = ctc_loss(Output(log_probs, torch.tensor([4]), []), batch)
+    ctc = ctc_loss(ctc_losses(Output(log_probs, torch.tensor([4]), []), batch))
     assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[0, :4], [1, 2, 1])) / 3, rel=1e-5)
 
 
@@ -105,9 +118,9 @@ def test_losses_are_in_float32_under_autocast() -> None:
     targets = [[1, 2, 3]] * 16
     output = Output(random_log_probs(16, 75, 28), torch.tensor([75] * 16), heads)
     batch = label_batch(targets, [75] * 16, words)
-    exact = word_loss(output, batch), ctc_loss(output, batch)
+    exact = word_loss(output, batch), ctc_loss(ctc_losses(output, batch))
     with torch.autocast("cpu", torch.bfloat16):
-        under_autocast = word_loss(output, batch), ctc_loss(output, batch)
+        under_autocast = word_loss(output, batch), ctc_loss(ctc_losses(output, batch))
     for loss, expected in zip(under_autocast, exact, strict=True):
         assert loss.dtype == torch.float32
         assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
