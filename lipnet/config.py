@@ -17,7 +17,8 @@ MAX_MODEL = {"height": 1024, "width": 1024, "channels": 8192, "kernels": 64, "st
 MAX_MODEL |= {"hidden": 16_384, "layers": 64, "outputs_per_frame": 64}
 MAX_CONVOLUTIONS = 32
 MAX_SYMBOLS = 10_000
-CROP_METHODS = ("dlib", "mtcnn", "fixed")
+CROP_METHODS = ("dlib", "mtcnn", "fixed", "none")
+FACES = ("largest", "left", "right")
 SELECTIONS = ("best", "last")
 LUMA = (0.299, 0.587, 0.114)  # weights of R, G and B in grey, ITU-R BT.601
 
@@ -26,7 +27,8 @@ LUMA = (0.299, 0.587, 0.114)  # weights of R, G and B in grey, ITU-R BT.601
 class CropConfig:
     """Mouth crops (``cropping/``). A setting of another method has no effect."""
 
-    method: str = "dlib"  # how the mouth is located: dlib or mtcnn (face landmarks), or fixed (one box)
+    method: str = "dlib"  # how the mouth is located: dlib or mtcnn (face landmarks), fixed (one box), or none
+    # (the whole frame is the mouth)
     width: int = 100  # px of the crop
     height: int = 50  # px of the crop
     eye_distance: float = 72.0  # px between the centres of the eyes in the crop: sets the crop's scale
@@ -34,6 +36,9 @@ class CropConfig:
     box: list[int] = field(default_factory=list)  # fixed: top, bottom, left, right edge, px of the frame
     frame: list[int] = field(default_factory=list)  # fixed: width, height of the frames that the box is for
     detect_every: int = 8  # frames between face detections; landmarks are found in every frame
+    face: str = (
+        "largest"  # dlib, mtcnn: of several faces the largest, left, right or, from the left, 1, 2, ...
+    )
     predictor: str = ""  # dlib: 68-point landmark file (.dat); empty: that of face_recognition_models
 
     def __post_init__(self) -> None:
@@ -44,6 +49,10 @@ class CropConfig:
                 raise ConfigError(f"crop.{key} {getattr(self, key):g}: give 1 or more")
         if self.method not in CROP_METHODS:
             raise ConfigError(f"crop.method {self.method!r}: choose one of {', '.join(CROP_METHODS)}")
+        if self.face not in FACES and not (self.face.isdecimal() and int(self.face[:9]) > 0):
+            raise ConfigError(
+                f"crop.face {self.face[:40]!r}: choose {', '.join(FACES)}, or a number from 1 on"
+            )
         if self.box or self.method == "fixed":
             top, bottom, left, right = self.box if len(self.box) == 4 else (0, 0, 0, 0)
             if not (0 <= top < bottom and 0 <= left < right):
@@ -178,7 +187,8 @@ def _check_limits(section: str, values: Mapping[str, object], limits: Mapping[st
     for key, limit in limits.items():
         for number in _numbers(values[key]):
             if not abs(number) <= limit:
-                shown = f" {number:g}" if abs(number) < 1e18 else ""  # not one of thousands of digits
+                is_long = isinstance(number, int) and abs(number) >= 1e18  # perhaps thousands of digits
+                shown = "" if is_long else f" {number:.10g}"
                 raise ConfigError(f"{section}.{key}{shown}: give at most {limit:g}")
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import io
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 SIGNED = {"center_offset"}  # may be negative
 COUNTS = {"width", "height", "eye_distance", "detect_every", "batch_size", "epochs", "eval_every"}  # from 1
 FRACTIONS = {"ema", "balance"}  # 0 to 1, as is every float of the augment section
+HIGHEST = {"seed": 2**32 - 1, "epochs": 1_000_000, "batch_size": 65_536, "workers": 1024, "mix": 1000}
+HIGHEST |= {"shift": 1000, "rotation": 360}
+MAX_VALUES = 100_000  # in a YAML file, with all aliases replaced by what they stand for
 
 # Former names in config files, overrides, checkpoint metadata and resume states: all are still read.
 OLD_NAMES = {
@@ -133,10 +138,28 @@ def _existing(path: str | Path) -> Path:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
     from omegaconf import OmegaConf
 
     with _settings_errors(str(path)):
-        return _plain(OmegaConf.load(path))
+        text = path.read_text(encoding="utf-8-sig")
+        _check_size(yaml.compose(text, yaml.SafeLoader))
+        return _plain(OmegaConf.load(io.StringIO(text))) if text.strip() else {}
+
+
+def _check_size(root: Any) -> None:
+    """Raise ValueError on a YAML node tree whose aliases stand for very many values, or for themselves."""
+    nodes, count = [root], 0
+    while nodes:
+        node = nodes.pop()
+        count += 1
+        if count > MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES} values")
+        children = getattr(node, "value", "")
+        if not isinstance(children, str):  # the items of a list, or pairs of key and value
+            nodes += [
+                part for child in children for part in (child if isinstance(child, tuple) else (child,))
+            ]
 
 
 def _read_override(override: str) -> dict[str, Any]:
@@ -159,8 +182,9 @@ def _settings_errors(source: str) -> Iterator[None]:
         yield
     except OmegaConfBaseException as error:
         raise ConfigError(f"{source}: {_explain(error)}") from error
-    except (YAMLError, UnicodeDecodeError, ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{source}: cannot be read as settings ({' '.join(str(error).split())})") from error
+    except (YAMLError, ValueError, TypeError, AttributeError, OSError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise ConfigError(f"{source}: cannot be read as settings ({reason})") from error
 
 
 def _plain(settings: Any) -> dict[str, Any]:
@@ -169,7 +193,24 @@ def _plain(settings: Any) -> dict[str, Any]:
     tree = OmegaConf.to_container(settings, resolve=False)
     if not isinstance(tree, dict):
         raise TypeError("sections of key: value expected")
+    for key, value in _texts(tree):
+        if "${" in value:
+            raise TypeError(f"{key}: {value} would be replaced; write the value itself")
+        if "\0" in value:
+            raise TypeError(f"{key}: a text with the character NUL")
     return rename_old_names({str(key): value for key, value in tree.items()})
+
+
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """All texts in a tree of settings, with their dotted keys."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _texts(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from _texts(item, f"{key}[{i}]")
 
 
 def _check_numbers(config: Config) -> None:
@@ -177,11 +218,21 @@ def _check_numbers(config: Config) -> None:
     for section in ("crop", "data", "augment", "train", "run"):
         for key, value in dataclasses.asdict(getattr(config, section)).items():
             if isinstance(value, (int, float)):
-                is_fraction = key in FRACTIONS or (section == "augment" and isinstance(value, float))
-                low = -math.inf if key in SIGNED else int(key in COUNTS)
-                if not low <= value <= (1 if is_fraction else math.inf):
-                    bounds = "0 to 1" if is_fraction else f"{low} or more"
-                    raise ConfigError(f"{section}.{key} {value:g}: give {bounds}")
+                _check_number(section, key, value)
+
+
+def _check_number(section: str, key: str, value: float) -> None:
+    is_fraction = key in FRACTIONS or (section == "augment" and isinstance(value, float))
+    low = -math.inf if key in SIGNED else int(key in COUNTS)
+    high = 1 if is_fraction else HIGHEST.get(key, sys.float_info.max)
+    if low <= value <= high:
+        return
+    bounds = "0 to 1" if is_fraction else f"{low} or more" if not value > high else f"at most {high:.10g}"
+    if value > high and key not in HIGHEST and not is_fraction:
+        bounds = "a finite number"
+    is_long = isinstance(value, int) and abs(value) >= 1e18  # perhaps thousands of digits
+    shown = "" if is_long else f" {value:.10g}"
+    raise ConfigError(f"{section}.{key}{shown}: give {bounds}")
 
 
 def _explain(error: OmegaConfBaseException) -> str:

@@ -77,6 +77,10 @@ def test_an_unknown_key_names_the_nearest(key: str, nearest: str, tmp_path: Path
         "train.epochs",
         "=5",
         "train.lr=[1",
+        "run.seed=${oc.env:HOME}",
+        "data.root=${oc.env:HOME}",
+        "train.lr=${train.ema}",
+        "run.dir=a${b}",
     ],
 )
 def test_an_invalid_override_is_named_in_one_line(override: str) -> None:
@@ -99,6 +103,8 @@ def test_an_invalid_override_is_named_in_one_line(override: str) -> None:
         ("augment.shift=-2", "0 or more"),
         ("run.seed=-1", "0 or more"),
         ("crop.width=0", "1 or more"),
+        ("train.lr=inf", "a finite number"),
+        ("data.workers=5000", "at most 1024"),
     ],
 )
 def test_a_number_out_of_range_is_named(override: str, bounds: str) -> None:
@@ -107,13 +113,40 @@ def test_a_number_out_of_range_is_named(override: str, bounds: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["just words", "- 1\n- 2\n", "train: [", "train: 5", "\x00", "a: b: c", "train: {epochs: x}"]
+    "text",
+    [
+        *("just words", "- 1\n- 2\n", "train: [", "train: 5", "\x00", "a: b: c", "train: {epochs: x}"),
+        *("3", "true", "2020-01-01", "~: 1", "? [a]\n: 1"),
+        *("train: {lr: .nan}", 'run: {dir: "a\\0b"}', "data: {root: '${oc.env:HOME}'}"),
+        *("train: " + "[" * 5000 + "]" * 5000, "a: &a [*a]", "run: {seed: " + "1" * 5000 + "}"),
+        "".join(f"k{i}: &k{i} [{', '.join([f'*k{i - 1}' if i else '1'] * 10)}]\n" for i in range(10)),
+    ],
 )
 def test_an_invalid_file_is_named_in_one_line(text: str, tmp_path: Path) -> None:
     path = written(tmp_path, text)
     with pytest.raises(ConfigError) as error:
         load_config(path)
-    assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
+    message = str(error.value)
+    assert message.startswith((f"{path}: ", "train.lr nan")) and "\n" not in message
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.hidden=1000000000", r"model.hidden 1000000000: give at most 16384"),
+        (f"model.hidden={'1' * 4000}", "model.hidden: give at most 16384"),
+        (f"run.seed={2**64}", "run.seed: give at most 4294967295"),
+        (f"run.seed={'9' * 3000}", "run.seed: give at most 4294967295"),
+        ("run.seed=9999999999", r"run.seed 9999999999: give at most 4294967295"),
+        ("run.dir=${oc.env:HOME}", r"run.dir: \$\{oc.env:HOME\} would be replaced; write the value itself"),
+        ("crop.eye_distance=nan", "crop.eye_distance nan: give at most 10000"),
+        ("train.epochs=10000000", r"train.epochs 10000000: give at most 1000000"),
+    ],
+)
+def test_values_beyond_any_use_are_named(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(None, [override])
 
 
 def test_a_missing_file_and_a_binary_one(tmp_path: Path) -> None:

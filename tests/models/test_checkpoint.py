@@ -114,7 +114,10 @@ def test_the_metadata_of_the_next_tests_is_valid(tmp_path: Path) -> None:
         (header(crop={**asdict(CROP), "width": 48}), "crop.width 48, but model.width 24"),
         (header(crop={**asdict(CROP), "eye_distance": -1}), "crop.eye_distance -1: give 1 or more"),
         (header(crop={**asdict(CROP), "center_offset": math.nan}), "crop.center_offset: nan is not a finite"),
-        (header(crop={**asdict(CROP), "center_offset": 1e9}), r"crop.center_offset 1e\+09: give at most 100"),
+        (
+            header(crop={**asdict(CROP), "center_offset": 1e9}),
+            r"crop.center_offset 1000000000: give at most 100",
+        ),
         (header(crop={**asdict(CROP), "box": "all"}), "crop.box: 'all' is not a list"),
         (
             header(model=asdict(tiny_model(alphabet=" abcdefghijklmnopqrstuvwxy"))),
@@ -124,11 +127,11 @@ def test_the_metadata_of_the_next_tests_is_valid(tmp_path: Path) -> None:
         (header(model={**asdict(tiny_model()), "alphabet": 5}), "model.alphabet: 5 is not a text"),
         (
             header(model={**asdict(tiny_model()), "layers": 10_000_000}),
-            r"model.layers 1e\+07: give at most 64",
+            r"model.layers 10000000: give at most 64",
         ),
         (
             header(model={**asdict(tiny_model()), "hidden": 1_000_000_000}),
-            r"model.hidden 1e\+09: give at most",
+            r"model.hidden 1000000000: give at most",
         ),
         (
             header(model={**asdict(tiny_model()), "hidden": 16_000, "layers": 60}),

@@ -216,7 +216,7 @@ def header(calibration: object = None, **changes: object) -> dict[str, str]:
         ({KEY: '{"format": "lipnet-1", "model": {"depth": 9}}'}, "not an exported LipNet"),
         (header(alphabet="abc"), r"not an exported LipNet \(log_probs: .*\[\.\.\., 4\] by the metadata\)"),
         (header(word_heads=True), r"not an exported LipNet \(word_log_probs: missing\)"),
-        (header(layers=10_000_000), "not an exported LipNet .model.layers 1e.07: give at most 64"),
+        (header(layers=10_000_000), "not an exported LipNet .model.layers 10000000: give at most 64"),
         (header(calibration={"greedy": [1.0]}), "not an exported LipNet .calibration.greedy: 1 numbers"),
         ({KEY: '{"format": "lipnet-9"}'}, "format lipnet-9, not lipnet-1: use the lipnet that wrote it"),
     ],
