@@ -87,7 +87,7 @@ def test_a_program_changes_nothing_else_of_the_process() -> None:
         "    assert not {'av', 'cv2', 'torch'} & set(sys.modules)\n"
         "    import av\n"
         "    assert av.logging.get_level() is None\n"
-        "    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+        "    assert signal.getsignal(signal.SIGINT) in (signal.default_int_handler, signal.SIG_IGN)\n"
         "    return 0\n"
     )
     assert done.returncode == 0, done.stderr
