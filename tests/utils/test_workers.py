@@ -110,6 +110,11 @@ def is_running(process: int) -> bool:
     return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
+def heed_interrupts() -> None:
+    """In the new process: a background job of a shell, such as this test may run in, ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize(
     ("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130), ("SIGKILL", -9)]
@@ -118,7 +123,11 @@ def test_workers_end_with_their_parent(name: str, code: int, tmp_path: Path) -> 
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))
     parent = subprocess.Popen(
-        [sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
     )
     assert parent.stdout is not None and parent.stderr is not None
     workers = [int(parent.stdout.readline()) for _ in range(2)]
