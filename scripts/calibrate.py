@@ -15,24 +15,26 @@ from lipnet.decoding.base import Floats
 from lipnet.decoding.factory import DECODERS
 from lipnet.errors import LipnetError
 from lipnet.inference.confidence import FOLDS, calibration_error, cross_validated, fit, word_features
-from lipnet.inference.emissions import Emissions
+from lipnet.inference.emissions import Backend, Emissions
+from lipnet.inference.reader import load_backend
 from lipnet.inference.sentences import SentenceDecoder
 from lipnet.inference.timestamps import word_timestamps
-from lipnet.inference.torch_backend import TorchBackend
 from lipnet.metrics import words_right
 from lipnet.models.checkpoint import rewrite_metadata
 from lipnet.models.metadata import Metadata
+from lipnet.models.onnx_metadata import check_onnx_installed, rewrite_onnx_metadata
 from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
   %(prog)s runs/a/best.safetensors --data data/grid --split dev_seen dev_unseen
   %(prog)s me.safetensors --data data/me --split all --decoder grammar
+  %(prog)s me.onnx --data data/me --split all
 """
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = make_parser(__doc__, EXAMPLES)
-    parser.add_argument("weights", type=Path, help="file whose metadata gets the calibration")
+    parser.add_argument("weights", type=Path, help="weights or .onnx file whose metadata gets it")
     parser.add_argument("--data", type=Path, required=True, help="folder that preprocess.py wrote")
     parser.add_argument("--split", nargs="+", required=True, help="lists of clips that were not trained on")
     parser.add_argument(
@@ -44,7 +46,10 @@ def parse_arguments() -> argparse.Namespace:
 @command_line
 def main() -> int:
     args = parse_arguments()
-    backend = TorchBackend.load(args.weights)
+    is_onnx = args.weights.suffix == ".onnx"
+    if is_onnx:
+        check_onnx_installed()  # rather now than after the clips were read
+    backend = load_backend(args.weights)
     metadata = backend.metadata
     decoders = [SentenceDecoder(metadata, name) for name in args.decoder or usable_decoders(metadata)]
     targets, emissions = read_clips(backend, args.data, args.split)
@@ -58,7 +63,8 @@ def main() -> int:
             f"{decoder.name}: {right.sum()} of {len(right)} words right, calibration error "
             f"{100 * error:.1f} % ({FOLDS}-fold cross-validation)"
         )
-    rewrite_metadata(args.weights, metadata)
+    rewrite = rewrite_onnx_metadata if is_onnx else rewrite_metadata
+    rewrite(args.weights, metadata)
     return 0
 
 
@@ -75,11 +81,13 @@ def usable_decoders(metadata: Metadata) -> list[str]:
     return usable
 
 
-def read_clips(backend: TorchBackend, data: Path, splits: Sequence[str]) -> tuple[list[str], list[Emissions]]:
+def read_clips(backend: Backend, data: Path, splits: Sequence[str]) -> tuple[list[str], list[Emissions]]:
     """The reference text and the emissions of each clip of the splits."""
     store = CropStore(data)
     store.check_crop(backend.metadata.crop, "the weights need")
     clips = [clip for split in splits for clip in store.split(split)]
+    if not any(clip.sentence.split() for clip in clips):
+        raise LipnetError(f"{data}: no clip of {' '.join(splits)} has a reference text; give other lists")
     emissions = []
     for clip in tqdm(clips, unit="clip", leave=False):
         crops = store.array(clip.speaker)[clip.start : clip.start + clip.frames]

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,16 @@ from typing import Any
 from tqdm import tqdm
 
 from lipnet.data.crop_store import CropStore
-from lipnet.data.dataset import ClipDataset
+from lipnet.data.dataset import Batch, ClipDataset
 from lipnet.data.loaders import eval_loader
+from lipnet.decoding.base import Decoder
 from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder, resolve_decoder
-from lipnet.device import choose_device
 from lipnet.errors import LipnetError
 from lipnet.grid import GRAMMAR, is_grid_sentence
+from lipnet.inference.emissions import Backend
+from lipnet.inference.reader import load_backend
+from lipnet.inference.torch_backend import TorchBackend
 from lipnet.metrics import WordErrors
-from lipnet.models.checkpoint import load_weights
 from lipnet.tokenizer import Tokenizer
 from lipnet.training.engine import Evaluation, evaluate
 from lipnet.utils.cli import command_line, make_parser
@@ -39,7 +42,7 @@ EXAMPLES = """examples:
 def parse_arguments() -> argparse.Namespace:
     parser = make_parser(__doc__, EXAMPLES)
     parser.add_argument(
-        "--weights", type=Path, default=WEIGHTS, help="checkpoint (default: the one that ships)"
+        "--weights", type=Path, default=WEIGHTS, help="of a run, or an .onnx file (default: those that ship)"
     )
     parser.add_argument("--data", type=Path, required=True, help="crop store that preprocess.py wrote")
     parser.add_argument("--split", required=True, help="list file, name of a list in DATA/splits, or all")
@@ -55,8 +58,8 @@ def main() -> int:
     args = parse_arguments()
     if args.batch_size < 1:
         raise LipnetError(f"--batch-size {args.batch_size}: give 1 or more")
-    device = choose_device(args.device)
-    model, metadata = load_weights(args.weights, device.torch_device)
+    network = load_backend(args.weights, args.device)
+    metadata = network.metadata
     corpus = CropStore(args.data)
     corpus.check_crop(metadata.crop, "the weights need")
     tokenizer = Tokenizer(metadata.model.alphabet)
@@ -64,13 +67,31 @@ def main() -> int:
     args.decoder = resolve_decoder(args.decoder, tokenizer, options, metadata.grid_only)
     decoder = make_decoder(args.decoder, tokenizer, options)
     dataset = ClipDataset(corpus, corpus.split(args.split), tokenizer)
+    if not any(clip.sentence.split() for clip in dataset.clips):
+        raise LipnetError(f"{args.data}: no clip of {args.split} has a reference text; give another --split")
     batches = tqdm(eval_loader(dataset, args.batch_size), unit="batch", leave=False)
-    evaluation = evaluate(model, batches, decoder, device)
+    if isinstance(network, TorchBackend):
+        evaluation = evaluate(network.model, batches, decoder, network.device)
+    else:
+        evaluation = evaluate_backend(network, batches, decoder)
     name = f"{args.decoder} {options.file}" if options.file else args.decoder
     print(evaluation.counts.summary(name))
     if args.out is not None:
         write_results(args.out, evaluation, metadata.info, args)
     return 0
+
+
+def evaluate_backend(network: Backend, batches: Iterable[Batch], decoder: Decoder) -> Evaluation:
+    """Read every clip of ``batches`` with a network that PyTorch does not compute, and count the errors."""
+    result = Evaluation()
+    for batch in batches:
+        clips = [frames[:n].numpy() for frames, n in zip(batch.frames, batch.lengths, strict=True)]
+        hypotheses = []
+        for log_probs, words, _ in network(clips):
+            [ranked] = decoder(log_probs[None], [len(log_probs)], None if words is None else words[None])
+            hypotheses.append(ranked[0])
+        result.add(batch, hypotheses)
+    return result
 
 
 def write_results(

@@ -45,6 +45,14 @@ class Evaluation:
     predictions: list[Hypothesis] = field(default_factory=list)
     loss: float = math.nan  # mean CTC loss, nats per symbol, of the clips that have the steps for their text
 
+    def add(self, batch: Batch, hypotheses: list[Hypothesis]) -> None:
+        """Count the errors of the best hypothesis of each clip of a batch."""
+        for target, hypothesis in zip(batch.sentences, hypotheses, strict=True):
+            self.counts.add(target, hypothesis.text)
+        self.names += batch.names
+        self.targets += batch.sentences
+        self.predictions += hypotheses
+
 
 def train_one_epoch(
     train_state: TrainState,
@@ -106,11 +114,6 @@ def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, device: 
         losses = ctc_losses(output, batch)
         loss += ctc_loss(losses).item() * len(losses)
         clips += len(losses)
-        hypotheses = [ranked[0] for ranked in decode(decoder, output)]
-        for target, hypothesis in zip(batch.sentences, hypotheses, strict=True):
-            result.counts.add(target, hypothesis.text)
-        result.names += batch.names
-        result.targets += batch.sentences
-        result.predictions += hypotheses
+        result.add(batch, [ranked[0] for ranked in decode(decoder, output)])
     result.loss = loss / clips if clips else math.nan
     return result

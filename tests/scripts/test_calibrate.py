@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import CROP, assert_one_line, make_clip, pack, run_script, tiny_model, write_list
+from tiny import CROP, assert_one_line, make_clip, pack, random_crops, run_script, tiny_model, write_list
 
 from lipnet.data.corpus import Clip
 from lipnet.data.crop_store import CropStoreWriter
 from lipnet.decoding.factory import DECODERS, DecoderOptions
 from lipnet.grid import WORD_CLASS
 from lipnet.inference.emissions import Emissions
+from lipnet.inference.onnx_backend import OnnxBackend
 from lipnet.inference.reader import LipReader
 from lipnet.inference.torch_backend import TorchBackend
 from lipnet.models.checkpoint import load_weights, save_weights
@@ -145,7 +146,8 @@ def test_predict_says_whether_it_is_calibrated(
     corpus: Path, weights: Path, synthetic_clip: Path, tmp_path: Path
 ) -> None:
     def predict() -> Any:
-        result = run_script("predict", synthetic_clip, "--weights", weights, "--format", "json")
+        given = ("--weights", weights, "--decoder", "greedy", "--format", "json")
+        result = run_script("predict", synthetic_clip, *given)
         assert result.code == 0, result.err
         return json.loads(result.out)
 
@@ -220,3 +222,24 @@ def test_decoders_that_lack_a_letter_are_left_out(
     assert left_out.startswith('lm: left out (the language model lacks "\'"')
     assert load_weights(weights)[1].calibration.keys() == DECODERS.keys() - {"lm"}
     assert_one_line(run_script(*given, "--decoder", "lm"), "the language model lacks")
+
+
+def test_an_exported_network_is_calibrated_in_its_own_file(
+    corpus: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    exported = tmp_path / "w.onnx"
+    assert run_script("export", "--weights", weights, "--onnx", exported).code == 0
+    let_network_say(monkeypatch)
+    monkeypatch.setattr(OnnxBackend, "__call__", TorchBackend.__call__)
+    before = OnnxBackend.load(exported)
+    for path in (weights, exported):
+        result = run_script("calibrate", path, "--data", corpus, "--split", "all", "--decoder", "greedy")
+        assert result.code == 0, result.err
+    after = OnnxBackend.load(exported)
+    assert after.metadata == load_weights(weights)[1] != before.metadata
+    assert after.metadata.calibration.keys() == {"greedy"}
+    monkeypatch.undo()
+    clip = [random_crops(9)]
+    assert np.array_equal(before(clip)[0].log_probs, after(clip)[0].log_probs)
+    assert not list(tmp_path.glob(".*.part"))

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import CROP, Result, assert_one_line, make_clip, pack, run_script, tiny_model, write_list
 
+from lipnet.data.corpus import Clip
 from lipnet.models.checkpoint import save_weights
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata
@@ -46,3 +48,49 @@ def test_the_line_names_the_decoder_that_auto_stands_for(
     result = run_script("evaluate", *given)
     assert result.out.endswith(f" 2 clips, {resolved}\n"), result
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["decoder"] == resolved
+
+
+def test_without_a_reference_there_is_no_error_rate(untrained_weights: Path, tmp_path: Path) -> None:
+    pack(tmp_path, [Clip("s1", "a", Path(), "", ())], [20])
+    for script, weights in (
+        ("evaluate", ("--weights", untrained_weights)),
+        ("calibrate", (untrained_weights,)),
+    ):
+        result = run_script(script, *weights, "--data", tmp_path, "--split", "all")
+        assert_one_line(result, f"{tmp_path}: no clip of all has a reference text")
+
+
+@pytest.mark.parametrize("decoder", ["greedy", "grammar"])
+def test_an_exported_network_has_the_error_rates_of_its_weights(
+    decoder: str, crop_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("lipnet.device.supports_bfloat16", lambda _: False)
+    torch.manual_seed(0)
+    model = LipNet(tiny_model(word_heads=True))
+    with torch.no_grad():
+        model.output.weight *= 30
+    save_weights(tmp_path / "w.safetensors", model.state_dict(), Metadata(model.config, CROP))
+    exported = run_script("export", "--weights", tmp_path / "w.safetensors", "--onnx", tmp_path / "w.onnx")
+    assert exported.code == 0, exported.err
+    results = []
+    for name in ("w.safetensors", "w.onnx"):
+        given = ("--weights", tmp_path / name, "--data", crop_store, "--split", "all", "--decoder", decoder)
+        results.append(run_script("evaluate", *given, "--out", tmp_path / name.replace(".", "_")))
+    assert results[0].code == results[1].code == 0, results
+    assert results[0].out == results[1].out
+    tables = [(tmp_path / name / "predictions.csv").read_text() for name in ("w_safetensors", "w_onnx")]
+    texts = [[line.split(",")[:3] for line in table.splitlines()] for table in tables]
+    assert texts[0] == texts[1] and len(texts[0]) == 11
+    cuda = run_script(
+        "evaluate",
+        "--weights",
+        tmp_path / "w.onnx",
+        "--data",
+        crop_store,
+        "--split",
+        "all",
+        "--device",
+        "cuda",
+    )
+    assert_one_line(cuda, "device 'cuda'", ".onnx file is computed on the CPU")
