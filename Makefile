@@ -7,13 +7,15 @@ BIN := $(VENV)/bin
 DEMO := data/demo
 SMOKE := data/smoke
 JOBS ?= 2  # processes that run tests
+N ?= 1000
+SEED ?= 0
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 # Python 3.10 to 3.12 has wheels of the oldest versions.
 OLDEST := .venv-oldest
 OLDEST_TESTS := tests/test_config.py tests/test_metrics.py $(addprefix tests/,video cropping data decoding \
 	models training inference output)
 
-.PHONY: install demo smoke test test-slow test-all test-oldest lint clean
+.PHONY: install demo smoke test test-slow test-all test-oldest fuzz lint clean
 
 install: $(VENV)/installed
 
@@ -55,6 +57,10 @@ $(OLDEST)/installed: tests/oldest.txt
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/pip install --quiet -r tests/oldest.txt
 	touch $@
+
+# N mutated files of every kind that the programs read; SEED=1 gives others.
+fuzz: install
+	PYTHONPATH=tests $(BIN)/python -m fuzz --count $(N) --seed $(SEED) --workers $(JOBS)
 
 lint: install
 	$(BIN)/ruff format --check .
