@@ -5,17 +5,17 @@ from __future__ import annotations
 import gzip
 import math
 import re
-import zlib
 from pathlib import Path
 from typing import NoReturn
 
+from lipnet.decoding.base import DecodeError
 from lipnet.decoding.ngram import START, UNKNOWN, NGram, NGramError, Tokens
+from lipnet.decoding.text_files import read_bytes, shortened
 from lipnet.utils.files import write_atomically
 
 LN10 = math.log(10)
 LOG10_ZERO = -99.0  # written for the logarithm of 0
 MAX_LOG10 = 1e-5  # tools round, so that the log10 of a probability can be slightly above 0
-GZIP_MAGIC = b"\x1f\x8b"
 FILE_TOKENS = {"<space>": " ", "<UNK>": UNKNOWN}  # token in the file -> token of the model
 
 
@@ -95,7 +95,7 @@ class _ArpaReader:
         sizes: list[int] = []
         while not sizes or not self.line.startswith("\\"):
             length = len(sizes) + 1
-            match = re.fullmatch(rf"ngram[ \t]+{length}[ \t]*=[ \t]*([0-9]+)", self.line)
+            match = re.fullmatch(rf"ngram[ \t]+{length}[ \t]*=[ \t]*([0-9]{{1,12}})", self.line)
             if match is None:
                 self._fail(f"expected 'ngram {length}=COUNT', found {self._found()}")
             sizes.append(int(match[1]))
@@ -116,13 +116,15 @@ class _ArpaReader:
         fields = re.split(r"[ \t]+", self.line)
         if len(fields) not in (length + 1, length + 2):
             tokens = "1 token" if length == 1 else f"{length} tokens"
-            self._fail(f"{self.line!r} is not a {length}-gram: a number, {tokens} and optionally a number")
+            self._fail(
+                f"{shortened(self.line)!r} is not a {length}-gram: a number, {tokens} and optionally a number"
+            )
         ngram = tuple(FILE_TOKENS.get(token, token) for token in fields[1 : length + 1])
         unknown = [token for token in ngram if length > 1 and (token,) not in self.probabilities]
         if unknown:
-            self._fail(f"token {unknown[0]!r} is not among the 1-grams")
+            self._fail(f"token {shortened(unknown[0])!r} is not among the 1-grams")
         if ngram in self.probabilities:
-            self._fail(f"{' '.join(fields[1 : length + 1])!r} is listed a second time")
+            self._fail(f"{shortened(' '.join(fields[1 : length + 1]))!r} is listed a second time")
         # <s> is never predicted, but some tools give it a probability of 1.
         self.probabilities[ngram] = -math.inf if ngram == (START,) else self._probability(fields[0])
         if len(fields) == length + 2 and not is_last:  # the longest n-grams have no back-off weight
@@ -131,7 +133,7 @@ class _ArpaReader:
     def _probability(self, text: str) -> float:
         value = self._logarithm(text)
         if value > MAX_LOG10 * LN10:
-            self._fail(f"{text!r} is above 0 and cannot be the logarithm of a probability")
+            self._fail(f"{shortened(text)!r} is above 0 and cannot be the logarithm of a probability")
         return min(value, 0.0)
 
     def _logarithm(self, text: str) -> float:
@@ -141,7 +143,7 @@ class _ArpaReader:
         except ValueError:
             value = math.nan
         if math.isnan(value) or value == math.inf:
-            self._fail(f"{text!r} is not a logarithm")
+            self._fail(f"{shortened(text)!r} is not a logarithm")
         return -math.inf if value <= LOG10_ZERO else value * LN10
 
     def _advance(self) -> None:
@@ -157,7 +159,7 @@ class _ArpaReader:
         self._advance()
 
     def _found(self) -> str:
-        return f"'{self.line}'" if self.line else "the end of the file"
+        return f"'{shortened(self.line)}'" if self.line else "the end of the file"
 
     def _fail(self, reason: str) -> NoReturn:
         line = self.number
@@ -170,12 +172,10 @@ class _ArpaReader:
 
 def _text(path: Path) -> str:
     """The text of a file, unzipped, with all line ends converted to ``\\n``."""
-    content = path.read_bytes()
-    if content.startswith(GZIP_MAGIC):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise NGramError(f"{path}: a damaged gzip file; copy it or create it again") from error
+    try:
+        content = read_bytes(path)
+    except DecodeError as error:
+        raise NGramError(str(error)) from error
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -20,12 +20,15 @@ from numpy.typing import ArrayLike
 
 from lipnet.decoding.base import DecodeError, Floats, Hypothesis, unpad
 from lipnet.decoding.forced_alignment import ranked_hypotheses
+from lipnet.decoding.text_files import MAX_BYTES, read_bytes
 from lipnet.grid import GRAMMAR, WORD_CLASS
 from lipnet.tokenizer import BLANK, Tokenizer, TokenizerError, normalize
 
 Slots = Sequence[Sequence[str]]
 
 GRID_SLOTS: Slots = tuple(tuple(slot.words.values()) for slot in GRAMMAR)
+MAX_SLOTS = 100
+MAX_YAML_BYTES = 1_000_000  # which take 10 s to parse
 MAX_SENTENCES = 5_000_000  # their scores take 40 MB
 MAX_HALVES = 50_000  # first and second halves; their sums for each step of a clip take 120 MB
 MIN_RELATIVE_LOG_PROB = -300.0  # halves this far below the most probable one count as impossible
@@ -44,11 +47,16 @@ class GrammarDecoder:
     def __init__(self, tokenizer: Tokenizer, slots: Slots = GRID_SLOTS, n_best: int = 1) -> None:
         """Raises DecodeError on too many sentences, TokenizerError on characters outside the alphabet."""
         sizes = list(map(len, slots))
+        if len(slots) > MAX_SLOTS:
+            raise DecodeError(
+                f"the grammar has {len(slots)} slots: give at most {MAX_SLOTS}, or a list of words"
+            )
         cut = min(range(len(slots)), key=lambda k: math.prod(sizes[:k]) + math.prod(sizes[k:]))
         halves = math.prod(sizes[:cut]) + math.prod(sizes[cut:])
         if math.prod(sizes) > MAX_SENTENCES or halves > MAX_HALVES:
+            count = f"{math.prod(sizes):,}" if math.prod(sizes) < 1e15 else "more than 10**15"
             raise DecodeError(
-                f"the grammar has {math.prod(sizes):,} sentences, too many to score each: "
+                f"the grammar has {count} sentences, too many to score each: "
                 "give a plain list of its words instead"
             )
         self.tokenizer, self.n_best = tokenizer, n_best
@@ -119,9 +127,12 @@ def read_grammar(path: Path, tokenizer: Tokenizer) -> Slots | frozenset[str]:
         DecodeError: the file cannot be read, is neither of the two, or has characters outside the alphabet.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        is_yaml = path.suffix in (".yaml", ".yml")
+        text = read_bytes(path, MAX_YAML_BYTES if is_yaml else MAX_BYTES).decode("utf-8-sig")
         # The base loader keeps "on" and "no" as strings; other YAML loaders turn them into booleans.
-        content = yaml.load(text, yaml.BaseLoader) if path.suffix in (".yaml", ".yml") else text.split()
+        content = yaml.load(text, yaml.BaseLoader) if is_yaml else text.split()
+    except RecursionError as error:
+        raise DecodeError(f"{path}: nested too deep; list the words of each slot") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DecodeError(f"{path}: cannot read the grammar ({' '.join(str(error).split())})") from error
     slots = list(content.values()) if isinstance(content, dict) else content

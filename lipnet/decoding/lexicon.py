@@ -16,9 +16,11 @@ from rapidfuzz.distance import Levenshtein
 from lipnet.decoding.base import DecodeError, Floats, Hypothesis, unpad
 from lipnet.decoding.forced_alignment import align
 from lipnet.decoding.greedy import GreedyDecoder
+from lipnet.decoding.text_files import read_bytes, shortened
 from lipnet.grid import WORDS
 from lipnet.tokenizer import Tokenizer, TokenizerError, normalize
 
+MAX_DIGITS = 18  # of a count
 GRID_WORDS: Mapping[str, int] = dict.fromkeys(WORDS, 1)
 
 
@@ -75,7 +77,7 @@ def read_dictionary(path: Path, tokenizer: Tokenizer) -> dict[str, int]:
         DecodeError: the file cannot be read, or a line is not a word with an optional count.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_bytes(path).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DecodeError(f"{path}: cannot read the dictionary ({error}); give one word a line") from error
     counts: dict[str, int] = {}
@@ -84,8 +86,8 @@ def read_dictionary(path: Path, tokenizer: Tokenizer) -> dict[str, int]:
         if not fields:
             continue
         word, *count = fields
-        if len(count) > 1 or not all(field.isdecimal() for field in count):
-            line = line.strip()
+        if len(count) > 1 or not all(field.isdecimal() and len(field) <= MAX_DIGITS for field in count):
+            line = shortened(line.strip())
             raise DecodeError(f"{path}:{number}: {line!r} is not a word with an optional count; fix the line")
         try:
             normalized = normalize(word, tokenizer)

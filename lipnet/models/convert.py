@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from lipnet.config import CropConfig, ModelConfig
-from lipnet.errors import CheckpointError
+from lipnet.errors import CheckpointError, ConfigError
+from lipnet.models.checkpoint import check_finite
 from lipnet.models.conv import feature_map, feature_size
 from lipnet.models.convert_keras import SIGNATURE, read_keras
 from lipnet.models.lipnet import LipNet
@@ -83,11 +84,11 @@ def load_published_weights(path: str | Path) -> tuple[LipNet, Metadata]:
         published, tensors = _from_keras(path) if content.startswith(SIGNATURE) else _from_vipl(path)
         model = LipNet(published.model)
         model.load_state_dict(tensors)
-    except (
-        LookupError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # tensors are missing, unexpected or of another size
+        check_finite(tensors)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    # Tensors are missing, unexpected or of another size.
+    except (LookupError, RuntimeError, ValueError, TypeError, AttributeError, ConfigError) as error:
         raise CheckpointError(f"{path}: unknown layout; the weights of {KNOWN} can be converted") from error
     info = {"source": published.source, "file": path.name, "sha256": hashlib.sha256(content).hexdigest()}
     return model.eval(), Metadata(published.model, published.crop, info)

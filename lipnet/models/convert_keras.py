@@ -27,6 +27,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of an HDF5 file
 # A file is a list of layers, each a list of arrays; the numbers of axes of these arrays identify the layer.
 CONVOLUTION, NORM, RECURRENT, DENSE = (5, 1), (1, 1, 1, 1), (2, 2, 1, 2, 2, 1), (2, 1)
 SYMBOLS = [27, 26, *range(26)]  # indices in Keras of the blank, the space, a ... z
+MAX_VALUES = 250_000_000  # of one layer
 EPSILON = 1e-3  # added to the variance in Keras' batch normalisation
 
 
@@ -62,7 +63,7 @@ def read_keras(path: Path) -> KerasLipNet:
     try:
         with h5py.File(path) as file:
             layers = _layers(file.get("model_weights", file))
-    except (OSError, KeyError) as error:
+    except Exception as error:  # h5py and numpy raise errors of many types on other files
         raise ValueError("not a weights file of Keras") from error
     kinds = [tuple(array.ndim for array in layer) for layer in layers]
     last = [RECURRENT, RECURRENT, DENSE]
@@ -80,7 +81,10 @@ def _layers(group: h5py.Group) -> list[Arrays]:
     layers = []
     for name in group.attrs["layer_names"]:
         layer = group[name]
-        arrays = [np.asarray(layer[weights], np.float32) for weights in layer.attrs["weight_names"]]
+        datasets = [layer[weights] for weights in layer.attrs["weight_names"]]
+        if sum(dataset.size for dataset in datasets) > MAX_VALUES:  # a small file may claim any size
+            raise ValueError("too large")
+        arrays = [np.asarray(dataset, np.float32) for dataset in datasets]
         if arrays and arrays[0].ndim == 5 and group.attrs.get("backend") in ("theano", b"theano"):
             arrays[0] = arrays[0][::-1, ::-1, ::-1]  # Theano flips kernels, other backends do not
         if arrays:

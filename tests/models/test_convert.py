@@ -140,6 +140,19 @@ def empty_hdf5(path: Path) -> Path:
     return path
 
 
+def odd_hdf5(path: Path, layer_names: Any, weight_names: Any = ("w",), huge: bool = False) -> Path:
+    """HDF5 with Keras' attributes, but other types behind them."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = layer_names
+        layer = file.create_group("a")
+        layer.attrs["weight_names"] = weight_names
+        if huge:  # a terabyte, in a file of some kilobytes
+            layer.create_dataset("w", (500_000, 500_000), "f4", chunks=(1000, 1000))
+        else:
+            layer.create_group("w")
+    return path
+
+
 class Attack:
     """A pickle that runs a command when it is loaded without care."""
 
@@ -152,6 +165,11 @@ OTHERS: dict[str, Callable[[Path], Path]] = {
     "nothing": lambda path: written(path, b""),
     "a broken HDF5": lambda path: written(path, b"\x89HDF\r\n\x1a\n and so on"),
     "another HDF5": empty_hdf5,
+    "layer names that are a number": lambda path: odd_hdf5(path, 3),
+    "a group in place of an array": lambda path: odd_hdf5(path, ["a"]),
+    "weight names that are numbers": lambda path: odd_hdf5(path, ["a"], [1, 2]),
+    "an array of a terabyte": lambda path: odd_hdf5(path, ["a"], huge=True),
+    "a tensor of another type": lambda path: other_pickle(path, {"conv1.weight": [1, 2]}),
     "an LSTM": lambda path: write_keras(path, keras_layers("plain", gates=4)),
     "a GRU of two biases": lambda path: write_keras(path, keras_layers("plain", bias_rows=2)),
     "other symbols": lambda path: write_keras(path, keras_layers("plain", symbols=41)),
@@ -179,6 +197,14 @@ def test_a_file_of_another_layout_is_refused_and_the_known_ones_are_listed(
     assert_one_line(result, str(path), "VIPL", "rizkiarm/LipNet", "osalinasv/lipnet")
     assert list(contents(tmp_path)) == ["weights.h5"]
     assert "attacked" not in capfd.readouterr().err
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    state = vipl_state()
+    state["FC.bias"] = np.full_like(state["FC.bias"], np.nan)
+    path = write_vipl(tmp_path / "vipl.pt", state)
+    with pytest.raises(CheckpointError, match=r"vipl\.pt: tensor output\.bias has NaN or infinite values"):
+        load_published_weights(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
