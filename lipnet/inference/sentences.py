@@ -10,7 +10,7 @@ from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.grid import FRAME_RATE
 from lipnet.inference.confidence import confidences, word_features
 from lipnet.inference.emissions import Emissions
-from lipnet.inference.quality import path_score_gap
+from lipnet.inference.quality import path_score_gap, worst_word_gap
 from lipnet.inference.timestamps import word_timestamps
 from lipnet.inference.transcript import Alternative, Sentence, TranscribedWord
 from lipnet.models.metadata import Metadata
@@ -74,6 +74,7 @@ class SentenceDecoder:
             words=words,
             n_best=_alternatives(hypotheses),
             path_score_gap=path_score_gap(best, times, emissions),
+            word_gap=worst_word_gap(times, [span.word for span in best.words], emissions),
         )
 
 

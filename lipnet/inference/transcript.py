@@ -36,9 +36,9 @@ class Sentence:
     confidence: float  # the mean of its words'
     words: list[TranscribedWord]
     n_best: list[Alternative]  # best first; the first one is ``text``
-    path_score_gap: float = field(
-        default=0.0, repr=False, compare=False
-    )  # nats a character, see `quality.py`
+    # See `quality.py`: nats a character, and nats a frame.
+    path_score_gap: float = field(default=0.0, repr=False, compare=False)
+    word_gap: float = field(default=0.0, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from lipnet.cropping.cropper import FaceTrack
 from lipnet.cropping.landmarks import IBUG_68
 from lipnet.decoding.base import Hypothesis
 from lipnet.decoding.forced_alignment import align
-from lipnet.inference.quality import path_score_gap, quality_warnings
+from lipnet.grid import WORD_CLASS
+from lipnet.inference.quality import path_score_gap, quality_warnings, worst_word_gap
 from lipnet.inference.timestamps import word_timestamps
 from lipnet.inference.transcript import Sentence
 from lipnet.tokenizer import DEFAULT_TOKENIZER
@@ -55,6 +56,18 @@ def test_path_score_gap_by_hand() -> None:
     assert path_score_gap(unknown, times, emissions) > 0
 
 
+def test_worst_word_gap_by_hand() -> None:
+    emissions = emissions_of(shown(("", 4), ("at", 2), ("f", 3), ("", 3)), 12, rate=1)
+    times = [(4.0, 6.0), (6.0, 9.0)]
+    assert worst_word_gap(times, ["at", "f"], emissions) == pytest.approx(0, abs=1e-6)
+    frames = emissions.word_log_probs
+    assert frames is not None
+    seen = float(frames[6:9].max(axis=1).mean() - frames[6:9, WORD_CLASS["x"]].mean())
+    assert worst_word_gap(times, ["at", "x"], emissions) == pytest.approx(seen, rel=1e-5) and seen > 1
+    assert worst_word_gap(times, ["at", "xx"], emissions) == pytest.approx(0, abs=1e-6)
+    assert worst_word_gap(times, ["at", "x"], emissions._replace(word_log_probs=None)) == 0
+
+
 def with_gap(good: Sentence, gap: float) -> Sentence:
     return replace(good, path_score_gap=gap)
 
@@ -85,6 +98,9 @@ GRID_WARNING = "speech that does not fit a GRID sentence"
             {},
             f"{GRID_WARNING} in 1 of 2 sentences: these weights know 51 words",
         ),
+        ([sentence("green white")], {}, f"{GRID_WARNING}: these weights know 51 words"),
+        ([replace(GOOD, word_gap=2.0)], {}, f"{GRID_WARNING}: these weights know 51 words"),
+        ([replace(GOOD, confidence=0.7)], {}, f"{GRID_WARNING}: these weights know 51 words"),
     ],
 )
 def test_each_warning_names_its_reason(
