@@ -54,6 +54,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--save", type=Path, metavar="MP4", help="captioned copy of the video; a folder for several videos")
     add("--debug", action="store_true", help="with --save: draw the face, its landmarks and the crop, too")
     add("--references", type=Path, metavar="DIR", help="what is said (ID.align or ID.txt): adds error rates")
+    add(
+        "--face",
+        metavar="WHICH",
+        help="of several faces: largest, left, right, or a number from the left; none: "
+        "the videos show only a mouth",
+    )
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     args = parser.parse_intermixed_args()
     if bool(args.videos or args.url) == bool(args.camera):
@@ -88,7 +94,10 @@ def main() -> int:
 
 
 def load_reader(args: argparse.Namespace) -> LipReader:
-    return LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
+    reader = LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
+    if args.face is not None:
+        reader.use_face(args.face)
+    return reader
 
 
 def references_of(videos: dict[Video, Path], reader: LipReader, folder: Path) -> dict[Video, str]:

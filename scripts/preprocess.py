@@ -63,6 +63,7 @@ def parse_arguments() -> argparse.Namespace:
         help="ROOT has crops, as arrays SPEAKER/ID.npy or images SPEAKER/ID/mouth_000.png ...; crop.* "
         "settings say how they were made",
     )
+    add("--face", metavar="WHICH", help="crop.face: largest, left, right, or a number from the left")
     add("--export", choices=KINDS, help="also write the crops as such files, into OUT_npy or OUT_png")
     add(
         "--overlapped",
@@ -78,7 +79,10 @@ def parse_arguments() -> argparse.Namespace:
         help="leave out videos with larger pictures (default: %(default)s)",
     )
     add("--seed", type=int, default=0, help="random seed of the overlapped split and dev lists (default: 0)")
-    return parser.parse_intermixed_args()
+    args = parser.parse_intermixed_args()
+    if args.face is not None:
+        args.overrides.append(f"crop.face={args.face}")
+    return args
 
 
 def pixels(size: str) -> int:
@@ -113,7 +117,7 @@ def fill_store(
     report_problems(corpus, args.out / ALL_PROBLEMS)
     if not counts["cropped"] + counts["present"]:
         raise LipnetError(f"{args.corpus}: no clip could be cropped, for the reasons above")
-    detects_faces = not args.imported and crop.method != "fixed"
+    detects_faces = not args.imported and crop.method not in ("fixed", "none")
     print(f"{args.out}: {summary(counts, len(corpus.problems), detects_faces)}")
     report = write_splits(args.out, CropStore(args.out).clips, args.corpus, overlapped, args.seed)
     for note in report.notes():
@@ -166,6 +170,8 @@ def summary(counts: Counter[str], left_out: int, detects_faces: bool) -> str:
     line += f", {left_out} left out"
     if detects_faces:
         line += f"; a face in {100 * counts['faces'] / counts['frames']:.1f} % of the new frames"
+        if counts["several"]:
+            line += f"; several faces in {counts['several']} clips: see --face"
     return line
 
 
@@ -176,7 +182,8 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Cli
 
     Returns:
         How many clips were ``cropped``, how many were ``present`` before and how many of these were
-        ``relabelled`` (have a new transcript); how many ``frames`` were cropped and how many show ``faces``.
+        ``relabelled`` (have a new transcript); how many ``frames`` were cropped and how many show ``faces``,
+        and how many clips show ``several`` faces at once.
     """
     counts: Counter[str] = Counter()
     with tqdm(total=len(corpus.clips), unit="clip", smoothing=0.02) as bar:
@@ -199,6 +206,7 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Cli
                         writer.add(clip, np.memmap(result.path, np.uint8, "r", shape=shape), result.faces)
                         result.path.unlink()
                         counts.update(cropped=1, frames=result.frames, faces=result.faces)
+                        counts.update(several=int(result.most_faces > 1))
     return counts
 
 

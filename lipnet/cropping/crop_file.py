@@ -21,6 +21,7 @@ class CropFile(NamedTuple):
     path: Path
     frames: int
     faces: int  # number of frames in which a face was detected; all of them if no detector was used
+    most_faces: int = 1  # in one frame
 
 
 def crop_file(video: Path, out: Path, crop: CropConfig, max_pixels: int) -> CropFile:
@@ -38,4 +39,4 @@ def crop_file(video: Path, out: Path, crop: CropConfig, max_pixels: int) -> Crop
         for start in range(0, len(track.found), BLOCK):
             to_crop = track.to_crop[start : start + BLOCK]
             file.write(cropper.crop(islice(images, len(to_crop)), to_crop).data)
-    return CropFile(out, len(track.found), int(track.found.sum()))
+    return CropFile(out, len(track.found), int(track.found.sum()), track.faces)

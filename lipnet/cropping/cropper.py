@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,11 @@ MOUTH_BAND = 0.012  # cycles a frame: faster changes of the mouth's position on 
 # Takes the frames of one video in their order, each (H, W, 3) uint8 RGB, and gives their landmarks (N, 2) in
 # frame px, or None where they are not found.
 FrameTracker = Callable[[np.ndarray], np.ndarray | None]
+
+
+def faces_seen(tracker: FrameTracker) -> int:
+    """The largest number of faces that a video's tracker has seen in one frame; 1 if it looks for none."""
+    return getattr(tracker, "most_faces", 1)
 
 
 class NoFaceError(LipnetError):
@@ -45,6 +50,7 @@ class FaceTrack:
     landmarks: np.ndarray  # (T, N, 2) float32, frame px, gaps filled, smoothed over time
     found: np.ndarray  # (T,) bool: measured in this frame rather than filled in
     to_crop: np.ndarray  # (T, 3, 3) float64: the affine map from frame px to crop px
+    faces: int = 1  # the largest number of faces that were seen in one frame, as far as they were looked for
 
     @classmethod
     def missing(cls, frames: int, layout: LandmarkLayout, crop_size: tuple[int, int]) -> FaceTrack:
@@ -55,8 +61,8 @@ class FaceTrack:
 
     def __getitem__(self, frames: slice | np.ndarray) -> FaceTrack:
         """The track of some frames: a slice, or a mask (T,) bool."""
-        return FaceTrack(
-            self.layout, self.crop_size, self.landmarks[frames], self.found[frames], self.to_crop[frames]
+        return replace(
+            self, landmarks=self.landmarks[frames], found=self.found[frames], to_crop=self.to_crop[frames]
         )
 
     @classmethod
@@ -68,6 +74,7 @@ class FaceTrack:
             np.concatenate([part.landmarks for part in parts]),
             np.concatenate([part.found for part in parts]),
             np.concatenate([part.to_crop for part in parts]),
+            max(part.faces for part in parts),
         )
 
 
@@ -122,7 +129,9 @@ class Cropper(ABC):
 
     def track(self, frames: Iterable[np.ndarray], name: str = "video") -> FaceTrack:
         """Where the mouth is in T frames, of which one is held at a time; errors as in a call."""
-        return self.build_track(list(map(self.start(name), frames)), name)
+        tracker = self.start(name)
+        track = self.build_track(list(map(tracker, frames)), name)
+        return replace(track, faces=faces_seen(tracker))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -131,7 +140,7 @@ class Cropper(ABC):
 
 
 class FaceCropper(Cropper):
-    """Crops that follow the largest face."""
+    """Crops that follow one face, the one that ``crop.face`` says."""
 
     layout: FaceLayout
 
@@ -140,7 +149,7 @@ class FaceCropper(Cropper):
         self.tracker, self.layout = tracker, tracker.layout
 
     def start(self, name: str = "video") -> FrameTracker:
-        return self.tracker.start(self.config.detect_every)
+        return self.tracker.start(self.config.detect_every, self.config.face)
 
     def build_track(self, landmarks: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
         """Fill the gaps in T frames' landmarks and smooth them."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lipnet.config import CropConfig
 from lipnet.cropping.cropper import Cropper, FaceCropper
 from lipnet.cropping.dlib_tracker import DlibTracker
-from lipnet.cropping.fixed_box import FixedBoxCropper
+from lipnet.cropping.fixed_box import FixedBoxCropper, WholeFrameCropper
 from lipnet.cropping.mtcnn_tracker import MtcnnTracker
 
 
@@ -23,6 +23,7 @@ CROPPERS: dict[str, Callable[[CropConfig], Cropper]] = {
     "dlib": _dlib,
     "mtcnn": _mtcnn,
     "fixed": FixedBoxCropper,
+    "none": WholeFrameCropper,
 }
 
 

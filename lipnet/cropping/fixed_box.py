@@ -1,4 +1,4 @@
-"""Crops of one fixed box of the frame: no face is looked for."""
+"""Crops of one fixed box of the frame, or of the whole frame: no face is looked for."""
 
 from __future__ import annotations
 
@@ -78,3 +78,11 @@ class FixedBoxCropper(Cropper):
             return part.copy()  # a view would keep the whole frame in memory
         smaller = part.shape[0] > self.size[1] and part.shape[1] > self.size[0]
         return cv2.resize(part, self.size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+class WholeFrameCropper(FixedBoxCropper):
+    """Resizes whole frames to the crop's size, for videos that show only a mouth."""
+
+    def _corners(self, name: str, frame: np.ndarray) -> np.ndarray:
+        height, width = frame.shape[:2]
+        return np.array([(x, y) for x in (0, width) for y in (0, height)], dtype=np.float32)

@@ -67,19 +67,26 @@ class FaceTracker(ABC):
         With ``check``, None where no face is detected there; without, a face may be taken for granted.
         """
 
-    def start(self, detect_every: int) -> FaceTracking:
-        """Tracking of one more video; every ``detect_every`` frames the detector confirms the face."""
-        return FaceTracking(self, detect_every)
+    def start(self, detect_every: int, face: str = "largest") -> FaceTracking:
+        """Tracking of one more video; every ``detect_every`` frames the detector confirms the face.
+
+        ``face`` is as ``crop.face`` has it: largest, left, right, or a number that counts from the left.
+        """
+        return FaceTracking(self, detect_every, face)
 
 
 class FaceTracking:
-    """The face of one video, frame by frame: the largest face of the first frame with any.
+    """The face of one video, frame by frame: one face of the first frame with any, the largest by default.
 
     It is looked for where it was in the frame before, and in the whole frame where that fails.
+
+    Attributes:
+        most_faces: the largest number of faces that a search of a whole frame has found.
     """
 
-    def __init__(self, tracker: FaceTracker, detect_every: int) -> None:
-        self._tracker, self._detect_every = tracker, detect_every
+    def __init__(self, tracker: FaceTracker, detect_every: int, face: str) -> None:
+        self._tracker, self._detect_every, self._which = tracker, detect_every, face
+        self.most_faces = 0
         self._face: Face | None = None  # as last seen
         self._lost = 0  # frames since then
         self._frames = 0  # so far
@@ -116,8 +123,9 @@ class FaceTracking:
         return face if max(shift, growth) < MAX_JUMP else None
 
     def _search(self, image: np.ndarray, near: Face | None, thorough: bool) -> Face | None:
-        """The largest face in the image; of those that overlap the face ``near``, if given."""
+        """The face to follow, in the whole image; of those that overlap the face ``near``, if given."""
         tried = 0.0
+        found = np.empty((0, 4))
         for side in SEARCH_SIDES if thorough else SEARCH_SIDES[:1]:
             scale = min(side / max(image.shape), 2.0)
             if scale == tried:
@@ -126,11 +134,15 @@ class FaceTracking:
             how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
             resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=how)
             boxes = self._tracker.detect(resized) / scale
+            self.most_faces = max(self.most_faces, len(boxes))
             if near is not None:
                 boxes = boxes[overlap(boxes, face_box(near.pose)) > 0]
-            if len(boxes):
-                return self._read_box(image, boxes[np.argmax(boxes[:, 2] - boxes[:, 0])])
-        return None
+            if len(boxes) > len(found):
+                found = boxes
+            if len(found) and (near is not None or self._which == "largest"):
+                break  # else the other sizes may show smaller faces
+        box = choose_box(found, "largest" if near is not None else self._which)
+        return None if box is None else self._read_box(image, box)
 
     def _read_box(self, image: np.ndarray, box: np.ndarray) -> Face | None:
         """The face in a detector's box (4,): read twice, then it is upright and better centred."""
@@ -145,6 +157,16 @@ class FaceTracking:
             return None
         landmarks = transform(np.linalg.inv(PATCH_POSE @ pose), points)
         return Face(landmarks, fit_pose(landmarks, self._tracker.layout), patch)
+
+
+def choose_box(boxes: np.ndarray, which: str) -> np.ndarray | None:
+    """The box (4,), of the boxes (F, 4) of faces, that ``crop.face`` says; None if there is none."""
+    from_left = boxes[np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")]
+    if which == "largest":
+        return boxes[np.argmax(boxes[:, 2] - boxes[:, 0])] if len(boxes) else None
+    index = {"left": 0, "right": len(boxes) - 1}.get(which)
+    index = int(which) - 1 if index is None else index
+    return from_left[index] if 0 <= index < len(boxes) else None
 
 
 def _cut(image: np.ndarray, pose: np.ndarray) -> np.ndarray:

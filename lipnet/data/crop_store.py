@@ -163,8 +163,8 @@ class CropStore:
         Raises:
             CropStoreError: the crops have other settings; the message names the first of them.
         """
-        # All methods but fixed crop by the face, so that their crops look alike.
-        is_fixed = "fixed" in (crop.method, self.crop.method)
+        # All methods but fixed and none crop by the face, so that their crops look alike.
+        is_fixed = not {"fixed", "none"}.isdisjoint((crop.method, self.crop.method))
         by_method = ("method", "box", "frame") if is_fixed else ("eye_distance", "center_offset")
         for key in ("width", "height", *by_method):
             needed, stored = getattr(crop, key), getattr(self.crop, key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -44,6 +45,16 @@ class LipReader:
         self.backend = backend
         self.decoder = SentenceDecoder(backend.metadata, decoder, options)
         self.cropper = make_cropper(backend.metadata.crop)
+
+    def use_face(self, face: str) -> None:
+        """Of several faces, read this one, as ``crop.face`` has it; none: all videos show only a mouth.
+
+        Raises ConfigError on an unknown face.
+        """
+        crop = self.backend.metadata.crop
+        self.cropper = make_cropper(
+            replace(crop, method=face) if face == "none" else replace(crop, face=face)
+        )
 
     @classmethod
     def load(

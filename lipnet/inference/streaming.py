@@ -8,11 +8,12 @@ both sides of the cut, whose emissions are dropped: no word is cut off or transc
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
-from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError
+from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError, faces_seen
 from lipnet.cropping.patch import Patch, cut_patch
 from lipnet.grid import FRAME_RATE
 from lipnet.inference.emissions import Backend, Emissions
@@ -93,6 +94,8 @@ class StreamingTranscriber:
         if not self._face_found:
             raise NoFaceError.of(self.name, self.frames)
         track = None if self.live else FaceTrack.concatenate(self._tracks)
+        if track is not None:
+            track = replace(track, faces=faces_seen(self._tracker))
         return Transcript(
             video=self.name,
             sentences=self._sentences,

@@ -154,5 +154,20 @@ def test_the_method_and_the_box_are_settings() -> None:
 
 
 def test_an_unknown_method_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"^crop\.method 'mtcn': choose one of dlib, mtcnn, fixed$"):
+    with pytest.raises(ConfigError, match=r"^crop\.method 'mtcn': choose one of dlib, mtcnn, fixed, none$"):
         load_config(None, ["crop.method=mtcn"])
+
+
+# The whole frame
+
+
+@pytest.mark.parametrize("size", [(100, 50), (64, 32), (30, 90)])
+def test_whole_frames_are_resized(size: tuple[int, int]) -> None:
+    """Videos that show only a mouth: no face is looked for."""
+    frames = np.random.default_rng(0).integers(0, 256, (3, 50, 100, 3), dtype=np.uint8)
+    crops = make_cropper(config("none", width=size[0], height=size[1]))(frames)
+    assert crops.frames.shape == (3, size[1], size[0], 3) and crops.track.found.all()
+    if size == (100, 50):
+        assert np.array_equal(crops.frames, frames)
+    assert abs(crops.frames.mean() - frames.mean()) < 2
+    assert quality_warnings([], crops.track, grid_only=True) == ["no speech detected"]

@@ -171,3 +171,21 @@ def test_an_unexpected_exception_is_that_video_s_problem(
     for _, problem in results[::2]:
         assert isinstance(problem, LipnetError) and "\n" not in str(problem)
         assert str(problem).startswith(f"{bad}: ") and type(error).__name__ in str(problem)
+
+
+def test_one_of_several_faces_is_read(untrained_weights: Path, synthetic_clip: Path) -> None:
+    reader = LipReader.load(untrained_weights, device="cpu")
+    two = np.concatenate([read_video(synthetic_clip)[:30]] * 2, axis=2)  # side by side
+    places = {}
+    for face in ("left", "right"):
+        reader.use_face(face)
+        found = reader.read(two, fps=25)
+        assert found.track is not None
+        assert any(warning.startswith("2 faces are seen") for warning in found.warnings)
+        places[face] = found.track.landmarks[..., 0].mean()
+    assert places["left"] < 360 < places["right"]
+    reader.use_face("none")
+    mouths = reader.read(np.full((30, 60, 120, 3), 90, np.uint8), fps=25)
+    assert mouths.frames == 30 and not any("face" in warning for warning in mouths.warnings)
+    with pytest.raises(LipnetError, match=r"crop\.face 'middle'"):
+        reader.use_face("middle")

@@ -259,3 +259,12 @@ def test_output_that_cannot_be_written(videos: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     assert unreadable_stdout(*given, out=str(log)).code == 0
     assert "crops \\xe9: nothing to do, all 1 clips are there" in log.read_text()
+
+
+def test_videos_that_are_mouths(videos: Path, tmp_path: Path) -> None:
+    """No face is looked for: the frames are resized to the crop's size."""
+    given = ("--workers", 1, "--speakers", "s2", "crop.method=none", "crop.width=24", "crop.height=16")
+    result = run_script("preprocess", videos, "--out", tmp_path, *given)
+    assert result.code == 0 and "face" not in result.out
+    [crops] = arrays(tmp_path).values()
+    assert crops.shape == (5, 16, 24, 3)
