@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,14 @@ SUBTITLE_SUFFIXES = (".srt", ".vtt")
 TRANSCRIPT_SUFFIXES = (*SUBTITLE_SUFFIXES, ".txt", ".align")
 CUE_TIMES = re.compile(r"[\d:.,\s]+-->")
 TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")  # <i>, <v Anna>, <00:01.000>; {\an8}
+ESCAPES = {
+    "&lt;": "<",
+    "&gt;": ">",
+    "&quot;": '"',
+    "&#39;": "'",
+    "&nbsp;": " ",
+    "&amp;": "&",
+}  # & is the last
 LRS_TABLES = frozenset({"WORD", "FRAME"})  # first words of the headers of the tables in LRS transcripts
 
 Row = Sequence[str]  # a line's tokens
@@ -93,8 +100,11 @@ def _cue_text(lines: Sequence[str]) -> str:
         elif not line.strip():
             is_in_cue = False
         elif is_in_cue:
-            text.append(html.unescape(TAG.sub("", line)))
-    return " ".join(text)
+            text.append(TAG.sub("", line))
+    plain = " ".join(text)
+    for escape, character in ESCAPES.items():
+        plain = plain.replace(escape, character)
+    return plain
 
 
 def _is_lrs(rows: Sequence[Row]) -> bool:

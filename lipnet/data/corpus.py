@@ -100,7 +100,7 @@ def find_clips(
         raise CorpusError(f"{root}: no {kind} in it or below it")
     list_transcripts = cache(_list_transcripts)  # speakers may share a folder of alignments
     corpus = Corpus(root, skipped=sum(map(_count_others, folders)) if list_clips is list_videos else 0)
-    for speaker in videos if speakers is None else speakers:
+    for speaker in videos if speakers is None else dict.fromkeys(speakers):
         if speaker not in videos:
             raise CorpusError(f"{root}: no speaker {speaker!r}; there are {', '.join(videos)}")
         transcripts: dict[str, Path] = {}
@@ -179,7 +179,7 @@ def _transcript_folders(root: Path, speaker: str, folder: Path, aligns: Path | N
 
 def _list_transcripts(folder: Path) -> dict[str, Path]:
     """Id -> transcript file, for those directly in a folder; none if it does not exist."""
-    paths = [path for path in sorted(folder.glob("*")) if not is_hidden(path)]
+    paths = sorted(_files(folder)) if folder.is_dir() else []
     return {
         path.stem: path for suffix in TRANSCRIPT_SUFFIXES for path in paths if path.suffix.lower() == suffix
     }

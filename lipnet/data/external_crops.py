@@ -13,7 +13,7 @@ import numpy as np
 from lipnet.data.corpus import Corpus, find_clips, is_hidden
 from lipnet.errors import LipnetError
 from lipnet.grid import natural_key
-from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
+from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer, shortened
 from lipnet.utils.files import write_atomically
 
 KINDS = {"npy": "arrays SPEAKER/ID.npy", "png": "images SPEAKER/ID/mouth_000.png, ..."}
@@ -118,7 +118,10 @@ def _images(folder: Path) -> list[Path]:
 def _read_image(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 RGB."""
     content = np.frombuffer(path.read_bytes(), np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+    except cv2.error:  # such as too many pixels
+        image = None
     if image is None:
         raise ExternalCropsError(f"{path}: cannot be read as an image; save it again")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
@@ -126,10 +129,12 @@ def _read_image(path: Path) -> np.ndarray:
 
 def _read_array(path: Path) -> np.ndarray:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        # Mapped, so that no memory is allocated for a shape that is larger than the file.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # also those of Python's parser and of zip files
+        reason = " ".join(str(error).split())
         raise ExternalCropsError(
-            f"{path}: cannot be read as an array ({error}); save it with numpy.save"
+            f"{path}: cannot be read as an array ({shortened(reason)}); save it with numpy.save"
         ) from error
     if not isinstance(array, np.ndarray):
         raise ExternalCropsError(f"{path}: has several arrays; save one per clip with numpy.save")

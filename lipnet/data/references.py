@@ -23,7 +23,7 @@ def find_references(folder: Path, videos: Mapping[Path, Path], tokenizer: Tokeni
     """
     if not folder.is_dir():
         raise CorpusError(f"{folder}: no such folder; give the one with the alignments or transcripts")
-    paths = [path for path in sorted(folder.rglob("*")) if not is_hidden(path)]
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not is_hidden(path)]
     files = [path for suffix in TRANSCRIPT_SUFFIXES for path in paths if path.suffix.lower() == suffix]
     if not files:
         raise CorpusError(

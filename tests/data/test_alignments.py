@@ -190,6 +190,7 @@ def test_long_numbers_and_long_texts_take_no_time(tmp_path: Path) -> None:
         ("c.txt", digits),
         ("d.srt", f"00:00 --> 00:01\n{'<' * 300_000}{digits}"),
         ("e.vtt", "1 " * 300_000),
+        ("f.vtt", f"00:00 --> 00:01\n&#{digits};"),
     ):
         path, started = write_text(tmp_path / name, content), time.monotonic()
         if name == "e.vtt":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from corpus_files import ALIGNMENT, SENTENCE, write_text
 from lipnet.data.corpus import VIDEO_SUFFIXES, Corpus, check_words, find_clips
 from lipnet.data.external_crops import find_crops
 from lipnet.data.references import find_references
+from lipnet.errors import CorpusError
 from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
 
 
@@ -101,6 +103,21 @@ def test_an_alignment_is_preferred_to_text_and_text_to_subtitles(tmp_path: Path)
         write_text(tmp_path / "s1" / f"one.{suffix}", text)
         (clip,) = find_clips(tmp_path).clips
         assert clip.sentence == {"TXT": "text"}.get(suffix, suffix)
+
+
+def test_a_named_pipe_is_not_read(tmp_path: Path) -> None:
+    """Reading it would wait forever."""
+    video = write_text(tmp_path / "s1" / "bbaf2n.mpg")
+    os.mkfifo(tmp_path / "s1" / "bbaf2n.align")
+    os.mkfifo(tmp_path / "s1" / "lgbm5p.mpg")
+    assert names(find_clips(tmp_path)) == ["s1/bbaf2n"]
+    with pytest.raises(CorpusError, match=r"no ID\.align or ID\.txt in it"):
+        find_references(tmp_path, {video: Path("s1/bbaf2n")}, DEFAULT_TOKENIZER)
+
+
+def test_a_speaker_named_twice(tmp_path: Path) -> None:
+    write_text(tmp_path / "s1" / "bbaf2n.mpg")
+    assert names(find_clips(tmp_path, speakers=["s1", "s1"])) == ["s1/bbaf2n"]
 
 
 def test_an_alphabet_with_capitals(tmp_path: Path) -> None:

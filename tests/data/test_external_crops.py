@@ -128,3 +128,33 @@ def test_missing_crops(tmp_path: Path) -> None:
         find_crops(tmp_path, "png")
     with pytest.raises(CorpusError, match="no speaker 's9'; there are s1"):
         find_crops(tmp_path, "npy", speakers=["s9"])
+
+
+NINES = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000, 50, 100, 3), }\n",  # 15 TB
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (-1, 50, 100, 3), }\n",
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (" + NINES + ", 50, 100, 3), }\n",
+        "{'descr': '|O', 'fortran_order': False, 'shape': (1, 50, 100, 3), }\n",
+        "{'descr': 'zzz', 'fortran_order': False, 'shape': (1, 50, 100, 3), }\n",
+        "{'descr': '|u1', ((((\n",
+        "(" * 3000,
+    ],
+)
+def test_a_damaged_array_is_named_in_one_line(header: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header.encode() + bytes(20_000))
+    with pytest.raises(
+        ExternalCropsError, match=r"^\S+a\.npy: cannot be read as an array [^\n]{1,250}; [^\n]+$"
+    ):
+        load_crops(path, SIZE)
+
+
+def test_an_array_that_is_a_broken_zip_file(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(b"PK\3\4 and no more")
+    with pytest.raises(ExternalCropsError, match=r"a\.npy: cannot be read as an array"):
+        load_crops(tmp_path / "a.npy", SIZE)
