@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from lipnet.errors import LipnetError
 from lipnet.inference.transcript import Transcript
 from lipnet.output.overlay import CaptionOverlay
+from lipnet.utils.files import part_of
 from lipnet.video.audio import AudioPackets, SourceAudio, copy_audio, encode_aac, no_audio, seconds
 from lipnet.video.decode import (
     BT601,
@@ -64,7 +65,7 @@ def burn_in(
         VideoError: no picture can be read from ``source``.
         LipnetError: ``target`` is ``source`` itself, is not an .mp4, or cannot be written.
     """
-    unfinished = target.with_name(f".{target.name}.part")
+    unfinished = part_of(target)
     captions = CaptionOverlay(transcript, debug)
     try:
         check_target(source, target)

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,6 +15,7 @@ from filelock import FileLock, Timeout
 from lipnet.errors import LipnetError
 
 LOCK_NAME = ".lock"
+MAX_NAME_BYTES = 255  # of a file in the usual file systems
 UNFINISHED = ".unfinished-"  # start of the name of a folder for temporary files
 
 
@@ -29,15 +31,23 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OSError: with the name of ``path``, not of the temporary file beside it.
     """
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = part_of(path)
     try:
         temporary.write_bytes(content)
         _sync(temporary)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        error.filename = str(path)
-        raise
+        with suppress(OSError):
+            temporary.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def part_of(path: Path) -> Path:
+    """A hidden file beside ``path`` for its content while it is written. Its name is never too long."""
+    name = f".{path.name}.part"
+    if len(os.fsencode(name)) > MAX_NAME_BYTES:
+        name = f".{sha256(os.fsencode(name)).hexdigest()[:32]}.part"
+    return path.with_name(name)
 
 
 def _sync(path: Path) -> None:

@@ -91,3 +91,17 @@ def test_temporary_files_of_a_killed_process_are_removed(tmp_path: Path) -> None
         assert folder.parent == tmp_path
         assert sorted(path.name for path in tmp_path.iterdir()) == [folder.name, "kept"]
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_names_of_any_length_that_the_file_system_allows(tmp_path: Path) -> None:
+    longest = tmp_path / ("ä" * 127)
+    write_atomically(longest, b"content")
+    assert [path.name for path in tmp_path.iterdir()] == [longest.name]
+    assert longest.read_bytes() == b"content"
+
+
+def test_errors_name_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    for path in (tmp_path / ("x" * 256), tmp_path / "none" / "a.txt"):
+        with pytest.raises(OSError) as caught:
+            write_atomically(path, b"content")
+        assert caught.value.filename == str(path) and ".part" not in str(caught.value)
