@@ -14,12 +14,14 @@ An interrupted download is continued by the next run; complete speakers are skip
 Environment variables:
   GRID_MIRROR      URL of a server with the same paths as the corpus' home page (tried first)
   GRID_ZENODO      URL of a server with the same paths as the Zenodo record (tried second)
+  GRID_TIMEOUT     seconds without an answer or data before a server is given up (default: 60)
   KEEP_ARCHIVES=1  keep the downloaded archives in DIR/archives
 USAGE
 }
 
 home_page=${GRID_MIRROR:-https://spandh.dcs.shef.ac.uk/gridcorpus}
 zenodo=${GRID_ZENODO:-https://zenodo.org/records/3625687/files}
+timeout=${GRID_TIMEOUT:-60}
 mirrors="home_page zenodo" # without those that could not be reached
 
 # bash ignores "set -e" in functions that are called in a condition ("||", "if"), as those here that can fail
@@ -37,21 +39,40 @@ address() {
     esac
 }
 
-# remote_size URL: the size in bytes that the server states; empty if it states none.
-remote_size() {
-    curl --silent --location --head --fail --connect-timeout 20 "$1" |
-        tr -d '\r' | awk 'tolower($1) == "content-length:" { size = $2 } END { print size }' || true
+# remote_headers URL: what the server states of a file, in lower case; the exit status is curl's.
+remote_headers() {
+    curl --silent --location --head --fail --connect-timeout "$timeout" --max-time "$timeout" "$1" |
+        tr -d '\r' | tr '[:upper:]' '[:lower:]'
 }
+
+# stated_size HEADERS: the file's size in bytes; empty if it is not stated.
+stated_size() { awk '$1 == "content-length:" { size = $2 } END { print size }' <<<"$1"; }
+
+# stated_md5 HEADERS: the file's MD5 sum in hexadecimal digits, as Zenodo states it; empty if not stated.
+stated_md5() {
+    sed -n -E 's/^(content-md5: *|etag: *"?md5:)([0-9a-f]{32})("|$).*/\2/p' <<<"$1" | tail -n 1
+}
+
+# md5_of FILE: its MD5 sum in hexadecimal digits; empty where no tool computes it.
+md5_of() { { md5sum <"$1" || md5 -q "$1"; } 2>/dev/null | cut -d ' ' -f 1 || true; }
+
+# ends_in_zeros FILE: whether a tar archive has its end, two blocks of zeros; tar accepts one without.
+ends_in_zeros() { [[ $(size_of "$1") -ge 1024 && $(tail -c 1024 "$1" | tr -d '\0' | wc -c) -eq 0 ]]; }
 
 # size_of FILE: its size in bytes, 0 if it does not exist.
 size_of() { if [[ -f $1 ]]; then wc -c <"$1" | tr -d ' '; else echo 0; fi; }
 
-# is_complete FILE SIZE: whether FILE has this size (if one is given) and passes the archive test.
+# is_complete FILE SIZE MD5: whether FILE has this size and sum (if given) and passes the archive test.
 is_complete() {
+    local sum
     [[ -f $1 && (-z $2 || $(size_of "$1") -eq $2) ]] || return 1
+    if [[ -n $3 ]]; then
+        sum=$(md5_of "$1")
+        [[ -z $sum || $sum == "$3" ]] || return 1
+    fi
     case $1 in
         *.zip) unzip -tqq "$1" ;;
-        *.tar) tar -tf "$1" ;;
+        *.tar) tar -tf "$1" && ends_in_zeros "$1" ;;
     esac >/dev/null 2>&1
 }
 
@@ -59,17 +80,33 @@ is_complete() {
 transfer() {
     local progress=--silent
     if [[ -t 2 ]]; then progress=--progress-bar; fi
-    curl "$progress" --fail --location --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
-        --retry 3 --continue-at - --output "$2" "$1"
+    curl "$progress" --fail --location --connect-timeout "$timeout" \
+        --speed-limit 1000 --speed-time "$timeout" --retry 3 --continue-at - --output "$2" "$1"
+}
+
+# is_unreachable STATUS: whether curl's exit status says that there is no server, or none that answers.
+is_unreachable() { case $1 in 5 | 6 | 7 | 28 | 35 | 60) return 0 ;; *) return 1 ;; esac; }
+
+# give_up MIRROR URL STATUS: go on without this mirror.
+give_up() {
+    say "cannot reach ${2%%\?*} (curl error $3)"
+    mirrors=${mirrors/$1/}
 }
 
 # fetch MIRROR video|align SPEAKER FILE: download and check an archive, or print why that failed. An
 # incomplete file is kept for the next run to continue; a complete but damaged one is removed.
 fetch() {
-    local url size status=0
+    local url headers size md5 status=0
     url=$(address "$1" "$2" "$3")
-    size=$(remote_size "$url")
-    if is_complete "$4" "$size"; then return 0; fi
+    headers=$(remote_headers "$url") || status=$?
+    if is_unreachable $status; then
+        give_up "$1" "$url" $status
+        return 1
+    fi
+    status=0
+    size=$(stated_size "$headers")
+    md5=$(stated_md5 "$headers")
+    if is_complete "$4" "$size" "$md5"; then return 0; fi
     if [[ -n $size && $(size_of "$4") -ge $size ]]; then rm -f "$4"; fi # damaged
     transfer "$url" "$4" || status=$?
     if [[ $status -eq 33 ]]; then # this server cannot continue a download
@@ -77,17 +114,16 @@ fetch() {
         status=0
         transfer "$url" "$4" || status=$?
     fi
+    if is_unreachable $status; then
+        give_up "$1" "$url" $status
+        return 1
+    fi
     case $status in
         0) ;;
-        5 | 6 | 7 | 28 | 35 | 60)
-            say "cannot reach ${url%%\?*} (curl error $status)"
-            mirrors=${mirrors/$1/}
-            return 1
-            ;;
         22) say "cannot download ${url%%\?*} (HTTP error)"; return 1 ;;
         *) say "interrupted: ${url%%\?*} (curl error $status); run again to continue the download"; return 1 ;;
     esac
-    if ! is_complete "$4" "$size"; then
+    if ! is_complete "$4" "$size" "$md5"; then
         say "removed a damaged archive: ${url%%\?*}; run again to download it"
         rm -f "$4"
         return 1
@@ -95,7 +131,16 @@ fetch() {
 }
 
 # unpack ARCHIVE EXTENSION FOLDER: all files with this extension, from any folder of the archive, into FOLDER.
+# An archive from which that fails is removed.
 unpack() {
+    if unpack_files "$@"; then return 0; fi
+    say "removed an archive that cannot be unpacked: $1; check the free space, and run again to download it"
+    rm -f "$1"
+    return 1
+}
+
+# unpack_files ARCHIVE EXTENSION FOLDER: the same; a failure leaves the archive.
+unpack_files() {
     rm -rf "$work/tree" "$3"
     mkdir -p "$work/tree" "$3" || return 1
     case $1 in

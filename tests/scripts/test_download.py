@@ -1,5 +1,6 @@
 """download_grid.sh with a local server that has archives of a few bytes."""
 
+import hashlib
 import io
 import os
 import shutil
@@ -83,6 +84,8 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         self.send_header("Content-Length", str(len(body) - start))
+        if path in server.headers:
+            self.send_header(*server.headers[path])
         self.end_headers()
         if with_body:
             self.wfile.write(body[start : server.breaks_off_at])
@@ -98,7 +101,7 @@ def serve():
 
     def start(files):
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.files, server.requests = dict(files), []
+        server.files, server.requests, server.headers = dict(files), [], {}
         server.can_continue, server.breaks_off_at = True, None
         server.url = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -250,3 +253,53 @@ def test_a_missing_tool_is_named(closed_url, out, tmp_path):
     failed = download(out, "s1", home=closed_url, zenodo=closed_url, PATH=str(tmp_path))
     assert failed.returncode == 2
     assert "curl is not installed" in failed.stderr
+
+
+@pytest.fixture
+def silent_url():
+    """The URL of a server that accepts connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(50)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_server_that_never_answers_is_given_up(serve, silent_url, out):
+    server = serve(ZENODO)
+    done = download(out, "s1", "s3", home=silent_url, zenodo=server.url, GRID_TIMEOUT="1")
+    assert done.returncode == 0
+    assert done.stderr.count("cannot reach") == 1
+    assert files_in(out)["s3/pgbz4a.mpg"] == b"video"
+
+
+def test_a_tar_that_is_cut_between_two_files_is_noticed(serve, out):
+    """tar itself accepts it; the server that sends it states its size."""
+    cut = ALIGN_TAR[:1024]  # the first file's header and content
+    assert subprocess.run(["tar", "-t"], input=cut, capture_output=True).returncode == 0
+    server = serve({VIDEO_URL: VIDEO_ZIP, ALIGN_URL: cut})
+    failed = download(out, "s1", home=server.url, zenodo=server.url)
+    assert failed.returncode == 1
+    assert f"removed a damaged archive: {server.url}{ALIGN_URL}" in failed.stderr
+    assert "archives" not in {path.name for path in out.iterdir()}
+
+
+def test_an_archive_without_videos_is_removed(serve, out):
+    server = serve({VIDEO_URL: zip_of({"readme.txt": b"moved"})})
+    failed = download(out, "s1", home=server.url, zenodo=server.url, KEEP_ARCHIVES="1")
+    assert failed.returncode == 1
+    assert (
+        "no .mpg file in" in failed.stderr and "removed an archive that cannot be unpacked" in failed.stderr
+    )
+    assert files_in(out) == {}
+
+
+@pytest.mark.parametrize("header", ["Content-MD5: {}", 'ETag: "md5:{}"'])
+def test_published_checksums_are_compared(serve, out, header):
+    name, value = header.format(hashlib.md5(VIDEO_ZIP).hexdigest()).split(": ")
+    server = serve(HOME_PAGE)
+    server.headers = {VIDEO_URL: (name, value)}
+    assert download(out / "a", "s1", home=server.url, zenodo=server.url).returncode == 0
+    server.headers = {VIDEO_URL: (name, header.format("0" * 32).split(": ")[1])}
+    failed = download(out / "b", "s1", home=server.url, zenodo=server.url)
+    assert failed.returncode == 1
+    assert f"removed a damaged archive: {server.url}{VIDEO_URL}" in failed.stderr
