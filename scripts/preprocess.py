@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from lipnet.config import Config, CropConfig
 from lipnet.cropping.crop_file import CropFile, crop_file
-from lipnet.data.corpus import Clip, Corpus, find_clips, select_clips
+from lipnet.data.corpus import Clip, Corpus, check_words, find_clips, select_clips
 from lipnet.data.crop_index import note_deleted
 from lipnet.data.crop_store import CropStore, CropStoreWriter, remove_problems
 from lipnet.data.external_crops import KINDS, find_crops, load_crops, save_crops
@@ -115,6 +115,8 @@ def fill_store(
         with WorkerPool(args.workers, cut) as pool:
             counts = preprocess(corpus, args.out, crop, pool)
     report_problems(corpus, args.out / ALL_PROBLEMS)
+    if corpus.skipped:
+        print(f"{args.corpus}: {corpus.skipped} files of other kinds skipped", file=sys.stderr)
     if not counts["cropped"] + counts["present"]:
         raise LipnetError(f"{args.corpus}: no clip could be cropped, for the reasons above")
     detects_faces = not args.imported and crop.method not in ("fixed", "none")
@@ -191,16 +193,21 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Cli
             with CropStoreWriter(out, speaker, crop) as writer:
                 missing = []
                 for clip in clips:
-                    if writer.is_current(clip):
-                        counts.update(present=1, relabelled=int(writer.relabel(clip)))
-                        bar.update()
-                    else:
+                    if not writer.is_current(clip):
                         missing.append(clip)
+                        continue
+                    bar.update()
+                    if reason := check_words(clip, writer.clips[clip.id].frames):
+                        leave_out(clip, reason, corpus, writer)
+                    else:
+                        counts.update(present=1, relabelled=int(writer.relabel(clip)))
                 for clip, result in zip(missing, pool.map(missing), strict=True):
                     bar.update()
                     if isinstance(result, LipnetError):
-                        corpus.problems[clip.name] = str(result)
-                        writer.remove(clip.id)
+                        leave_out(clip, str(result), corpus, writer)
+                    elif reason := check_words(clip, result.frames):
+                        leave_out(clip, reason, corpus, writer)
+                        result.path.unlink()
                     else:
                         shape = (result.frames, crop.height, crop.width, 3)
                         writer.add(clip, np.memmap(result.path, np.uint8, "r", shape=shape), result.faces)
@@ -208,6 +215,11 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Cli
                         counts.update(cropped=1, frames=result.frames, faces=result.faces)
                         counts.update(several=int(result.most_faces > 1))
     return counts
+
+
+def leave_out(clip: Clip, reason: str, corpus: Corpus, writer: CropStoreWriter) -> None:
+    corpus.problems[clip.name] = reason
+    writer.remove(clip.id)
 
 
 def crop_clip(clip: Clip, crop: CropConfig, folder: Path, max_pixels: int) -> CropFile:
