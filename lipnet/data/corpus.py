@@ -249,7 +249,7 @@ def select_clips(corpus: Corpus, pattern: str = "", first: int = 1, last: int | 
 def _may_match(name: str, pattern: str) -> bool:
     """Whether the file of a problem may match; the problem's name may lack the suffix."""
     stem = pattern.removesuffix(PurePath(pattern).suffix)
-    return PurePath(name).match(pattern) or PurePath(name).match(stem)
+    return any(PurePath(name).match(glob) for glob in (pattern, stem) if PurePath(glob).parts)
 
 
 def _slice_per_speaker(names: list[str], first: int, last: int | None) -> set[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 from corpus_files import ALIGNMENT, SENTENCE, WORDS_OF_ALIGNMENT, write_text
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from lipnet.data.alignments import Word, read_alignment
+from lipnet.data.alignments import SILENCES, Word, read_alignment
 from lipnet.errors import CorpusError
 from lipnet.tokenizer import Tokenizer
 
@@ -206,6 +209,25 @@ def test_a_binary_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "film.align").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(CorpusError, match=r"film\.align: cannot be read as text"):
         read_alignment(tmp_path / "film.align")
+
+
+WORD_TIMES = st.tuples(
+    st.integers(0, 10**9), st.integers(0, 10**9), st.from_regex("[a-z]{1,9}", fullmatch=True)
+)
+
+
+@settings(deadline=None)
+@given(st.lists(WORD_TIMES, min_size=1))
+def test_any_words_are_read_back(rows: list[tuple[int, int, str]]) -> None:
+    """The alignment is sorted: times may touch, overlap or leave gaps."""
+    expected = [(start, start + length, text) for start, length, text in sorted(rows)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.align"
+        write_text(path, "".join(f"{start} {end} {text}\n" for start, end, text in expected))
+        sentence, words = read_alignment(path)
+    spoken = [row for row in expected if row[2] not in SILENCES]
+    assert [(round(1000 * w.start), round(1000 * w.end), w.text) for w in words] == spoken
+    assert sentence.split() == [text for _, _, text in spoken]
 
 
 def test_real_alignments_have_six_timed_words(grid_root: Path) -> None:

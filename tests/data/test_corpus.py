@@ -151,6 +151,7 @@ def test_a_part_of_a_corpus(corpus: Corpus, wanted: dict[str, object], expected:
     ("wanted", "reason"),
     [
         ({"pattern": "s9/*"}, "select none of its 9 clips"),
+        ({"pattern": "..mpg"}, "select none of its 9 clips"),
         ({"first": 7}, "select none of its 9 clips"),
         ({"first": 0}, "first clip 0 of each speaker: count from 1"),
         ({"first": 4, "last": 3}, "clips 4 to 3 of each speaker"),
