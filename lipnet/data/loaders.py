@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import shutil
+import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,8 +15,14 @@ from torch.utils.data import DataLoader, Sampler
 
 from lipnet.data.dataset import Batch, ClipDataset, Sample, SampleKey, ctc_steps
 from lipnet.data.transforms import IGNORE, long_words
+from lipnet.errors import LipnetError, TrainingError
+from lipnet.utils.workers import end_with_parent
 
 POOL_BATCHES = 16  # clips of so many batches are sorted by length together, which saves padding
+PREFETCHED = 2  # batches of each loader process, the default of DataLoader
+LENGTHENED = 1.25  # by augmentation, at most in general
+SHARED_MEMORY = Path("/dev/shm")  # through which loader processes hand over batches, on Linux
+TIMEOUT_S = 600.0  # for one batch
 ROUNDING = 1e-6  # error of a sum of shares, at most
 
 
@@ -123,7 +132,8 @@ def _round_at_random(expected: np.ndarray, rng: np.random.Generator) -> np.ndarr
 
 
 def train_loader(sampler: EpochSampler, workers: int = 0, pin: bool = False) -> DataLoader[Sample]:
-    """The sampler's batches; set ``sampler.epoch`` before each pass."""
+    """The sampler's batches; set ``sampler.epoch`` before each pass. Raises as `check_shared_memory`."""
+    check_shared_memory(sampler.dataset, sampler.batch_size, workers)
     return DataLoader(
         sampler.dataset,
         batch_sampler=sampler,
@@ -132,13 +142,16 @@ def train_loader(sampler: EpochSampler, workers: int = 0, pin: bool = False) -> 
         pin_memory=pin,
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # its own: the loader must not draw from the training's generator
+        worker_init_fn=_start_worker,
+        timeout=TIMEOUT_S if workers else 0,
     )
 
 
 def eval_loader(
     dataset: ClipDataset, batch_size: int, workers: int = 0, pin: bool = False
 ) -> DataLoader[Sample]:
-    """All clips, not augmented, in the order of the dataset."""
+    """All clips, not augmented, in the order of the dataset. Raises as `check_shared_memory`."""
+    check_shared_memory(dataset, batch_size, workers)
     keys = [SampleKey(index) for index in range(len(dataset))]
     return DataLoader(
         dataset,
@@ -147,7 +160,58 @@ def eval_loader(
         collate_fn=collate,
         num_workers=workers,
         pin_memory=pin,
+        worker_init_fn=_start_worker,
+        timeout=TIMEOUT_S if workers else 0,
     )
+
+
+def _start_worker(_: int) -> None:
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which ends the workers
+
+
+def check_shared_memory(dataset: ClipDataset, batch_size: int, workers: int) -> None:
+    """Raises TrainingError if the batches of ``workers`` loader processes may not fit into shared memory.
+
+    Without this check a worker would be killed when it writes its batch, or the training would wait for ever.
+    """
+    if not workers or not SHARED_MEMORY.is_dir():
+        return
+    lengths = sorted((clip.frames for clip in dataset.clips), reverse=True)
+    batches = PREFETCHED * workers + 2  # one in use, one on its way to the device
+    frames = batch_size * sum(lengths[::batch_size][:batches])  # padded to the longest clip of each batch
+    needed = LENGTHENED * frames * dataset.corpus.crop.height * dataset.corpus.crop.width * 3
+    free = shutil.disk_usage(SHARED_MEMORY).free
+    if needed > free:
+        raise TrainingError(
+            f"{SHARED_MEMORY}: {free / 1e6:.0f} MB free, but the batches of {workers} loader processes need "
+            f"up to {needed / 1e6:.0f} MB; lower data.workers (0 needs none) or data.batch_size, or enlarge "
+            "it, in Docker by --shm-size=2g"
+        )
+
+
+def loaded(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The batches of a loader. Raises LipnetError, of one line, where a loader process fails."""
+    iterator = iter(batches)
+    while True:
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except LipnetError as error:
+            message = str(error)
+            if message.startswith(
+                "Caught "
+            ):  # in a loader process: its traceback, the message in the last line
+                message = message.strip().splitlines()[-1].partition("Error: ")[2]
+            raise TrainingError(message) from error
+        except RuntimeError as error:
+            if "DataLoader" not in str(error):
+                raise
+            raise TrainingError(
+                f"{str(error).splitlines()[0]}; lower data.workers (0 loads in the training process)"
+            ) from error
+        yield batch
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -12,6 +12,7 @@ from torch import nn
 
 from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data.dataset import Batch
+from lipnet.data.loaders import loaded
 from lipnet.data.transforms import augment_pixels
 from lipnet.decoding.base import Decoder, Hypothesis
 from lipnet.device import Device
@@ -68,7 +69,7 @@ def train_one_epoch(
     model, optimizer, scheduler = train_state.model, train_state.optimizer, train_state.scheduler
     model.train()
     started = time.perf_counter()  # of the step, loading included
-    for batch in batches:
+    for batch in loaded(batches):
         batch = batch.to(device.torch_device, non_blocking=True)
         frames = augment_pixels(batch.frames, augment)
         optimizer.zero_grad(set_to_none=True)
@@ -107,7 +108,7 @@ def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, device: 
     model.eval()
     result = Evaluation()
     loss, clips = 0.0, 0
-    for batch in batches:
+    for batch in loaded(batches):
         batch = batch.to(device.torch_device, non_blocking=True)
         with device.autocast():
             output = model(batch.frames, batch.lengths)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
 
 from lipnet.training.engine import Evaluation, Step
 from lipnet.training.run_dir import RunDir
@@ -11,20 +18,58 @@ from lipnet.training.run_dir import RunDir
 PREDICTIONS = 8  # shown of each dev split, beside their targets
 CROP_STEP = 3  # frames between the crops of the picture: 25 of a GRID clip
 CROP_COLUMNS = 5
+P = ParamSpec("P")
+
+
+def _if_writable(
+    method: Callable[Concatenate[TensorBoardLogger, P], None],
+) -> Callable[Concatenate[TensorBoardLogger, P], None]:
+    """A method that does nothing once the file cannot be written; a line tells when that happens."""
+
+    @wraps(method)
+    def wrapper(logger: TensorBoardLogger, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        if logger.failed:
+            return
+        try:
+            method(logger, *args, **kwargs)
+        except OSError as error:
+            logger.failed = True
+            reason = (error.strerror or "error").lower()
+            line = f"warning: TensorBoard's file cannot be written ({reason}); training goes on without it"
+            tqdm.write(line, file=sys.stderr)
+
+    return wrapper
 
 
 class TensorBoardLogger:
     """Writes the curves, predictions and crops of a run. Use as a context manager."""
 
     def __init__(self, run: RunDir) -> None:
-        self._writer = SummaryWriter(str(run.path), purge_step=run.step + 1)
+        self.failed = False  # whether the file cannot be written
+        # The writer's thread hands its error over; printed by Python too, it would be a traceback.
+        self._excepthook, threading.excepthook = threading.excepthook, self._on_thread_error
+        self._open(run)
 
     def __enter__(self) -> TensorBoardLogger:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+        threading.excepthook = self._excepthook
+
+    def _on_thread_error(self, error: threading.ExceptHookArgs) -> None:
+        if not isinstance(error.exc_value, OSError):
+            self._excepthook(error)
+
+    @_if_writable
+    def _open(self, run: RunDir) -> None:
+        self._writer = SummaryWriter(str(run.path), purge_step=run.step + 1)
+
+    @_if_writable
+    def _close(self) -> None:
         self._writer.close()
 
+    @_if_writable
     def log_step(self, number: int, step: Step) -> None:
         """Add the measurements of optimisation step ``number`` to the curves."""
         self._writer.add_scalar("train/loss", step.loss, number)
@@ -34,6 +79,7 @@ class TensorBoardLogger:
         self._writer.add_scalar("train/gradient_norm", step.grad_norm, number)
         self._writer.add_scalar("train/clips_per_second", step.clips / step.seconds, number)
 
+    @_if_writable
     def log_evaluation(self, number: int, split: str, evaluation: Evaluation) -> None:
         """Add a dev split's error rates after step ``number``, and predictions at even distances in it."""
         self._writer.add_scalar(f"{split}/cer", evaluation.counts.cer, number)
@@ -45,6 +91,7 @@ class TensorBoardLogger:
         table += [f"| {name} | {target} | {best.text} |" for name, target, best in shown]
         self._writer.add_text(f"{split}/predictions", "\n".join(table), number)
 
+    @_if_writable
     def log_crops(self, frames: Tensor) -> None:
         """Show one augmented clip, (T, H, W, 3) uint8 RGB, as a grid of every third frame, row by row."""
         from torchvision.utils import make_grid  # here, since nothing else needs torchvision

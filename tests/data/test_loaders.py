@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from tiny import CROP, OFF, dataset, tiny_model
 from torch import Tensor
 
 from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data.dataset import Batch, SampleKey
-from lipnet.data.loaders import EpochSampler, collate, eval_loader, train_loader
+from lipnet.data.loaders import EpochSampler, collate, eval_loader, loaded, train_loader
 from lipnet.data.transforms import IGNORE
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.device import choose_device
+from lipnet.errors import TrainingError
 from lipnet.models.lipnet import LipNet
 from lipnet.tokenizer import DEFAULT_TOKENIZER
 from lipnet.training.engine import evaluate, train_one_epoch
@@ -96,3 +102,37 @@ def test_clips_of_any_length_train_and_evaluate(crop_store: Path) -> None:
     data = dataset(crop_store, augment=None)
     evaluation = evaluate(model, eval_loader(data, 10), GreedyDecoder(DEFAULT_TOKENIZER), device)
     assert evaluation.counts.sentences == 10 and evaluation.counts.words == 60
+
+
+def test_too_little_shared_memory_is_named(
+    crop_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes hold four batches, and two are in use: of 3 clips, 300, 300, 75 ... frames long."""
+    data = dataset(crop_store)
+    needed = 1.25 * 3 * (300 + 75 + 74 + 40) * 16 * 24 * 3
+    for free, fits in ((int(needed) + 1, True), (int(needed) - 1, False)):
+        usage = (0, 0, free)
+        monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: SimpleNamespace(free=usage[2]))
+        monkeypatch.setattr("lipnet.data.loaders.SHARED_MEMORY", tmp_path)
+        eval_loader(data, 3, workers=0)
+        if fits:
+            eval_loader(data, 3, workers=2)
+            continue
+        for make in (lambda: eval_loader(data, 3, 2), lambda: train_loader(EpochSampler(data, 3), 2)):
+            with pytest.raises(TrainingError, match=r"MB free, but the batches of 2 .*lower data\.workers"):
+                make()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_that_fails_says_why_in_one_line(workers: int, two_clips: Path, tmp_path: Path) -> None:
+    shutil.copytree(two_clips, tmp_path / "copy")
+    data = dataset(tmp_path / "copy")
+    (tmp_path / "copy" / "s1.u8").unlink()
+    with pytest.raises(TrainingError, match=r"^\S*s1\.u8: missing; run scripts/preprocess\.py again$"):
+        list(loaded(eval_loader(data, 2, workers)))
+
+
+def test_a_loader_process_that_is_killed_is_named(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipnet.data.loaders.collate", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(TrainingError, match=r"^DataLoader worker .*; lower data\.workers"):
+        list(loaded(eval_loader(dataset(two_clips), 2, 1)))
