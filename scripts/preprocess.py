@@ -7,9 +7,9 @@ import os
 import sys
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import groupby
+from itertools import groupby, tee
 from pathlib import Path
 
 import numpy as np
@@ -191,17 +191,9 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Cli
     with tqdm(total=len(corpus.clips), unit="clip", smoothing=0.02) as bar:
         for speaker, clips in groupby(corpus.clips, lambda clip: clip.speaker):
             with CropStoreWriter(out, speaker, crop) as writer:
-                missing = []
-                for clip in clips:
-                    if not writer.is_current(clip):
-                        missing.append(clip)
-                        continue
-                    bar.update()
-                    if reason := check_words(clip, writer.clips[clip.id].frames):
-                        leave_out(clip, reason, corpus, writer)
-                    else:
-                        counts.update(present=1, relabelled=int(writer.relabel(clip)))
-                for clip, result in zip(missing, pool.map(missing), strict=True):
+                # While the first clips are cropped already, the next ones are looked up in the store.
+                missing, tasks = tee(missing_clips(clips, corpus, writer, counts, bar))
+                for clip, result in zip(missing, pool.map(tasks), strict=True):
                     bar.update()
                     if isinstance(result, LipnetError):
                         leave_out(clip, str(result), corpus, writer)
@@ -215,6 +207,21 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Cli
                         counts.update(cropped=1, frames=result.frames, faces=result.faces)
                         counts.update(several=int(result.most_faces > 1))
     return counts
+
+
+def missing_clips(
+    clips: Iterable[Clip], corpus: Corpus, writer: CropStoreWriter, counts: Counter[str], bar: tqdm
+) -> Iterator[Clip]:
+    """Yield the clips that have to be cropped; count and relabel those that the store has."""
+    for clip in clips:
+        if not writer.is_current(clip):
+            yield clip
+            continue
+        bar.update()
+        if reason := check_words(clip, writer.clips[clip.id].frames):
+            leave_out(clip, reason, corpus, writer)
+        else:
+            counts.update(present=1, relabelled=int(writer.relabel(clip)))
 
 
 def leave_out(clip: Clip, reason: str, corpus: Corpus, writer: CropStoreWriter) -> None:
