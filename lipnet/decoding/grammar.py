@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from lipnet.decoding.base import DecodeError, Floats, Hypothesis, unpad
 from lipnet.decoding.forced_alignment import ranked_hypotheses
-from lipnet.decoding.text_files import MAX_BYTES, read_bytes
+from lipnet.decoding.text_files import MAX_BYTES, check_length, read_bytes
 from lipnet.grid import GRAMMAR, WORD_CLASS
 from lipnet.tokenizer import BLANK, Tokenizer, TokenizerError, normalize
 
@@ -141,7 +141,7 @@ def read_grammar(path: Path, tokenizer: Tokenizer) -> Slots | frozenset[str]:
             return [list(dict.fromkeys(_normalized(word, tokenizer) for word in slot)) for slot in slots]
         if _is_slot(content):
             return frozenset(part for word in content for part in _normalized(word, tokenizer).split())
-    except TokenizerError as error:
+    except (TokenizerError, DecodeError) as error:
         raise DecodeError(f"{path}: {error}") from error
     raise DecodeError(f"{path}: not a grammar; list the words of each slot, or give one list of words")
 
@@ -150,6 +150,8 @@ def _normalized(word: str, tokenizer: Tokenizer) -> str:
     normalized = normalize(word, tokenizer)
     if not normalized:
         raise TokenizerError(f"{word!r} is not a word: remove it, or spell it out")
+    for part in normalized.split():
+        check_length(part)
     return normalized
 
 

@@ -8,9 +8,10 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from lipnet.decoding.base import Floats, Integers
+from lipnet.decoding.base import DecodeError, Floats, Integers
 from lipnet.decoding.beam_search import LMScorer
 from lipnet.decoding.ngram import END, START, UNKNOWN, NGram, is_character_model
+from lipnet.decoding.text_files import check_length
 from lipnet.errors import LipnetError
 from lipnet.tokenizer import Tokenizer
 
@@ -22,6 +23,7 @@ WORD_WEIGHT, WORD_BONUS = 0.3, 0.3
 MAX_STATES = 200_000  # kept from clip to clip; with 28 symbols they take 90 MB
 FORBIDDEN = -np.inf
 UNVISITED = -1
+MAX_CHARACTERS = 10_000_000  # of a word list: a million words
 
 Key = TypeVar("Key")
 
@@ -172,6 +174,11 @@ class WordListScorer(_LazyScorer[str]):
 
 
 def _prefixes(words: Iterable[str]) -> set[str]:
+    """The starts of all words. Raises DecodeError where they would take gigabytes."""
+    words = list(words)
+    check_length(max(words, key=len, default=""))
+    if (count := sum(map(len, words))) > MAX_CHARACTERS:
+        raise DecodeError(f"words of {count} characters in all: give at most {MAX_CHARACTERS}")
     return {word[:length] for word in words for length in range(len(word) + 1)}
 
 

@@ -11,6 +11,7 @@ from lipnet.decoding.base import DecodeError
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_BYTES = 100_000_000  # of a file, unzipped: what memory can hold several times
+MAX_WORD = 200  # characters; the longest words in use have about 80
 SHOWN = 80  # characters of a line in a message
 
 
@@ -39,3 +40,9 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
 def shortened(text: str) -> str:
     """A text for a message, cut if it is long."""
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def check_length(word: str) -> None:
+    """Raises DecodeError on a word that no language has: its starts alone could fill the memory."""
+    if len(word) > MAX_WORD:
+        raise DecodeError(f"{shortened(word)!r}: a word of {len(word)} characters; give at most {MAX_WORD}")

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lipnet.decoding import text_files
+from lipnet.decoding import lm_scorers, text_files
 from lipnet.decoding.arpa import load_arpa
 from lipnet.decoding.base import DecodeError
 from lipnet.decoding.grammar import GrammarDecoder, read_grammar
 from lipnet.decoding.lexicon import read_dictionary
+from lipnet.decoding.lm_scorers import WordListScorer
 from lipnet.decoding.ngram import NGramError
 from lipnet.tokenizer import DEFAULT_TOKENIZER
 
@@ -93,3 +94,18 @@ def test_a_grammar_of_very_many_slots_or_sentences() -> None:
         GrammarDecoder(DEFAULT_TOKENIZER, [["a", "b"]] * 100_000)
     with pytest.raises(DecodeError, match=r"more than 10\*\*15 sentences, too many"):
         GrammarDecoder(DEFAULT_TOKENIZER, [["a", "b", "c"]] * 100)
+
+
+@pytest.mark.parametrize("name", ["words.txt", "slots.yaml"])
+def test_a_word_that_no_language_has(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(f"- [{'x' * 100_000}]\n" if path.suffix == ".yaml" else f"on\n{'x' * 100_000}\n")
+    with pytest.raises(DecodeError, match=rf"{name}: 'x.*': a word of 100000 characters; give at most 200"):
+        read_grammar(path, DEFAULT_TOKENIZER)
+
+
+def test_words_of_many_characters_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lm_scorers, "MAX_CHARACTERS", 10)
+    assert len(WordListScorer(DEFAULT_TOKENIZER, ["abcde", "fghij"]).prefixes) == 11
+    with pytest.raises(DecodeError, match="words of 11 characters in all: give at most 10"):
+        WordListScorer(DEFAULT_TOKENIZER, ["abcde", "fghijk"])
