@@ -11,6 +11,7 @@ from pathlib import Path
 from lipnet.synthetic.articulation import FRAMES
 from lipnet.synthetic.corpus import plan_corpus, write_corpus
 from lipnet.utils.cli import command_line, make_parser
+from lipnet.utils.files import lock_folder
 
 EXAMPLES = """\
 examples:
@@ -44,9 +45,12 @@ def parse_arguments() -> argparse.Namespace:
 @command_line
 def main() -> int:
     args = parse_arguments()
-    jobs = plan_corpus(args.out, args.speakers, args.sentences, args.seed, args.first_speaker)
-    began = time.perf_counter()
-    made = write_corpus(jobs, args.workers)
+    plan = (args.out, args.speakers, args.sentences, args.seed, args.first_speaker)
+    plan_corpus(*plan)  # refuses wrong numbers before the folder exists
+    with lock_folder(args.out):
+        jobs = plan_corpus(*plan)
+        began = time.perf_counter()
+        made = write_corpus(jobs, args.workers)
     if made:
         seconds = time.perf_counter() - began
         print(f"{args.out}: {made} clips written in {seconds:.0f} s ({made * FRAMES / seconds:.0f} frames/s)")
