@@ -20,6 +20,7 @@ from lipnet.data.alignments import Word
 from lipnet.data.corpus import Corpus
 from lipnet.errors import LipnetError
 from lipnet.grid import natural_key
+from lipnet.tokenizer import shortened
 
 FORMAT = 1
 SUFFIX = ".index.json"
@@ -126,7 +127,7 @@ def read_index(path: Path, speaker: str) -> CropIndex:
         _check_overlaps(checked)
         return checked
     except (OSError, ValueError, RecursionError, LipnetError) as error:
-        reason = "its JSON is nested too deep" if isinstance(error, RecursionError) else error
+        reason = "its JSON is nested too deep" if isinstance(error, RecursionError) else shortened(str(error))
         raise CropStoreError(
             f"{path}: not the index of a crop store of format {FORMAT} ({reason}); delete it and run "
             "scripts/preprocess.py"
@@ -169,7 +170,7 @@ def _crop(settings: dict[str, Any]) -> CropConfig:
     kinds = {field.name: type(getattr(CropConfig(), field.name)) for field in fields(CropConfig)}
     for key, value in settings.items():
         if key not in kinds:
-            raise ValueError(f"crop has the unknown key {key!r}")
+            raise ValueError(f"crop has the unknown key {reprlib.repr(key)}")
         _as(kinds[key], value, f"crop.{key}")
         for number in value if isinstance(value, list) else [value] if key in POSITIVE else []:
             if not 0 <= _as(float, number, f"crop.{key}") < MAX_COUNT or (key in POSITIVE and number == 0):

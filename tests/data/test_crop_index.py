@@ -58,6 +58,7 @@ CLIP = ("clips", "bbaf2n")
         (setting("crop", "height", value=-50), "crop.height is -50"),
         (setting("crop", "eye_distance", value=float("nan")), "crop.eye_distance is nan"),
         (setting("crop", "method", value="none of them"), "crop.method 'none of them'"),
+        (setting("crop", "method", value="9" * 5000), f"crop.method '{'9' * 100}"),
         (setting("crop", "box", value=[1, 2, "3", 4]), "crop.box is '3', not a number"),
         (setting("crop", "zoom", value=1), "crop has the unknown key 'zoom'"),
         (removing("clips"), "clips is missing"),
@@ -88,8 +89,9 @@ def test_an_unusable_value_is_named_in_one_line(change: Change, reason: str, pat
     message = (
         rf"^\S+s1\.index\.json: not the index [^(\n]+\({re.escape(reason)}[^\n]*; delete it and run [^\n]*$"
     )
-    with pytest.raises(CropStoreError, match=message):
+    with pytest.raises(CropStoreError, match=message) as error:
         CropStore(path.parent)
+    assert len(str(error.value)) < 500
     with pytest.raises(CropStoreError, match=message):
         CropStoreWriter(path.parent, "s1", CROP)
 
