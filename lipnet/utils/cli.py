@@ -53,7 +53,8 @@ def command_line(main: Callable[[], int]) -> Callable[[], int]:
         try:
             with signals_raised():
                 code = main()
-            sys.stdout.flush()
+            if sys.stdout is not None:  # None: closed before the program began
+                sys.stdout.flush()
             return code
         except LipnetError as error:
             return _fail(str(error))
@@ -81,7 +82,7 @@ def command_line(main: Callable[[], int]) -> Callable[[], int]:
 
 def _discard_output() -> None:
     """What standard output still holds is not written when Python ends: that would fail again."""
-    with suppress(OSError, ValueError):  # io.UnsupportedOperation, where it is no file
+    with suppress(OSError, ValueError, AttributeError):  # it may be no file, or closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -120,3 +122,34 @@ def test_the_wrapped_program_keeps_its_name_and_documentation() -> None:
         return 0
 
     assert command_line(main).__name__ == "main" and command_line(main).__doc__ == "Documentation."
+
+
+PROGRAM = """
+import sys
+from lipnet.utils.cli import command_line
+sys.exit(command_line(lambda: print("a line" * int(sys.argv[1])) or 0)())
+"""
+
+
+@pytest.mark.parametrize("lines", ["1", "100000"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_behind_standard_output_is_one_line(lines: str) -> None:
+    command = [sys.executable, "-c", PROGRAM, lines]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: cannot write (no space left on device); check the free space")
+
+
+def test_standard_output_that_is_closed() -> None:
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(PROGRAM)} 1 >&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_messages_have_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> int:
+        raise LipnetError("a\x1b[31m\x9b2J\x07\x85b\n.mp4: no such file")
+
+    assert command_line(main)() == 2
+    assert capsys.readouterr().err == "error: ab .mp4: no such file\n"
