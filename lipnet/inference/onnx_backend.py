@@ -13,6 +13,7 @@ from lipnet.errors import CheckpointError, LipnetError
 from lipnet.grid import WORDS
 from lipnet.inference.emissions import FORKED, Emissions, split_batch
 from lipnet.models.metadata import KEY, Metadata, parse_metadata
+from lipnet.models.onnx_metadata import check_onnx_finite
 from lipnet.utils.schema import SchemaError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class OnnxBackend:
         try:
             self.metadata = parse_metadata(text)
             _check_graph(self._session, self.metadata)
+            check_onnx_finite(content)
         except CheckpointError:
             raise
         except LipnetError as error:
