@@ -29,7 +29,7 @@ def check_onnx_finite(content: bytes) -> None:
             if fields.get(DATA_TYPE) != FLOAT32 or isinstance(data, int) or not data or len(data) % 4:
                 continue
             if not np.isfinite(np.frombuffer(data, "<f4")).all():
-                name = bytes(fields.get(NAME, b"")).decode(errors="replace")  # type: ignore[arg-type]
+                name = bytes(fields.get(NAME, b"")).decode(errors="replace")
                 raise CheckpointError(
                     f"constant {name} has NaN or infinite values; copy the file again, or export again"
                 )

@@ -53,9 +53,15 @@ def start_from(pretrained: Pretrained, model: LipNet, freeze: Sequence[str]) -> 
 
 def origin(info: dict[str, Any]) -> dict[str, Any]:
     """What the metadata of a run says about its pretrained weights, whose own ``info`` is given."""
-    before = info.get("pretrained") or {}
-    speakers = {*info.get("train_speakers", []), *(before.get("train_speakers") or [])}
+    before = info.get("pretrained")
+    speakers = {*_names(info), *_names(before)}
     return {
         **{key: info[key] for key in ("epoch", "revision", "train_split") if key in info},
         "train_speakers": sorted(speakers, key=natural_key),  # of all runs that led to these weights
     }
+
+
+def _names(info: object) -> list[str]:
+    """The training speakers in a part of the metadata, which any program may have written."""
+    names = info.get("train_speakers") if isinstance(info, dict) else None
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []

@@ -135,3 +135,10 @@ def test_the_model_is_that_of_the_weights(finished_run: Path, crop_store: Path, 
     assert result.code == 0, result.err
     models = [load_weights(path / "last.safetensors")[1].model for path in (run, finished_run)]
     assert models[0] == models[1]
+
+
+@pytest.mark.parametrize(
+    "info", [{"train_speakers": 5}, {"pretrained": [1]}, {"train_speakers": [["s1"], None]}]
+)
+def test_an_origin_of_other_types_has_no_speakers(info: dict[str, object]) -> None:
+    assert pretrained.origin(info)["train_speakers"] == []
