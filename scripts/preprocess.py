@@ -79,10 +79,7 @@ def parse_arguments() -> argparse.Namespace:
         help="leave out videos with larger pictures (default: %(default)s)",
     )
     add("--seed", type=int, default=0, help="random seed of the overlapped split and dev lists (default: 0)")
-    args = parser.parse_intermixed_args()
-    if args.face is not None:
-        args.overrides.append(f"crop.face={args.face}")
-    return args
+    return parser.parse_intermixed_args()
 
 
 def pixels(size: str) -> int:
@@ -94,7 +91,8 @@ def pixels(size: str) -> int:
 @command_line
 def main() -> int:
     args = parse_arguments()
-    config = read_config(args.config, args.overrides)
+    face = [] if args.face is None else [f"crop.face={args.face}"]
+    config = read_config(args.config, [*args.overrides, *face])
     check_workers(args.workers)
     overlapped = None if args.overlapped is None else read_split(args.overlapped)
     with lock_folder(args.out):

@@ -268,3 +268,13 @@ def test_videos_that_are_mouths(videos: Path, tmp_path: Path) -> None:
     assert result.code == 0 and "face" not in result.out
     [crops] = arrays(tmp_path).values()
     assert crops.shape == (5, 16, 24, 3)
+
+
+def test_the_face_to_crop_is_a_setting(synthetic_corpus: Path, tmp_path: Path) -> None:
+    given = ("preprocess", synthetic_corpus, "--speakers", "s1", "--last", 2, "--workers", 1)
+    assert_one_line(
+        run_script(*given, "--out", tmp_path, "--face", "middle"), "crop.face 'middle'", "largest"
+    )
+    left = run_script(*given, "--out", tmp_path / "a", "--face", "left", "crop.width=24", "crop.height=16")
+    assert "1 clips cropped" in left.out and "several" not in left.out
+    assert CropStore(tmp_path / "a").crop.face == "left"
