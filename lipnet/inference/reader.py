@@ -40,7 +40,9 @@ class LiveText(NamedTuple):
 class LipReader:
     """Reads lips in videos with one network: ``LipReader.load().read("clip.mpg").text``."""
 
-    def __init__(self, backend: Backend, decoder: str = AUTO, options: DecoderOptions | None = None) -> None:
+    def __init__(
+        self, backend: Backend, decoder: str = "greedy", options: DecoderOptions | None = None
+    ) -> None:
         """Raises LipnetError on a decoder that cannot be used."""
         self.backend = backend
         self.decoder = SentenceDecoder(backend.metadata, decoder, options)
