@@ -58,5 +58,5 @@ def _read_line(line: str) -> str:
 
 
 def _write_line(name: str) -> str:
-    is_plain = name.isprintable() and not name.startswith(('"', "\ufeff")) and _read_line(name) == name
-    return name if is_plain else json.dumps(name)
+    is_plain = name.isprintable() and name == name.strip() and not name.startswith(('"', "\ufeff"))
+    return name if is_plain and _read_line(name) == name else json.dumps(name)

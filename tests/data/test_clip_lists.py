@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from corpus_files import write_text
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lipnet.data.clip_lists import list_content, read_split
@@ -28,6 +28,7 @@ def read_back(names: list[str]) -> list[str]:
 
 
 @settings(deadline=None)
+@example([' "', '"', 'a "b" # c'])
 @given(st.lists(st.one_of(SPACED, FILE_NAMES, st.text(st.characters(exclude_categories=["Cs"]), min_size=1))))
 def test_any_name_is_read_back(names: list[str]) -> None:
     assert read_back(names) == names
