@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 # Threads gain nothing on models this small, and cost much where other programs want the cores too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same random inputs in every run; `make fuzz` is for new ones.
+hypothesis.settings.register_profile("fixed", derandomize=True)
+hypothesis.settings.load_profile("fixed")
 
 
 @pytest.fixture(scope="session")
