@@ -1,4 +1,4 @@
-"""Where somebody speaks, and where speech is cut."""
+"""Utterance segmentation, and where speech is cut."""
 
 from __future__ import annotations
 
