@@ -18,8 +18,7 @@ from tqdm import tqdm
 from lipnet.config import Config, CropConfig
 from lipnet.cropping.crop_file import CropFile, crop_file
 from lipnet.data.corpus import Clip, Corpus, check_words, find_clips, select_clips
-from lipnet.data.crop_index import note_deleted
-from lipnet.data.crop_store import CropStore, CropStoreWriter, remove_problems
+from lipnet.data.crop_store import CropStore, CropStoreWriter, note_deleted, remove_problems
 from lipnet.data.external_crops import KINDS, find_crops, load_crops, save_crops
 from lipnet.data.splits import read_split, write_splits
 from lipnet.errors import LipnetError
@@ -200,7 +199,8 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Cli
                         result.path.unlink()
                     else:
                         shape = (result.frames, crop.height, crop.width, 3)
-                        writer.add(clip, np.memmap(result.path, np.uint8, "r", shape=shape), result.faces)
+                        crops = np.memmap(result.path, np.uint8, "r", shape=shape)
+                        writer.add(clip, crops, result.faces, result.landmarks)
                         result.path.unlink()
                         counts.update(cropped=1, frames=result.frames, faces=result.faces)
                         counts.update(several=int(result.most_faces > 1))

@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from lipnet.config import CropConfig
 from lipnet.cropping.factory import make_cropper
 from lipnet.video.decode import iter_frames
@@ -22,6 +24,7 @@ class CropFile(NamedTuple):
     frames: int
     faces: int  # number of frames in which a face was detected; all of them if no detector was used
     most_faces: int = 1  # in one frame
+    landmarks: np.ndarray | None = None  # (frames, 68, 2) float16, as `FaceTrack.on_face`
 
 
 def crop_file(video: Path, out: Path, crop: CropConfig, max_pixels: int) -> CropFile:
@@ -39,4 +42,5 @@ def crop_file(video: Path, out: Path, crop: CropConfig, max_pixels: int) -> Crop
         for start in range(0, len(track.found), BLOCK):
             to_crop = track.to_crop[start : start + BLOCK]
             file.write(cropper.crop(islice(images, len(to_crop)), to_crop).data)
-    return CropFile(out, len(track.found), int(track.found.sum()), track.faces)
+    landmarks = None if track.on_face is None else track.on_face.astype(np.float16)
+    return CropFile(out, len(track.found), int(track.found.sum()), track.faces, landmarks)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lipnet.config import CropConfig
-from lipnet.cropping.geometry import fit_pose, mouth_centre, warp
-from lipnet.cropping.landmarks import FaceLayout, LandmarkLayout
+from lipnet.cropping.geometry import fit_pose, mouth_centre, transform, warp
+from lipnet.cropping.landmarks import IBUG_68, FaceLayout, LandmarkLayout
 from lipnet.cropping.smoothing import fill_gaps, smooth
 from lipnet.cropping.tracker import FaceTracker
 from lipnet.errors import LipnetError
@@ -51,18 +51,26 @@ class FaceTrack:
     found: np.ndarray  # (T,) bool: measured in this frame rather than filled in
     to_crop: np.ndarray  # (T, 3, 3) float64: the affine map from frame px to crop px
     faces: int = 1  # the largest number of faces that were seen in one frame, as far as they were looked for
+    # (T, 68, 2) float32, face units: the landmarks as measured, by a pose that is smoothed over time; NaN in
+    # frames without. None of a layout that has not 68 points on a face.
+    on_face: np.ndarray | None = None
 
     @classmethod
     def missing(cls, frames: int, layout: LandmarkLayout, crop_size: tuple[int, int]) -> FaceTrack:
         """The track of frames without a face nearby: landmarks and transforms are NaN."""
         landmarks = np.full((frames, layout.count, 2), np.nan, np.float32)
         to_crop = np.full((frames, 3, 3), np.nan)
-        return cls(layout, crop_size, landmarks, np.zeros(frames, dtype=bool), to_crop)
+        on_face = landmarks if layout is IBUG_68 else None
+        return cls(layout, crop_size, landmarks, np.zeros(frames, dtype=bool), to_crop, on_face=on_face)
 
     def __getitem__(self, frames: slice | np.ndarray) -> FaceTrack:
         """The track of some frames: a slice, or a mask (T,) bool."""
         return replace(
-            self, landmarks=self.landmarks[frames], found=self.found[frames], to_crop=self.to_crop[frames]
+            self,
+            landmarks=self.landmarks[frames],
+            found=self.found[frames],
+            to_crop=self.to_crop[frames],
+            on_face=None if self.on_face is None else self.on_face[frames],
         )
 
     @classmethod
@@ -75,7 +83,14 @@ class FaceTrack:
             np.concatenate([part.found for part in parts]),
             np.concatenate([part.to_crop for part in parts]),
             max(part.faces for part in parts),
+            join_landmarks([part.on_face for part in parts]),
         )
+
+
+def join_landmarks(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """The landmarks of consecutive parts of a video, (T, 68, 2); None where a part has none."""
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if len(known) == len(parts) else None
 
 
 @dataclass(frozen=True)
@@ -161,7 +176,11 @@ class FaceCropper(Cropper):
         to_crop = crop_transforms(
             smoothed, self.layout, self.size, self.config.eye_distance, self.config.center_offset
         )
-        return FaceTrack(self.layout, self.size, smoothed, found, to_crop)
+        on_face = None
+        if self.layout is IBUG_68:
+            on_face = np.full(smoothed.shape, np.nan, np.float32)
+            on_face[found] = transform(fit_pose(smoothed[found], self.layout), measured)
+        return FaceTrack(self.layout, self.size, smoothed, found, to_crop, on_face=on_face)
 
     def crop(self, images: Iterable[np.ndarray], to_crop: np.ndarray) -> np.ndarray:
         return np.stack(

@@ -11,8 +11,7 @@ import pytest
 from tiny import CROP, contents, make_clip, random_crops
 
 from lipnet.data.corpus import Clip, Corpus, select_clips
-from lipnet.data.crop_index import note_deleted
-from lipnet.data.crop_store import CropStore, CropStoreWriter, remove_problems
+from lipnet.data.crop_store import CropStore, CropStoreWriter, note_deleted, remove_problems
 
 IDS = ("bbaf2n", "lgbm5p", "prwazs")
 

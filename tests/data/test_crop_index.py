@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from tiny import CROP, make_clip, pack
 
-from lipnet.data.crop_index import CropStoreError, read_index, read_indexes, video_state
 from lipnet.data.crop_store import CropStore, CropStoreWriter
+from lipnet.data.crop_store.index import CropStoreError, read_index, read_indexes, video_state
 
 Change = Callable[[dict[str, Any]], object]
 

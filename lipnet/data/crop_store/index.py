@@ -1,4 +1,4 @@
-"""The index of a speaker's crops, ``SPEAKER.index.json``: what is in it, and reading it with all checks.
+"""The index of a speaker's crops: what is in it, and reading it with all checks.
 
 A clip's entry also has the state of the video that it was cropped from. Indexes of earlier versions do not.
 """
@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
@@ -17,16 +17,25 @@ from typing import Any
 
 from lipnet.config import CropConfig
 from lipnet.data.alignments import Word
-from lipnet.data.corpus import Corpus
 from lipnet.errors import LipnetError
 from lipnet.grid import natural_key
 from lipnet.tokenizer import shortened
 
-FORMAT = 1
+FORMAT = 2  # 1 had no landmarks
+READABLE = (1, 2)
 SUFFIX = ".index.json"
+LANDMARK_SHAPE = (68, 2)
+LANDMARK_BYTES = 2 * 68 * 2  # a frame, float16
 SAMPLE_BYTES = 16384  # hashed at the beginning, in the middle and at the end of a video
 MAX_COUNT = 2**53  # of frames, bytes or nanoseconds: larger numbers are no counts
-KINDS = {str: "a text", int: "a whole number", float: "a number", list: "a list", dict: "an object"}
+KINDS = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
 POSITIVE = {"width", "height", "eye_distance", "detect_every"}  # crop settings
 
 
@@ -77,6 +86,7 @@ class StoredClip:
     sentence: str
     words: tuple[Word, ...]  # empty if their times are unknown
     video: VideoState | None = None  # what it was cropped from, if known
+    landmarks: bool = False  # whether the store has the landmarks of its frames
 
     @property
     def name(self) -> str:
@@ -99,10 +109,19 @@ class CropIndex:
 
 def _entry(clip: StoredClip) -> dict[str, Any]:
     entry: dict[str, Any] = {key: getattr(clip, key) for key in ("start", "frames", "faces", "sentence")}
+    entry["landmarks"] = clip.landmarks
     entry["words"] = [[word.text, word.start, word.end] for word in clip.words]
     if clip.video is not None:
         entry["video"] = asdict(clip.video)
     return entry
+
+
+def store_paths(root: Path, speaker: str) -> tuple[Path, Path, Path]:
+    return root / f"{speaker}.u8", root / f"{speaker}.landmarks.f16", root / f"{speaker}{SUFFIX}"
+
+
+def frame_bytes(crop: CropConfig) -> int:
+    return crop.height * crop.width * 3
 
 
 def read_index(path: Path, speaker: str) -> CropIndex:
@@ -112,7 +131,7 @@ def read_index(path: Path, speaker: str) -> CropIndex:
     """
     try:
         index = _as(dict, json.loads(path.read_text(encoding="utf-8")), "its content")
-        if index.get("format") != FORMAT:
+        if index.get("format") not in READABLE:
             raise ValueError(f"format is {reprlib.repr(index.get('format'))}")
         if index.get("speaker") != speaker:
             raise ValueError(
@@ -144,28 +163,6 @@ def read_indexes(root: Path) -> list[CropIndex]:
     return sorted(indexes, key=lambda index: natural_key(index.speaker))
 
 
-def note_deleted(corpus: Corpus, root: Path, speakers: Iterable[str] | None = None) -> None:
-    """Add to the problems of a corpus the clips in the crop store ``root`` whose videos have been deleted.
-
-    Call it before `select_clips`, which then selects these problems as it does others.
-
-    Args:
-        root: a crop store; clips that were cropped from other folders than ``corpus.root`` do not count.
-        speakers: those that the corpus is limited to; None: all.
-    """
-    known = {clip.name for clip in corpus.clips} | corpus.problems.keys()
-    folders = (os.path.abspath(corpus.root), os.path.realpath(corpus.root))
-    wanted = None if speakers is None else set(speakers)
-    for index in read_indexes(root):
-        for clip in index.clips.values() if wanted is None or index.speaker in wanted else ():
-            if clip.name not in known and clip.video is not None:
-                path = clip.video.path
-                if path.startswith(tuple(f"{folder}{os.sep}" for folder in folders)) and not os.path.exists(
-                    path
-                ):
-                    corpus.problems[clip.name] = f"{path}: the video has been deleted"
-
-
 def _crop(settings: dict[str, Any]) -> CropConfig:
     kinds = {field.name: type(getattr(CropConfig(), field.name)) for field in fields(CropConfig)}
     for key, value in settings.items():
@@ -190,7 +187,8 @@ def _clip(speaker: str, clip_id: str, entry: dict[str, Any]) -> StoredClip:
     if "video" in entry:
         video = _video(_get(dict, entry, "video", where), f"{where}.video")
     sentence = _get(str, entry, "sentence", where)
-    return StoredClip(speaker, clip_id, start, frames, faces, sentence, words, video)
+    landmarks = _get(bool, entry, "landmarks", where) if "landmarks" in entry else False
+    return StoredClip(speaker, clip_id, start, frames, faces, sentence, words, video, landmarks)
 
 
 def _word(word: Any, where: str) -> Word:
