@@ -14,6 +14,7 @@ from lipnet.errors import ConfigError
 MAX_CROP = {"width": 1024, "height": 1024, "eye_distance": 10_000, "center_offset": 100}
 MAX_CROP |= {"box": 100_000, "frame": 100_000, "detect_every": 1_000_000}
 MAX_MODEL = {"height": 1024, "width": 1024, "channels": 8192, "kernels": 64, "strides": 64, "paddings": 64}
+MAX_MODEL |= {"landmark_channels": 8192, "landmark_kernel": 1001, "landmark_hidden": 16_384}
 MAX_MODEL |= {"hidden": 16_384, "layers": 64, "outputs_per_frame": 64}
 MAX_CONVOLUTIONS = 32
 MAX_SYMBOLS = 10_000
@@ -89,6 +90,14 @@ class ModelConfig:
     alphabet: str = " abcdefghijklmnopqrstuvwxyz"  # the output symbols besides the CTC blank
     word_heads: bool = False  # classify the word of each frame by a linear layer on each recurrent layer
     outputs_per_frame: int = 1  # CTC steps per video frame: fast speech needs more than one
+    streams: list[str] = field(default_factory=lambda: ["pixels"])  # what is read: pixels, landmarks, or both
+    landmark_channels: list[int] = field(default_factory=lambda: [160, 160])  # of each convolution over time
+    landmark_kernel: int = 5  # frames, of these convolutions
+    fusion: str = "late"  # of both streams: late (each has its own recurrent layers, log-probabilities are
+    # averaged) or joint (features are concatenated before the recurrent layers)
+    landmark_hidden: int = 192  # late fusion: units per direction of the landmarks' recurrent layers
+    landmark_weight: float = 0.5  # late fusion: of the landmarks' log-probabilities in the average
+    stream_dropout: float = 0.0  # joint fusion: probability that a training clip lacks one of its streams
 
     def __post_init__(self) -> None:
         """Raises ConfigError on sizes out of range; ``models/lipnet.py`` checks that they fit together."""
@@ -108,6 +117,7 @@ class DataConfig:
     root: str = ""  # crop store that preprocess.py wrote
     train_split: str = "train"  # name of a list in ROOT/splits, or a list file
     dev_splits: list[str] = field(default_factory=lambda: ["dev_seen", "dev_unseen"])  # likewise
+    leave_out: list[str] = field(default_factory=list)  # speakers whose clips are not trained on
     balance: float = 1.0  # a speaker's share of an epoch is proportional to their clip count to this power
     mix_root: str = ""  # a second crop store to mix in; empty: none
     mix: float = 1.0  # clips of mix_root for each clip of root, in each epoch
@@ -132,6 +142,15 @@ class AugmentConfig:
     grey: float = 0.0  # probability of removing a clip's colours
     brightness: float = 0.0  # largest change of brightness, as a part of the full scale
     contrast: float = 0.0  # largest relative change of contrast
+    excerpt: float = 0.0  # probability of keeping only 2 to 4 consecutive words of a clip
+    # The geometry of landmarks, in mouth widths where not said otherwise
+    landmark_rotation: int = 0  # largest rotation in each direction, degrees
+    landmark_stretch: float = 0.0  # largest relative change of width, and of height
+    landmark_shear: float = 0.0  # largest shear in each direction
+    landmark_movement: float = 0.0  # standard deviation of the logarithm of a factor on all movements
+    landmark_offset: float = 0.0  # standard deviation of a constant offset of each point
+    landmark_jitter: float = 0.0  # standard deviation of an offset of each point in each frame
+    landmark_mask: int = 0  # longest run of frames whose landmark features are set to 0, one run a clip
     word_clips: float = 0.0  # probability that a clip's words are extra items, one each, in the first epoch
     word_clip_decay: float = 0.925  # factor on that probability after each epoch
 

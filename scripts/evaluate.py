@@ -66,7 +66,7 @@ def main() -> int:
     options = decoder_options(args)
     args.decoder = resolve_decoder(args.decoder, tokenizer, options, metadata.grid_only)
     decoder = make_decoder(args.decoder, tokenizer, options)
-    dataset = ClipDataset(corpus, corpus.split(args.split), tokenizer)
+    dataset = ClipDataset(corpus, corpus.split(args.split), tokenizer, streams=metadata.model.streams)
     if not any(clip.sentence.split() for clip in dataset.clips):
         raise LipnetError(f"{args.data}: no clip of {args.split} has a reference text; give another --split")
     batches = tqdm(eval_loader(dataset, args.batch_size), unit="batch", leave=False)

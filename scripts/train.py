@@ -120,14 +120,17 @@ def resumed_run(path: Path) -> tuple[RunDir, Pretrained | None]:
 def open_data(config: Config, pin: bool) -> Data:
     """Datasets and loaders of the splits that the config names; ``pin``: in page-locked memory."""
     corpus = open_corpus(config)
-    tokenizer = Tokenizer(config.model.alphabet)
-    clips = corpus.split(config.data.train_split)
+    tokenizer, streams = Tokenizer(config.model.alphabet), config.model.streams
+    left_out = set(config.data.leave_out)
+    clips = [clip for clip in corpus.split(config.data.train_split) if clip.speaker not in left_out]
+    if not clips:
+        raise ConfigError(f"data.leave_out {config.data.leave_out}: no training clip is left")
     mixed_in = open_mixed(config, corpus)
-    train_set = ClipDataset(corpus, clips, tokenizer, config.augment, config.run.seed, mixed_in)
+    train_set = ClipDataset(corpus, clips, tokenizer, config.augment, config.run.seed, mixed_in, streams)
     sampler = EpochSampler(train_set, config.data.batch_size, config.data.balance, config.data.mix)
     dev = {}
     for split in config.data.dev_splits:
-        dev_set = ClipDataset(corpus, corpus.split(split), tokenizer)
+        dev_set = ClipDataset(corpus, corpus.split(split), tokenizer, streams=streams)
         if Path(split).stem in dev:
             raise ConfigError(f"data.dev_splits: two lists are called {Path(split).stem}; rename one")
         dev[Path(split).stem] = eval_loader(dev_set, config.data.batch_size, config.data.workers, pin)
@@ -189,7 +192,8 @@ def train(run: RunDir, model: LipNet, data: Data, device: Device) -> None:
     print_summary(run, model, data, device)
     with TensorBoardLogger(run) as logger, progress_bar(run, items) as bar:
         if run.epoch == 0:
-            logger.log_crops(example_clip(data.train_set))
+            if "pixels" in data.train_set.streams:
+                logger.log_crops(example_clip(data.train_set))
         while run.epoch < config.train.epochs:
             started = time.perf_counter()
             steps = train_epoch(run, train_state, data, device, logger, bar)
@@ -253,7 +257,7 @@ def example_clip(train_set: ClipDataset) -> Tensor:
     """The first training clip after augmentation: (T, H, W, 3) uint8 RGB."""
     assert train_set.augment is not None
     batch = collate([train_set[SampleKey(0)]])
-    return augment_pixels(batch.frames, train_set.augment)[0]
+    return augment_pixels(batch.frames, batch.mirrored, train_set.augment)[0]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Landmark layouts: which points a tracker finds, and what they are on a face.
+"""Landmark layouts: which points a tracker finds, and what they are on a face; a mouth's shape as features.
 
 Positions are in face units: the origin lies between the eyes' centres, x runs from one eye to the other, and
 their distance is 1.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
+from lipnet.cropping.smoothing import fill_gaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,3 +66,56 @@ MTCNN_5 = FaceLayout(
 )
 # The corners of a fixed box that holds the mouth: no face is known.
 BOX_CORNERS = LandmarkLayout(name="box corners", count=4)
+
+# The points that show speech: 20 of the lips, and 9 of the jaw.
+MOUTH_POINTS = np.r_[48:68, 4:13]
+LIPS = slice(0, 20)  # among MOUTH_POINTS
+# For each of MOUTH_POINTS, the one that it becomes in a mirror image.
+MIRRORED = np.r_[
+    [6, 5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7],  # outer lip
+    [16, 15, 14, 13, 12, 19, 18, 17],  # inner lip
+    np.arange(28, 19, -1),  # jaw
+]
+# Pairs of MOUTH_POINTS whose distances are features: three openings of the inner lips, their width, and
+# width and height of the outer lips.
+DISTANCES = np.array([(13, 19), (14, 18), (15, 17), (12, 16), (0, 6), (3, 9)])
+MOVEMENT_SCALE = 6.0  # brings the deviations from a clip's median, in mouth widths, to about 1
+LANDMARK_FEATURES = 2 * len(MOUTH_POINTS) + len(DISTANCES)
+
+
+def mouth_points(landmarks: np.ndarray) -> np.ndarray:
+    """The mouth and jaw of one clip in a common position and size: (T, 29, 2) float32, in mouth widths.
+
+    The origin is the clip's median lip centre; the unit is its median mouth width, so that position, size and
+    roll of the face do not matter, and movements of the mouth do.
+
+    Args:
+        landmarks: (T, 68, 2) iBUG points in face units (`FaceTrack.on_face`), NaN in frames without, which
+            are interpolated; at least one frame has them.
+    """
+    found = ~np.isnan(landmarks[:, 0, 0])
+    points = fill_gaps(landmarks[found][:, MOUTH_POINTS].astype(np.float32), found)
+    centre = np.median(points[:, LIPS].mean(axis=1), axis=0)
+    width = np.median(np.linalg.norm(points[:, 6] - points[:, 0], axis=-1))
+    return ((points - centre) / max(float(width), 1e-3)).astype(np.float32)
+
+
+def landmark_features(points: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """What the network reads of mouth points: (T, 64) float32, their movements and six distances.
+
+    Args:
+        points: (T, 29, 2), as `mouth_points`.
+        rest: (29, 2) or (T, 29, 2), the median of the clip's points.
+    """
+    movements = MOVEMENT_SCALE * (points - rest).reshape(len(points), -1)
+    first, second = DISTANCES.T
+    distances = MOVEMENT_SCALE * np.linalg.norm(points[:, first] - points[:, second], axis=-1)
+    return np.concatenate([movements, distances], axis=1).astype(np.float32)
+
+
+def clip_features(landmarks: np.ndarray | None) -> np.ndarray | None:
+    """`landmark_features` of a clip's landmarks (T, 68, 2) in face units; None if no frame has any."""
+    if landmarks is None or np.isnan(landmarks[:, 0, 0]).all():
+        return None
+    points = mouth_points(landmarks)
+    return landmark_features(points, np.median(points, axis=0))

@@ -18,7 +18,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lipnet.config import AugmentConfig
+from lipnet.cropping.landmarks import MOUTH_POINTS, landmark_features, mouth_points
 from lipnet.data.crop_store import CropStore, StoredClip
+from lipnet.data.landmark_transforms import augment_landmarks
 from lipnet.data.transforms import (
     SPLICE_UNITS,
     Excerpt,
@@ -31,8 +33,11 @@ from lipnet.data.transforms import (
     single_word,
     splice_units,
     trim_silence,
+    word_excerpt,
 )
 from lipnet.tokenizer import Tokenizer
+
+NO_PIXELS = np.empty((0, 0, 0, 3), np.uint8)  # for networks that read landmarks only
 
 
 class SampleKey(NamedTuple):
@@ -54,6 +59,8 @@ class Batch(NamedTuple):
     target_lengths: Tensor  # (B,) int64 symbols, on the CPU
     steps: Tensor  # (B,) int64 on the CPU: steps that CTC needs at least for each text
     words: Tensor  # (B, T) int64 word class of each frame, IGNORE if unknown
+    landmarks: Tensor | None  # (B, T, 64) float32 landmark features, NaN for clips without; if wanted
+    mirrored: Tensor  # (B,) bool on the CPU: clips to mirror
     names: list[str]
     sentences: list[str]
 
@@ -66,6 +73,9 @@ class Batch(NamedTuple):
             frames=self.frames.to(device, non_blocking=non_blocking),
             targets=self.targets.to(device, non_blocking=non_blocking),
             words=self.words.to(device, non_blocking=non_blocking),
+            landmarks=None
+            if self.landmarks is None
+            else self.landmarks.to(device, non_blocking=non_blocking),
         )
 
 
@@ -79,6 +89,8 @@ class Sample:
     sentence: str
     targets: list[int]  # (L,) symbols
     name: str
+    landmarks: np.ndarray | None = None  # (T, 64) float32 features; NaN without landmarks
+    mirror: bool = False  # whether the clip is to be mirrored
 
 
 class ClipDataset(Dataset[Sample]):
@@ -95,8 +107,10 @@ class ClipDataset(Dataset[Sample]):
         augment: AugmentConfig | None = None,
         seed: int = 0,
         mixed_in: tuple[CropStore, Sequence[StoredClip]] | None = None,
+        streams: Sequence[str] = ("pixels",),
     ) -> None:
         """Raises TokenizerError if a sentence has a character that the alphabet lacks."""
+        self.streams = tuple(streams)  # what samples have: pixels, landmarks or both
         self.corpus, self.clips, self.tokenizer = corpus, list(clips), tokenizer
         self.augment, self.seed = augment, seed
         self.main = len(self.clips)  # number of clips that are not mixed in
@@ -116,16 +130,26 @@ class ClipDataset(Dataset[Sample]):
 
     def __getitem__(self, key: SampleKey) -> Sample:
         clip = self.clips[key.clip]
+        word = 0 if key.word is None else 1 + key.word
+        rng = np.random.default_rng((self.seed, key.epoch, key.clip, word, key.copy))
         if self.augment is None:
             excerpt = self._whole_clip(key.clip)
         else:
-            word = 0 if key.word is None else 1 + key.word
-            rng = np.random.default_rng((self.seed, key.epoch, key.clip, word, key.copy))
             excerpt = self._augmented(key, self.augment, rng)
         corpus = self.corpus if key.clip < self.main else self._mixed_corpus
         targets = self.tokenizer.encode(excerpt.text)
-        array = corpus.array(clip.speaker)
-        return Sample(array, excerpt.indices, excerpt.words, excerpt.text, targets, clip.name)
+        array = corpus.array(clip.speaker) if "pixels" in self.streams else NO_PIXELS
+        mirror = self.augment is not None and rng.random() < self.augment.flip
+        landmarks = None
+        if "landmarks" in self.streams:
+            points, rest = self._mouth(key.clip, excerpt.indices)
+            if self.augment is None or np.isnan(points).any():
+                landmarks = landmark_features(points, rest)
+            else:
+                landmarks = augment_landmarks(points, rest, mirror, self.augment, rng)
+        return Sample(
+            array, excerpt.indices, excerpt.words, excerpt.text, targets, clip.name, landmarks, mirror
+        )
 
     def unalignable(self, steps_per_frame: int) -> list[StoredClip]:
         """The clips whose text needs more CTC steps than their frames have."""
@@ -156,9 +180,38 @@ class ClipDataset(Dataset[Sample]):
                 excerpt = self._spliced(key.clip, augment.splice, rng)
             else:
                 excerpt = self._whole_clip(key.clip)
+                if augment.excerpt and rng.random() < augment.excerpt:
+                    excerpt = word_excerpt(clip, excerpt, rng)
             excerpt = trim_silence(excerpt, key.trim, rng)
         excerpt = change_speed(excerpt, augment.speed, rng)
         return resample_frames(excerpt, augment.resample, augment.keep_length, rng)
+
+    def _mouth(self, index: int, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The mouth points of frames of a speaker's arrays, which may be of several clips, and their rest.
+
+        Two (T, 29, 2) float32, NaN where a clip has no landmarks; see `mouth_points`.
+        """
+        corpus = self.corpus if index < self.main else self._mixed_corpus
+        points = np.full((len(frames), len(MOUTH_POINTS), 2), np.nan, np.float32)
+        rest = points.copy()
+        for clip in self._clips_of(index, frames):
+            is_inside = (frames >= clip.start) & (frames < clip.start + clip.frames)
+            landmarks = corpus.landmarks(clip)
+            if landmarks is not None and not np.isnan(landmarks[:, 0, 0]).all():
+                mouth = mouth_points(landmarks)
+                points[is_inside] = mouth[frames[is_inside] - clip.start]
+                rest[is_inside] = np.median(mouth, axis=0)
+        return points, rest
+
+    def _clips_of(self, index: int, frames: np.ndarray) -> list[StoredClip]:
+        """The clips that frames of an excerpt come from: the one at ``index``, or several spliced ones."""
+        clip = self.clips[index]
+        if clip.start <= frames.min() and frames.max() < clip.start + clip.frames:
+            return [clip]
+        donors = [self.clips[donor] for donor in self._donors[self._speaker(index)]]
+        donors.sort(key=lambda donor: donor.start)
+        positions = np.searchsorted([donor.start for donor in donors], np.unique(frames), side="right") - 1
+        return [donors[position] for position in np.unique(positions)]
 
     def _spliced(self, index: int, probability: float, rng: np.random.Generator) -> Excerpt:
         """Each unit replaced with a probability by that of a random clip of the same speaker."""

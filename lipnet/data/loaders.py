@@ -219,8 +219,14 @@ def collate(samples: Sequence[Sample]) -> Batch:
     lengths = [len(sample.indices) for sample in samples]
     frames = np.zeros((len(samples), max(lengths), *samples[0].array.shape[1:]), np.uint8)
     words = np.full(frames.shape[:2], IGNORE, np.int64)
+    landmarks = None
+    if samples[0].landmarks is not None:
+        landmarks = torch.zeros((*frames.shape[:2], samples[0].landmarks.shape[1]))
     for i, sample in enumerate(samples):
-        np.take(sample.array, sample.indices, axis=0, out=frames[i, : lengths[i]], mode="clip")
+        if sample.array.size:
+            np.take(sample.array, sample.indices, axis=0, out=frames[i, : lengths[i]], mode="clip")
+        if landmarks is not None:
+            landmarks[i, : lengths[i]] = torch.from_numpy(sample.landmarks)
         words[i, : lengths[i]] = sample.words
     return Batch(
         torch.from_numpy(frames),
@@ -229,6 +235,8 @@ def collate(samples: Sequence[Sample]) -> Batch:
         torch.tensor([len(sample.targets) for sample in samples]),
         torch.tensor([ctc_steps(sample.targets) for sample in samples]),
         torch.from_numpy(words),
+        landmarks,
+        torch.tensor([sample.mirror for sample in samples]),
         [sample.name for sample in samples],
         [sample.sentence for sample in samples],
     )

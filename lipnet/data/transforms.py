@@ -20,6 +20,7 @@ from lipnet.data.crop_store import StoredClip
 from lipnet.grid import WORD_CLASS, is_grid_sentence
 
 IGNORE = -100  # word class of frames whose word is unknown: they are left out of the cross-entropy
+EXCERPT_MARGIN = 2  # frames around an excerpt of some words, at most
 MIN_WORD_FRAMES = 3  # of a single-word clip, as in the paper
 # Words that are spliced together, by slot. Preposition and letter are one unit: both are so short (1 to 6
 # frames) that a cut between them damages them.
@@ -73,6 +74,23 @@ def single_word(clip: StoredClip, words: np.ndarray, position: int) -> Excerpt:
     word = clip.words[position]
     first, last = word_span(word.start, word.end, clip.frames)
     return Excerpt(np.arange(first, last) + clip.start, words[first:last], word.text)
+
+
+def word_excerpt(clip: StoredClip, excerpt: Excerpt, rng: np.random.Generator) -> Excerpt:
+    """From 2 to 4 consecutive words of a clip whose words are timed, with a margin of up to EXCERPT_MARGIN
+    frames on both sides; the whole clip if it has fewer than 3 words.
+    """
+    if len(clip.words) < 3:
+        return excerpt
+    count = int(rng.integers(2, min(4, len(clip.words) - 1) + 1))
+    first = int(rng.integers(len(clip.words) - count + 1))
+    chosen = clip.words[first : first + count]
+    start, _ = word_span(chosen[0].start, chosen[0].end, clip.frames)
+    _, end = word_span(chosen[-1].start, chosen[-1].end, clip.frames)
+    before, after = rng.integers(EXCERPT_MARGIN + 1, size=2)
+    kept = slice(max(0, start - before), end + after)
+    text = " ".join(word.text for word in chosen)
+    return Excerpt(excerpt.indices[kept], excerpt.words[kept], text)
 
 
 def is_spliceable(clip: StoredClip) -> bool:
@@ -158,7 +176,7 @@ def resample_frames(
 # Pixels
 
 
-def augment_pixels(frames: Tensor, config: AugmentConfig) -> Tensor:
+def augment_pixels(frames: Tensor, mirrored: Tensor, config: AugmentConfig) -> Tensor:
     """Mirror, rotate, scale and shift each clip, turn some grey, then change brightness and contrast.
 
     Each clip is changed as a whole, independently of its length and padding. The changes are drawn from
@@ -166,19 +184,22 @@ def augment_pixels(frames: Tensor, config: AugmentConfig) -> Tensor:
 
     Args:
         frames: (B, T, H, W, 3) uint8 RGB on any device.
+        mirrored: (B,) bool on the CPU: the clips to mirror.
 
     Returns:
         The same shape, dtype and device.
     """
-    draws = 2 * torch.rand(8, len(frames)) - 1  # -1 to 1
-    frames = _warp(frames, _affine_transforms(draws[:5], config))
-    is_grey = (draws[7] + 1) / 2 < config.grey
+    if not frames.numel():  # of networks that read landmarks only
+        return frames
+    draws = 2 * torch.rand(7, len(frames)) - 1  # -1 to 1
+    frames = _warp(frames, _affine_transforms(mirrored, draws[:4], config))
+    is_grey = (draws[6] + 1) / 2 < config.grey
     if is_grey.any():
         frames = frames.clone()
         luma = frames[is_grey].float() @ torch.tensor(LUMA, device=frames.device)  # (N, T, H, W)
         frames[is_grey] = luma.round().to(torch.uint8)[..., None]
     if config.brightness or config.contrast:
-        offset, factor = draws[5:7, :, None, None, None, None].to(frames.device)
+        offset, factor = draws[4:6, :, None, None, None, None].to(frames.device)
         x = frames.float()
         mean = x[:, :1].mean((1, 2, 3, 4), keepdim=True)  # of the first frame, which is never padding
         x = (x - mean) * (1 + config.contrast * factor) + mean + 255 * config.brightness * offset
@@ -186,12 +207,12 @@ def augment_pixels(frames: Tensor, config: AugmentConfig) -> Tensor:
     return frames
 
 
-def _affine_transforms(draws: Tensor, config: AugmentConfig) -> Tensor:
-    """(5, B) numbers from -1 to 1 -> (B, 2, 3) from output to input position, x and y px from the centre."""
-    mirror = torch.where((draws[0] + 1) / 2 < config.flip, -1.0, 1.0)
-    shift = (draws[1:3] * config.shift).round()
-    scale = 1 + draws[3] * config.scale
-    angle = draws[4] * math.radians(config.rotation)
+def _affine_transforms(mirrored: Tensor, draws: Tensor, config: AugmentConfig) -> Tensor:
+    """(B,) bool, (4, B) numbers from -1 to 1 -> (B, 2, 3) from output to input px, from the centre."""
+    mirror = torch.where(mirrored, -1.0, 1.0)
+    shift = (draws[:2] * config.shift).round()
+    scale = 1 + draws[2] * config.scale
+    angle = draws[3] * math.radians(config.rotation)
     cos, sin = angle.cos() / scale, angle.sin() / scale
     linear = torch.stack([torch.stack([mirror * cos, mirror * sin]), torch.stack([-sin, cos])])  # (2, 2, B)
     offset = -(linear * shift).sum(1)

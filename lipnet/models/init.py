@@ -28,7 +28,7 @@ BOUND = 0.05
 def initialize(model: nn.Module, scheme: str) -> None:
     """Fill the convolutional, linear and recurrent layers of ``model`` by one of SCHEMES."""
     for module in model.modules():
-        if isinstance(module, (nn.Conv3d, nn.Linear, nn.RNNBase, KerasGru)):
+        if isinstance(module, (nn.Conv3d, nn.Conv1d, nn.Linear, nn.RNNBase, KerasGru)):
             SCHEMES[scheme](module)
 
 

@@ -7,33 +7,27 @@ the blank, K word classes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lipnet.config import LUMA, ModelConfig
+from lipnet.cropping.landmarks import LANDMARK_FEATURES
 from lipnet.errors import ConfigError
 from lipnet.grid import WORDS
-from lipnet.models.conv import NORMS, ConvBlock, clip_moments, feature_size, paddings
-from lipnet.models.init import SCHEMES, initialize
-from lipnet.models.rnn import ACTIVATIONS, CANDIDATES, CELLS, apply_recurrent, recurrent_layer
+from lipnet.models.check import check_model
+from lipnet.models.conv import ConvBlock, clip_moments, feature_size
+from lipnet.models.init import initialize
+from lipnet.models.landmark_encoder import LandmarkEncoder, landmark_width, split_unknown
+from lipnet.models.rnn import apply_recurrent, recurrent_layer
 
 # Statistics of the training set's mouth crops, RGB in [0, 1], from the paper authors' released code.
 RGB_MEAN = (0.7136, 0.4906, 0.3283)
 RGB_STD = (0.1139, 0.1078, 0.0917)
 MIN_STD = 1.0  # grey levels: keeps normalisation of a uniform clip from dividing by 0
-MAX_PARAMETERS = 250_000_000  # 1 GB, 55 times the paper's network
-CHOICES = {
-    "normalization": ("dataset", "clip", "unit"),
-    "norm": tuple(NORMS),
-    "cell": CELLS,
-    "candidate": tuple(CANDIDATES),
-    "activation": ACTIVATIONS,
-    "init": tuple(SCHEMES),
-}
 
 
 class Output(NamedTuple):
@@ -52,18 +46,29 @@ class Output(NamedTuple):
 
 
 class LipNet(nn.Module):
-    """Raw mouth crops in, log-probabilities of characters out. Raises ConfigError on impossible sizes."""
+    """Raw mouth crops in, log-probabilities of characters out. Raises ConfigError on impossible sizes.
+
+    With ``config.streams``, it reads landmark features instead of pixels, or both. Their features are
+    concatenated before the recurrent layers (``fusion: joint``), or a network of its own, ``landmark_net``,
+    reads the landmarks and the log-probabilities of both are averaged (``late``).
+    """
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        _check(config)
+        check_model(config)
         self.config = config
-        self.blocks = nn.ModuleList(ConvBlock(config, i) for i in range(len(config.channels)))
+        reads_pixels = "pixels" in config.streams
+        is_late = len(config.streams) == 2 and config.fusion == "late"
+        self.landmark_net = LipNet(landmark_config(config)) if is_late else None
+        reads_landmarks = "landmarks" in config.streams and self.landmark_net is None
+        self.blocks = nn.ModuleList(ConvBlock(config, i) for i in range(len(config.channels)) if reads_pixels)
+        self.landmark_encoder = LandmarkEncoder(config) if reads_landmarks else None
         directions = 2 if config.bidirectional else 1
-        widths = [feature_size(config)] + [directions * config.hidden] * config.layers
+        features = reads_pixels * feature_size(config) + reads_landmarks * landmark_width(config)
+        widths = [features] + [directions * config.hidden] * config.layers
         self.recurrent = nn.ModuleList(recurrent_layer(config, width) for width in widths[:-1])
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(widths[-1], config.outputs_per_frame * (len(config.alphabet) + 1))
@@ -77,24 +82,58 @@ class LipNet(nn.Module):
         self.register_buffer("std", std, persistent=False)
         initialize(self, config.init)
 
-    def forward(self, frames: Tensor, lengths: Tensor) -> Output:
+    def forward(self, frames: Tensor, lengths: Tensor, landmarks: Tensor | None = None) -> Output:
         """Read a padded batch.
 
         Args:
-            frames: (B, T, H, W, 3) uint8 RGB; a grey network converts them itself.
+            frames: (B, T, H, W, 3) uint8 RGB; a grey network converts them itself. A network that reads
+                landmarks only looks at B and T.
             lengths: (B,) int64 on the CPU, each clip's valid frames; padding does not change its output.
+            landmarks: (B, T, 64) float32, `landmark_features` of each clip, NaN in clips without; None: no
+                clip has any. Not used by a network that reads pixels only.
         """
         valid = torch.arange(frames.shape[1])[None, :] < lengths[:, None]  # (B, T)
         mask = None if bool(valid.all()) else valid.to(frames.device)
+        if landmarks is None and "landmarks" in self.config.streams:
+            landmarks = self.mean.new_full((*frames.shape[:2], LANDMARK_FEATURES), torch.nan)
+        features = []
+        if "pixels" in self.config.streams:
+            features.append(self._encode(frames, mask))
+        if self.landmark_encoder is not None:
+            assert landmarks is not None
+            features.append(self._encode_landmarks(landmarks, mask))
+        # In float32: on CUDA, autocast would run recurrent layers in float16, whose gradients underflow.
+        with torch.autocast(frames.device.type, enabled=False):
+            output = self._read(torch.cat(self._drop_stream(features), dim=2), lengths)
+        if self.landmark_net is None:
+            return output
+        assert landmarks is not None
+        other = self.landmark_net(frames, lengths, landmarks)
+        return _averaged(output, other, landmarks, self.config)
+
+    def _encode(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, T, H, W, 3) uint8, valid frames (B, T) bool -> (B, T, F) float32."""
         # In float32 whatever the precision of the convolutions: bfloat16 moves the input by up to 0.028 std.
         with torch.autocast(frames.device.type, enabled=False):
             x = self._normalize(frames, mask)
         for block in self.blocks:
             x = block(x, mask)
-        x = x.permute(0, 2, 1, 3, 4).flatten(2)  # (B, C, T, H, W) -> (B, T, F)
-        # In float32: on CUDA, autocast would run recurrent layers in float16, whose gradients underflow.
-        with torch.autocast(x.device.type, enabled=False):
-            return self._read(x.float(), lengths)
+        return x.permute(0, 2, 1, 3, 4).flatten(2).float()  # (B, C, T, H, W) -> (B, T, F)
+
+    def _encode_landmarks(self, landmarks: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, T, 64) float32, NaN where unknown -> (B, T, C) float32, 0 where unknown."""
+        assert self.landmark_encoder is not None
+        known_landmarks, known = split_unknown(landmarks)
+        with torch.autocast(landmarks.device.type, enabled=False):
+            return self.landmark_encoder(known_landmarks, mask) * known
+
+    def _drop_stream(self, features: list[Tensor]) -> list[Tensor]:
+        """In training, the features of both streams with one of them set to 0 in some of the clips."""
+        if len(features) < 2 or not self.training or not self.config.stream_dropout:
+            return features
+        draws = torch.rand(len(features[0]), 1, 1, device=features[0].device)
+        half = self.config.stream_dropout / 2
+        return [features[0] * (draws >= half), features[1] * (draws < 1 - half)]
 
     def _normalize(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T, H, W, 3) uint8, valid frames (B, T) bool -> (B, C, T, H, W) float32."""
@@ -142,63 +181,6 @@ class LipNet(nn.Module):
         return self.to(device).to(memory_format=torch.channels_last_3d)
 
 
-def _check(config: ModelConfig) -> None:
-    """Raise ConfigError on sizes that do not fit together."""
-    tables = [config.kernels, config.strides, paddings(config)]
-    if any(len(table) != len(config.channels) for table in tables):
-        raise ConfigError(
-            "model: channels, kernels, strides and paddings need one entry for each convolution"
-        )
-    if any(len(sizes) != 3 for table in tables for sizes in table):
-        raise ConfigError("model: kernels, strides and paddings are [time, height, width]")
-    counts = [config.hidden, config.layers, config.outputs_per_frame]
-    if min(map(min, (counts, config.channels or [1], *config.kernels, *config.strides))) < 1:
-        raise ConfigError(
-            "model: channels, kernels, strides, hidden, layers and outputs_per_frame must be 1 or more"
-        )
-    if min(map(min, [[0], *tables[2]])) < 0:
-        raise ConfigError("model: paddings must be 0 or more")
-    for kernel, stride, padding in zip(*tables, strict=True):
-        if kernel[0] % 2 == 0 or stride[0] != 1 or padding[0] != kernel[0] // 2:
-            raise ConfigError(
-                "model: in time, kernels must be odd, strides 1 and paddings half the kernel, "
-                "which keeps the number of frames"
-            )
-    _check_choices(config)
-    if feature_size(config) < 1:
-        raise ConfigError("model: nothing is left of the input; enlarge it, or use fewer or smaller layers")
-    if _count_weights(config) > MAX_PARAMETERS:  # before any of them is allocated
-        raise ConfigError(
-            f"model: {_count_weights(config) / 1e6:,.0f} million parameters, at most "
-            f"{MAX_PARAMETERS / 1e6:.0f} are supported; lower model.hidden, model.layers or model.channels"
-        )
-
-
-def _count_weights(config: ModelConfig) -> int:
-    """The parameters of a network's matrices and kernels, from its sizes."""
-    channels = [config.in_channels, *config.channels]
-    count = sum(a * b * math.prod(k) for a, b, k in zip(channels, channels[1:], config.kernels, strict=False))
-    states = config.hidden * (2 if config.bidirectional else 1)
-    gates = 4 if config.cell == "lstm" else 3
-    inputs = feature_size(config) + states * (config.layers - 1)  # of all layers together
-    count += gates * states * (inputs + config.layers * config.hidden)
-    return count + states * config.outputs_per_frame * (len(config.alphabet) + 1)
-
-
-def _check_choices(config: ModelConfig) -> None:
-    for key, known in CHOICES.items():
-        if getattr(config, key) not in known:
-            raise ConfigError(f"model.{key} {getattr(config, key)!r}: choose one of {', '.join(known)}")
-    if config.candidate != "tanh" and config.cell != "keras_gru":
-        raise ConfigError(f"model.candidate {config.candidate!r}: only model.cell=keras_gru has it")
-    if config.in_channels not in (1, 3):
-        raise ConfigError(f"model.in_channels {config.in_channels}: choose 3 (RGB) or 1 (grey)")
-    for key in ("dropout", "block_dropout"):
-        value = getattr(config, key)
-        if value is not None and not 0 <= value < 1:
-            raise ConfigError(f"model.{key} {value:g}: choose 0 (none) or more, but less than 1")
-
-
 def _pixel_statistics(config: ModelConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, for pixels in [0, 1]."""
     if config.normalization == "unit":
@@ -208,3 +190,20 @@ def _pixel_statistics(config: ModelConfig) -> tuple[tuple[float, ...], tuple[flo
     # Of grey crops: of the three channels, as if these were fully correlated.
     mean = sum(weight * value for weight, value in zip(LUMA, RGB_MEAN, strict=True))
     return (mean,), (sum(weight * value for weight, value in zip(LUMA, RGB_STD, strict=True)),)
+
+
+def landmark_config(config: ModelConfig) -> ModelConfig:
+    """The settings of the network that reads the landmarks in late fusion."""
+    return replace(config, streams=["landmarks"], hidden=config.landmark_hidden)
+
+
+def _averaged(pixels: Output, other: Output, landmarks: Tensor, config: ModelConfig) -> Output:
+    """The weighted mean of both networks' log-probabilities; where landmarks are unknown, the pixels'."""
+    weight = config.landmark_weight * ~torch.isnan(landmarks[..., :1])  # (B, T, 1)
+    steps = weight.repeat_interleave(config.outputs_per_frame, dim=1)
+    log_probs = torch.lerp(pixels.log_probs, other.log_probs, steps).log_softmax(-1)
+    words = [
+        torch.lerp(ours.log_softmax(-1), theirs.log_softmax(-1), weight)
+        for ours, theirs in zip(pixels.word_logits, other.word_logits, strict=True)
+    ]
+    return Output(log_probs, pixels.lengths, words)

@@ -71,10 +71,10 @@ def train_one_epoch(
     started = time.perf_counter()  # of the step, loading included
     for batch in loaded(batches):
         batch = batch.to(device.torch_device, non_blocking=True)
-        frames = augment_pixels(batch.frames, augment)
+        frames = augment_pixels(batch.frames, batch.mirrored, augment)
         optimizer.zero_grad(set_to_none=True)
         with device.autocast():
-            output = model(frames, batch.lengths)
+            output = model(frames, batch.lengths, batch.landmarks)
         losses = ctc_losses(output, batch)
         ctc, words = ctc_loss(losses), word_loss(output, batch)
         loss = ctc + config.word_loss * words
@@ -111,7 +111,7 @@ def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, device: 
     for batch in loaded(batches):
         batch = batch.to(device.torch_device, non_blocking=True)
         with device.autocast():
-            output = model(batch.frames, batch.lengths)
+            output = model(batch.frames, batch.lengths, batch.landmarks)
         losses = ctc_losses(output, batch)
         loss += ctc_loss(losses).item() * len(losses)
         clips += len(losses)
