@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from lipnet.cropping.landmarks import clip_features
 from lipnet.data.crop_store import CropStore
 from lipnet.decoding.base import Floats
 from lipnet.decoding.factory import DECODERS
@@ -91,7 +92,7 @@ def read_clips(backend: Backend, data: Path, splits: Sequence[str]) -> tuple[lis
     emissions = []
     for clip in tqdm(clips, unit="clip", leave=False):
         crops = store.array(clip.speaker)[clip.start : clip.start + clip.frames]
-        emissions += backend([np.array(crops)])
+        emissions += backend([np.array(crops)], [clip_features(store.landmarks(clip))])
     return [clip.sentence for clip in clips], emissions
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from lipnet.data.crop_store import CropStore
@@ -86,8 +87,13 @@ def evaluate_backend(network: Backend, batches: Iterable[Batch], decoder: Decode
     result = Evaluation()
     for batch in batches:
         clips = [frames[:n].numpy() for frames, n in zip(batch.frames, batch.lengths, strict=True)]
+        landmarks: list[np.ndarray | None] = [None] * len(clips)
+        if batch.landmarks is not None:
+            landmarks = [
+                of_clip[:n].numpy() for of_clip, n in zip(batch.landmarks, batch.lengths, strict=True)
+            ]
         hypotheses = []
-        for log_probs, words, _ in network(clips):
+        for log_probs, words, _ in network(clips, landmarks):
             [ranked] = decoder(log_probs[None], [len(log_probs)], None if words is None else words[None])
             hypotheses.append(ranked[0])
         result.add(batch, hypotheses)

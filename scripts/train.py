@@ -191,9 +191,8 @@ def train(run: RunDir, model: LipNet, data: Data, device: Device) -> None:
     run.begin(train_state, data.train_set)
     print_summary(run, model, data, device)
     with TensorBoardLogger(run) as logger, progress_bar(run, items) as bar:
-        if run.epoch == 0:
-            if "pixels" in data.train_set.streams:
-                logger.log_crops(example_clip(data.train_set))
+        if run.epoch == 0 and "pixels" in data.train_set.streams:
+            logger.log_crops(example_clip(data.train_set))
         while run.epoch < config.train.epochs:
             started = time.perf_counter()
             steps = train_epoch(run, train_state, data, device, logger, bar)

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from lipnet.cropping.landmarks import LANDMARK_FEATURES
 from lipnet.models.metadata import Metadata
 
 # Threads and GPU contexts do not exist in a forked child.
@@ -43,9 +44,31 @@ class Backend(Protocol):
 
     metadata: Metadata
 
-    def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
-        """The emissions of clips, each (T, H, W, 3) uint8 RGB with any T of 1 or more."""
+    def __call__(
+        self, clips: Sequence[np.ndarray], landmarks: Sequence[np.ndarray | None] | None = None
+    ) -> list[Emissions]:
+        """The emissions of clips, computed as one batch.
+
+        Args:
+            clips: the crops of each, (T, H, W, 3) uint8 RGB with any T of 1 or more.
+            landmarks: the landmark features of each, (T, 64) float32, or None where they are unknown; not
+                used by a network that reads pixels only. None: all are unknown.
+        """
         ...
+
+
+def pad_landmarks(landmarks: Sequence[np.ndarray | None] | None, lengths: Sequence[int]) -> np.ndarray:
+    """The landmark features of clips as a padded batch: (B, T, 64) float32, NaN where they are unknown.
+
+    Args:
+        landmarks: as of a `Backend`.
+        lengths: the clips' frames.
+    """
+    padded = np.full((len(lengths), max(lengths), LANDMARK_FEATURES), np.nan, np.float32)
+    for row, features in zip(padded, landmarks or [], strict=False):
+        if features is not None:
+            row[: len(features)] = features
+    return padded
 
 
 def split_batch(

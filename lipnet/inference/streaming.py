@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError, faces_seen
+from lipnet.cropping.landmarks import clip_features
 from lipnet.cropping.patch import Patch, cut_patch
 from lipnet.grid import FRAME_RATE
 from lipnet.inference.emissions import Backend, Emissions
@@ -60,6 +61,8 @@ class StreamingTranscriber:
         self._tracks: list[FaceTrack] = []  # of the frames that have left the window
         self._face_found = False
         self._window: list[Patch] = []
+        self._crops = np.empty((0, 0, 0, 3), np.uint8)  # of the window, as last read
+        self._on_face: np.ndarray | None = None  # its landmarks, as `FaceTrack.on_face`
         self._first = 0  # the window's first frame in the video
         self._done = 0  # frames at the window's start that are transcribed and stay as context
         self._cut_through = False  # whether these end in a cut through speech
@@ -126,14 +129,21 @@ class StreamingTranscriber:
         track = self.cropper.build_track(landmarks, self.name)
         to_crop = track.to_crop @ np.stack([patch.to_frame for patch in self._window])
         crops = self.cropper.crop([patch.image for patch in self._window], to_crop)
-        [emissions] = self.backend([crops])
+        self._crops, self._on_face = crops, track.on_face
+        emissions = self._emissions(0, length)
         speech = is_speech(emissions) & ~_long_gaps(track.found)
-        kept = self._transcribe(crops, emissions, speech, final)
+        kept = self._transcribe(emissions, speech, final)
         self._move_on(track, length if final else kept)
 
-    def _transcribe(self, crops: np.ndarray, emissions: Emissions, speech: np.ndarray, final: bool) -> int:
+    def _emissions(self, first: int, last: int) -> Emissions:
+        """Of the window's frames from ``first`` to before ``last``, read as one clip."""
+        landmarks = None if self._on_face is None else clip_features(self._on_face[first:last])
+        [emissions] = self.backend([self._crops[first:last]], [landmarks])
+        return emissions
+
+    def _transcribe(self, emissions: Emissions, speech: np.ndarray, final: bool) -> int:
         """Transcribe the window's utterances that have ended. Returns the first frame still needed."""
-        length = len(crops)
+        length = emissions.frames
         speech[: self._done] = False
         spans = find_utterances(speech)
         if final and self._first == 0 and len(spans) <= 1 and not self._done:
@@ -144,20 +154,20 @@ class StreamingTranscriber:
         bounds = self._with_margins(spans, length)
         ended = sum(final or end + SETTLED <= length for _, end in spans)
         for first, last in bounds[:ended]:
-            self._read_utterance(crops, first, last)
+            self._read_utterance(first, last)
         if not ended and spans and length >= MAX_WINDOW and spans[0][0] < length - 2 * CONTEXT:
             cut = best_cut(emissions, length - 2 * CONTEXT, length - CONTEXT)
-            self._read_utterance(crops, bounds[0][0], cut, goes_on=True)
+            self._read_utterance(bounds[0][0], cut, goes_on=True)
         if self.live and spans[ended:]:
             start = max(bounds[ended][0], self._done)
             self.partial = self.decoder.partial_text(emissions.cut(start, length))
         return self._first_needed(bounds[ended:], length)
 
-    def _read_utterance(self, crops: np.ndarray, first: int, last: int, goes_on: bool = False) -> None:
+    def _read_utterance(self, first: int, last: int, goes_on: bool = False) -> None:
         """Transcribe the window's frames from ``first`` to before ``last``, with context beyond cuts."""
         before = min(first, CONTEXT) if self._cut_through and first == self._done else 0
         after = CONTEXT if goes_on else 0
-        [emissions] = self.backend([crops[first - before : last + after]])
+        emissions = self._emissions(first - before, last + after)
         self._decode(emissions.cut(before, before + last - first), first)
         self._done, self._cut_through = last, goes_on
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from lipnet.device import Device, choose_device
 from lipnet.errors import LipnetError
-from lipnet.inference.emissions import FORKED, Emissions, split_batch
+from lipnet.inference.emissions import FORKED, Emissions, pad_landmarks, split_batch
 from lipnet.models.checkpoint import load_weights
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata
@@ -33,7 +34,9 @@ class TorchBackend:
         return cls(*load_weights(weights, chosen.torch_device), chosen)
 
     @torch.inference_mode()
-    def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
+    def __call__(
+        self, clips: Sequence[np.ndarray], landmarks: Sequence[np.ndarray | None] | None = None
+    ) -> list[Emissions]:
         """The emissions of the clips, computed as one padded batch.
 
         Raises LipnetError in a forked child of the process that loaded the network to a GPU.
@@ -43,7 +46,7 @@ class TorchBackend:
         frames = pad_sequence([torch.from_numpy(clip) for clip in clips], batch_first=True)
         lengths = torch.tensor([len(clip) for clip in clips])
         with self.device.autocast():
-            output = self.model(frames.to(self.device.torch_device), lengths)
+            output = self.model(*self._to_device(frames, lengths, landmarks))
         words = output.word_log_probs
         return split_batch(
             output.log_probs.float().cpu().numpy(),
@@ -51,6 +54,15 @@ class TorchBackend:
             lengths.tolist(),
             self.metadata.model.outputs_per_frame,
         )
+
+    def _to_device(
+        self, frames: Tensor, lengths: Tensor, landmarks: Sequence[np.ndarray | None] | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The network's inputs; the lengths stay on the CPU."""
+        device, features = self.device.torch_device, None
+        if "landmarks" in self.metadata.model.streams:
+            features = torch.from_numpy(pad_landmarks(landmarks, lengths.tolist())).to(device)
+        return frames.to(device), lengths, features
 
     def _use_in_child(self) -> None:
         """A forked child has none of OpenMP's threads, and would wait for them; it cannot use CUDA at all."""
