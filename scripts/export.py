@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from pathlib import Path
+from lipnet.utils.signals import ended_at_once
 
-import numpy as np
+with ended_at_once():  # Ctrl-C during the imports
+    import argparse
+    import sys
+    from pathlib import Path
 
-from lipnet.device import choose_device
-from lipnet.errors import LipnetError
-from lipnet.inference.emissions import Backend
-from lipnet.inference.onnx_backend import OnnxBackend
-from lipnet.inference.torch_backend import TorchBackend
-from lipnet.models.checkpoint import load_weights
-from lipnet.utils.cli import command_line, make_parser
-from lipnet.utils.files import write_atomically
-from lipnet.weights import WEIGHTS
+    import numpy as np
+
+    from lipnet.device import choose_device
+    from lipnet.errors import LipnetError
+    from lipnet.inference.emissions import Backend
+    from lipnet.inference.onnx_backend import OnnxBackend
+    from lipnet.inference.torch_backend import TorchBackend
+    from lipnet.models.checkpoint import load_weights
+    from lipnet.utils.cli import command_line, make_parser
+    from lipnet.utils.files import write_atomically
+    from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
   %(prog)s --onnx lipnet.onnx

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-from dataclasses import replace
-from pathlib import Path
+from lipnet.utils.signals import ended_at_once
 
-import torch
-from torch import Tensor
+with ended_at_once():  # Ctrl-C during the imports
+    import argparse
+    import sys
+    from dataclasses import replace
+    from pathlib import Path
 
-from lipnet.config import CropConfig, ModelConfig
-from lipnet.errors import LipnetError
-from lipnet.models.checkpoint import load_weights, save_weights
-from lipnet.models.metadata import Metadata
-from lipnet.utils.cli import command_line, make_parser
+    import torch
+    from torch import Tensor
+
+    from lipnet.config import CropConfig, ModelConfig
+    from lipnet.errors import LipnetError
+    from lipnet.models.checkpoint import load_weights, save_weights
+    from lipnet.models.metadata import Metadata
+    from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
   %(prog)s runs/a/best.safetensors --out a.safetensors
