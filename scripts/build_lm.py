@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from lipnet.utils.signals import ended_at_once
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
 
-with ended_at_once():  # Ctrl-C during the imports
-    import argparse
-    import sys
-    from collections import Counter
-    from pathlib import Path
-
-    from lipnet.data.crop_store import CropStore
-    from lipnet.decoding.arpa import save_arpa
-    from lipnet.decoding.ngram import estimate, perplexity
-    from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
-    from lipnet.utils.cli import command_line, make_parser
+from lipnet.data.crop_store import CropStore
+from lipnet.decoding.arpa import save_arpa
+from lipnet.decoding.ngram import estimate, perplexity
+from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer
+from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
   from the sentences that a network was trained on:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from lipnet.utils.signals import ended_at_once
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-with ended_at_once():  # Ctrl-C during the imports
-    import argparse
-    import sys
-    from collections.abc import Sequence
-    from pathlib import Path
+import numpy as np
+from tqdm import tqdm
 
-    import numpy as np
-    from tqdm import tqdm
-
-    from lipnet.data.crop_store import CropStore
-    from lipnet.decoding.base import Floats
-    from lipnet.decoding.factory import DECODERS
-    from lipnet.errors import LipnetError
-    from lipnet.inference.confidence import FOLDS, calibration_error, cross_validated, fit, word_features
-    from lipnet.inference.emissions import Backend, Emissions
-    from lipnet.inference.reader import load_backend
-    from lipnet.inference.sentences import SentenceDecoder
-    from lipnet.inference.timestamps import word_timestamps
-    from lipnet.metrics import words_right
-    from lipnet.models.checkpoint import rewrite_metadata
-    from lipnet.models.metadata import Metadata
-    from lipnet.models.onnx_metadata import check_onnx_installed, rewrite_onnx_metadata
-    from lipnet.utils.cli import command_line, make_parser
+from lipnet.data.crop_store import CropStore
+from lipnet.decoding.base import Floats
+from lipnet.decoding.factory import DECODERS
+from lipnet.errors import LipnetError
+from lipnet.inference.confidence import FOLDS, calibration_error, cross_validated, fit, word_features
+from lipnet.inference.emissions import Backend, Emissions
+from lipnet.inference.reader import load_backend
+from lipnet.inference.sentences import SentenceDecoder
+from lipnet.inference.timestamps import word_timestamps
+from lipnet.metrics import words_right
+from lipnet.models.checkpoint import rewrite_metadata
+from lipnet.models.metadata import Metadata
+from lipnet.models.onnx_metadata import check_onnx_installed, rewrite_onnx_metadata
+from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
   %(prog)s runs/a/best.safetensors --data data/grid --split dev_seen dev_unseen

@@ -5,17 +5,14 @@ The layout is recognised by the file's content.
 
 from __future__ import annotations
 
-from lipnet.utils.signals import ended_at_once
+import argparse
+import sys
+from pathlib import Path
 
-with ended_at_once():  # Ctrl-C during the imports
-    import argparse
-    import sys
-    from pathlib import Path
-
-    from lipnet.models.checkpoint import save_weights
-    from lipnet.models.convert import KNOWN, load_published_weights
-    from lipnet.models.flops import count_parameters
-    from lipnet.utils.cli import command_line, make_parser
+from lipnet.models.checkpoint import save_weights
+from lipnet.models.convert import KNOWN, load_published_weights
+from lipnet.models.flops import count_parameters
+from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
   %(prog)s unseen-weights178.h5 --out rizkiarm.safetensors

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from lipnet.utils.signals import ended_at_once
+import argparse
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-with ended_at_once():  # Ctrl-C during the imports
-    import argparse
-    import csv
-    import io
-    import json
-    import sys
-    from collections.abc import Iterable
-    from dataclasses import asdict
-    from pathlib import Path
-    from typing import Any
+from tqdm import tqdm
 
-    from tqdm import tqdm
-
-    from lipnet.data.crop_store import CropStore
-    from lipnet.data.dataset import Batch, ClipDataset
-    from lipnet.data.loaders import eval_loader
-    from lipnet.decoding.base import Decoder
-    from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder, resolve_decoder
-    from lipnet.errors import LipnetError
-    from lipnet.grid import GRAMMAR, is_grid_sentence
-    from lipnet.inference.emissions import Backend
-    from lipnet.inference.reader import load_backend
-    from lipnet.inference.torch_backend import TorchBackend
-    from lipnet.metrics import WordErrors
-    from lipnet.tokenizer import Tokenizer
-    from lipnet.training.engine import Evaluation, evaluate
-    from lipnet.utils.cli import command_line, make_parser
-    from lipnet.utils.files import write_atomically
-    from lipnet.weights import WEIGHTS
+from lipnet.data.crop_store import CropStore
+from lipnet.data.dataset import Batch, ClipDataset
+from lipnet.data.loaders import eval_loader
+from lipnet.decoding.base import Decoder
+from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder, resolve_decoder
+from lipnet.errors import LipnetError
+from lipnet.grid import GRAMMAR, is_grid_sentence
+from lipnet.inference.emissions import Backend
+from lipnet.inference.reader import load_backend
+from lipnet.inference.torch_backend import TorchBackend
+from lipnet.metrics import WordErrors
+from lipnet.tokenizer import Tokenizer
+from lipnet.training.engine import Evaluation, evaluate
+from lipnet.utils.cli import command_line, make_parser
+from lipnet.utils.files import write_atomically
+from lipnet.weights import WEIGHTS
 
 CONFUSIONS = 10  # number of them in metrics.json
 EXAMPLES = """examples:

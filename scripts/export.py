@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from lipnet.utils.signals import ended_at_once
+import argparse
+import sys
+from pathlib import Path
 
-with ended_at_once():  # Ctrl-C during the imports
-    import argparse
-    import sys
-    from pathlib import Path
+import numpy as np
 
-    import numpy as np
-
-    from lipnet.device import choose_device
-    from lipnet.errors import LipnetError
-    from lipnet.inference.emissions import Backend
-    from lipnet.inference.onnx_backend import OnnxBackend
-    from lipnet.inference.torch_backend import TorchBackend
-    from lipnet.models.checkpoint import load_weights
-    from lipnet.utils.cli import command_line, make_parser
-    from lipnet.utils.files import write_atomically
-    from lipnet.weights import WEIGHTS
+from lipnet.device import choose_device
+from lipnet.errors import LipnetError
+from lipnet.inference.emissions import Backend
+from lipnet.inference.onnx_backend import OnnxBackend
+from lipnet.inference.torch_backend import TorchBackend
+from lipnet.models.checkpoint import load_weights
+from lipnet.utils.cli import command_line, make_parser
+from lipnet.utils.files import write_atomically
+from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
   %(prog)s --onnx lipnet.onnx

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from lipnet.utils.signals import ended_at_once
+import argparse
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
-with ended_at_once():  # Ctrl-C during the imports
-    import argparse
-    import sys
-    from collections import Counter
-    from dataclasses import replace
-    from pathlib import Path
+from tqdm import tqdm
 
-    from tqdm import tqdm
-
-    from lipnet.data.references import find_references
-    from lipnet.decoding.factory import AUTO, add_decoder_arguments, decoder_options
-    from lipnet.errors import LipnetError, problems_of
-    from lipnet.inference.quality import MIN_CONFIDENCE
-    from lipnet.inference.reader import LipReader
-    from lipnet.inference.sentences import N_BEST
-    from lipnet.inference.transcript import Sentence, Transcript
-    from lipnet.metrics import ErrorCounts
-    from lipnet.output.captioned_video import burn_in, check_target
-    from lipnet.output.formats import FORMATS, summary_table
-    from lipnet.output.targets import SUMMARY, StandardInput, Video, find_videos
-    from lipnet.utils.cli import command_line, make_parser
-    from lipnet.utils.files import write_atomically
-    from lipnet.utils.terminal import one_line, printable
-    from lipnet.video.camera import camera_frames
-    from lipnet.video.decode import Url
-    from lipnet.weights import WEIGHTS
+from lipnet.data.references import find_references
+from lipnet.decoding.factory import AUTO, add_decoder_arguments, decoder_options
+from lipnet.errors import LipnetError, problems_of
+from lipnet.inference.quality import MIN_CONFIDENCE
+from lipnet.inference.reader import LipReader
+from lipnet.inference.sentences import N_BEST
+from lipnet.inference.transcript import Sentence, Transcript
+from lipnet.metrics import ErrorCounts
+from lipnet.output.captioned_video import burn_in, check_target
+from lipnet.output.formats import FORMATS, summary_table
+from lipnet.output.targets import SUMMARY, StandardInput, Video, find_videos
+from lipnet.utils.cli import command_line, make_parser
+from lipnet.utils.files import write_atomically
+from lipnet.utils.terminal import one_line, printable
+from lipnet.video.camera import camera_frames
+from lipnet.video.decode import Url
+from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
   Read a GRID clip with your own weights, and burn the words into a copy of it:

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from lipnet.utils.signals import ended_at_once
+import argparse
+import os
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import groupby, tee
+from pathlib import Path
 
-with ended_at_once():  # Ctrl-C during the imports
-    import argparse
-    import os
-    import sys
-    import uuid
-    from collections import Counter
-    from collections.abc import Iterable, Iterator, Sequence
-    from functools import partial
-    from itertools import groupby, tee
-    from pathlib import Path
+import numpy as np
+from tqdm import tqdm
 
-    import numpy as np
-    from tqdm import tqdm
-
-    from lipnet.config import Config, CropConfig
-    from lipnet.cropping.crop_file import CropFile, crop_file
-    from lipnet.data.corpus import Clip, Corpus, check_words, find_clips, select_clips
-    from lipnet.data.crop_index import note_deleted
-    from lipnet.data.crop_store import CropStore, CropStoreWriter, remove_problems
-    from lipnet.data.external_crops import KINDS, find_crops, load_crops, save_crops
-    from lipnet.data.splits import read_split, write_splits
-    from lipnet.errors import LipnetError
-    from lipnet.settings import load_config
-    from lipnet.tokenizer import Tokenizer
-    from lipnet.utils.cli import command_line, make_parser
-    from lipnet.utils.files import lock_folder, temporary_files, write_atomically
-    from lipnet.utils.workers import WorkerPool, check_workers
+from lipnet.config import Config, CropConfig
+from lipnet.cropping.crop_file import CropFile, crop_file
+from lipnet.data.corpus import Clip, Corpus, check_words, find_clips, select_clips
+from lipnet.data.crop_index import note_deleted
+from lipnet.data.crop_store import CropStore, CropStoreWriter, remove_problems
+from lipnet.data.external_crops import KINDS, find_crops, load_crops, save_crops
+from lipnet.data.splits import read_split, write_splits
+from lipnet.errors import LipnetError
+from lipnet.settings import load_config
+from lipnet.tokenizer import Tokenizer
+from lipnet.utils.cli import command_line, make_parser
+from lipnet.utils.files import lock_folder, temporary_files, write_atomically
+from lipnet.utils.workers import WorkerPool, check_workers
 
 EXAMPLES = """examples:
   Crop the first hundred clips of each speaker with MTCNN, and also write an array for each clip:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from lipnet.utils.signals import ended_at_once
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
 
-with ended_at_once():  # Ctrl-C during the imports
-    import argparse
-    import sys
-    from dataclasses import replace
-    from pathlib import Path
+import torch
+from torch import Tensor
 
-    import torch
-    from torch import Tensor
-
-    from lipnet.config import CropConfig, ModelConfig
-    from lipnet.errors import LipnetError
-    from lipnet.models.checkpoint import load_weights, save_weights
-    from lipnet.models.metadata import Metadata
-    from lipnet.utils.cli import command_line, make_parser
+from lipnet.config import CropConfig, ModelConfig
+from lipnet.errors import LipnetError
+from lipnet.models.checkpoint import load_weights, save_weights
+from lipnet.models.metadata import Metadata
+from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
   %(prog)s runs/a/best.safetensors --out a.safetensors

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from lipnet.utils.signals import ended_at_once
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
 
-with ended_at_once():  # Ctrl-C during the imports
-    import argparse
-    import os
-    import sys
-    import time
-    from pathlib import Path
-
-    from lipnet.synthetic.articulation import FRAMES
-    from lipnet.synthetic.corpus import plan_corpus, write_corpus
-    from lipnet.utils.cli import command_line, make_parser
-    from lipnet.utils.files import lock_folder
+from lipnet.synthetic.articulation import FRAMES
+from lipnet.synthetic.corpus import plan_corpus, write_corpus
+from lipnet.utils.cli import command_line, make_parser
+from lipnet.utils.files import lock_folder
 
 EXAMPLES = """\
 examples:

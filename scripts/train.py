@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from lipnet.utils.signals import ended_at_once
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn, cast
 
-with ended_at_once():  # Ctrl-C during the imports
-    import argparse
-    import sys
-    import time
-    from collections.abc import Sequence
-    from pathlib import Path
-    from typing import NamedTuple, NoReturn, cast
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm import tqdm
 
-    import torch
-    from torch import Tensor
-    from torch.utils.data import DataLoader
-    from tqdm import tqdm
-
-    from lipnet.config import Config
-    from lipnet.data.crop_store import CropStore, StoredClip
-    from lipnet.data.dataset import ClipDataset, Sample, SampleKey
-    from lipnet.data.loaders import EpochSampler, collate, eval_loader, train_loader
-    from lipnet.data.transforms import augment_pixels
-    from lipnet.decoding.greedy import GreedyDecoder
-    from lipnet.device import Device, choose_device, keep_freed_memory
-    from lipnet.errors import ConfigError
-    from lipnet.models.flops import count_flops, count_parameters
-    from lipnet.models.lipnet import LipNet
-    from lipnet.settings import Settings
-    from lipnet.tokenizer import Tokenizer
-    from lipnet.training.engine import Evaluation, Step, evaluate, train_one_epoch
-    from lipnet.training.optim import TrainState
-    from lipnet.training.pretrained import Pretrained, load_pretrained, origin, start_from
-    from lipnet.training.run_dir import RunDir
-    from lipnet.training.tensorboard import TensorBoardLogger
-    from lipnet.utils.cli import command_line, make_parser
+from lipnet.config import Config
+from lipnet.data.crop_store import CropStore, StoredClip
+from lipnet.data.dataset import ClipDataset, Sample, SampleKey
+from lipnet.data.loaders import EpochSampler, collate, eval_loader, train_loader
+from lipnet.data.transforms import augment_pixels
+from lipnet.decoding.greedy import GreedyDecoder
+from lipnet.device import Device, choose_device, keep_freed_memory
+from lipnet.errors import ConfigError
+from lipnet.models.flops import count_flops, count_parameters
+from lipnet.models.lipnet import LipNet
+from lipnet.settings import Settings
+from lipnet.tokenizer import Tokenizer
+from lipnet.training.engine import Evaluation, Step, evaluate, train_one_epoch
+from lipnet.training.optim import TrainState
+from lipnet.training.pretrained import Pretrained, load_pretrained, origin, start_from
+from lipnet.training.run_dir import RunDir
+from lipnet.training.tensorboard import TensorBoardLogger
+from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
   Train the paper's LipNet on its overlapped split, and continue the run if it was killed:
@@ -60,10 +57,13 @@ class Data(NamedTuple):
 
 def parse_arguments() -> argparse.Namespace:
     parser = make_parser(__doc__, EXAMPLES)
-    add = parser.add_argument
-    add("overrides", nargs="*", help="section.key=value settings, which override the config file's")
-    add("--config", type=Path, help="recipe, such as configs/grid.yaml")
-    add("--resume", type=Path, metavar="RUN", help="continue this run directory with its own config")
+    parser.add_argument(
+        "overrides", nargs="*", help="section.key=value settings, which override the config file's"
+    )
+    parser.add_argument("--config", type=Path, help="recipe, such as configs/grid.yaml")
+    parser.add_argument(
+        "--resume", type=Path, metavar="RUN", help="continue this run directory with its own config"
+    )
     args = parser.parse_intermixed_args()
     if args.resume and (args.config or args.overrides):
         parser.error("--resume takes the config from the run directory; edit config.yaml there to change it")

@@ -1,14 +1,10 @@
-"""SIGTERM and SIGHUP as an exception, so that a program that is asked to end does what it does on Ctrl-C.
-
-This module imports only what is imported in milliseconds: programs import it before all others.
-"""
+"""SIGTERM and SIGHUP as an exception, so that a program that is asked to end does what it does on Ctrl-C."""
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import current_thread, main_thread
 
 
@@ -36,30 +32,6 @@ def signals_raised() -> Iterator[None]:
     finally:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
-
-
-@contextmanager
-def ended_at_once() -> Iterator[None]:
-    """Ctrl-C ends the program here with one line and exit code 130, without an exception.
-
-    It is for a program's imports, which leave nothing to be done at the end. Where Ctrl-C is ignored, or
-    handled in another way than Python's, that stays.
-    """
-    is_ours = current_thread() is main_thread()
-    is_ours = is_ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if is_ours:
-        signal.signal(signal.SIGINT, _end)
-    try:
-        yield
-    finally:
-        if is_ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _end(_: int, __: object) -> None:
-    with suppress(OSError):  # standard error is closed
-        os.write(2, b"interrupted\n")
-    os._exit(128 + signal.SIGINT)
 
 
 def _terminate(number: int, _: object) -> None:
