@@ -19,6 +19,9 @@ from lipnet.utils.schema import SchemaError
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+OUTPUTS = ("log_probs", "word_log_probs")
+EXPORT_AGAIN = "copy the file again, or export again with scripts/export.py"
+
 
 class OnnxBackend:
     """A LipNet exported by ``models/onnx_export.py``, on the CPU (an ``emissions.Backend``)."""
@@ -58,18 +61,23 @@ class OnnxBackend:
     def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
         """The emissions of the clips, computed as one padded batch.
 
-        Raises LipnetError in a forked child of the process that opened the network: it would wait for ever.
+        Raises CheckpointError where the graph cannot be computed, LipnetError in a forked child of the
+        process that opened the network: it would wait for ever.
         """
         if os.getpid() != self._process:
             raise LipnetError(f"ONNX Runtime: {FORKED}")
         frames, lengths = _pad(clips)
-        log_probs, *words = self._session.run(None, {"frames": frames, "lengths": lengths})
-        return split_batch(
-            log_probs,
-            words[0] if words else None,
-            lengths.tolist(),
-            self.metadata.model.outputs_per_frame,
-        )
+        names = OUTPUTS[: 2 if self.metadata.model.word_heads else 1]
+        try:
+            outputs = self._session.run(names, {"frames": frames, "lengths": lengths})
+        except Exception as error:  # ONNX Runtime's errors share no other base class
+            raise CheckpointError(f"the network cannot be computed; {EXPORT_AGAIN}") from error
+        steps = self.metadata.model.outputs_per_frame
+        for name, output in zip(names, outputs, strict=True):
+            length = frames.shape[1] * (steps if name == "log_probs" else 1)
+            if output.dtype != np.float32 or output.shape[:-1] != (len(clips), length):
+                raise CheckpointError(f"{name} is {output.dtype} {list(output.shape)}; {EXPORT_AGAIN}")
+        return split_batch(outputs[0], outputs[1] if len(outputs) > 1 else None, lengths.tolist(), steps)
 
 
 def _open(content: bytes) -> InferenceSession:
@@ -77,8 +85,13 @@ def _open(content: bytes) -> InferenceSession:
         import onnxruntime  # imported only here: an optional dependency
     except ImportError as error:
         raise LipnetError("ONNX Runtime is not installed: pip install onnxruntime") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # only fatal ones: errors are raised
     try:
-        return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        # Without the fallback, which prints several lines and tries the same again.
+        return onnxruntime.InferenceSession(
+            content, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # ONNX Runtime's errors share no other base class
         raise CheckpointError("not an ONNX file; give a file that scripts/export.py wrote") from error
 

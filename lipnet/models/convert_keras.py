@@ -8,7 +8,7 @@ setting for it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,18 +16,14 @@ from torch import Tensor
 
 from lipnet.errors import LipnetError
 from lipnet.models import conv
+from lipnet.models.keras_file import Arrays, read_layers
 
-if TYPE_CHECKING:
-    import h5py
-
-Arrays = list[np.ndarray]
 State = dict[str, np.ndarray]  # the state dict of one module
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of an HDF5 file
 # A file is a list of layers, each a list of arrays; the numbers of axes of these arrays identify the layer.
 CONVOLUTION, NORM, RECURRENT, DENSE = (5, 1), (1, 1, 1, 1), (2, 2, 1, 2, 2, 1), (2, 1)
 SYMBOLS = [27, 26, *range(26)]  # indices in Keras of the blank, the space, a ... z
-MAX_VALUES = 250_000_000  # of one layer
 EPSILON = 1e-3  # added to the variance in Keras' batch normalisation
 
 
@@ -57,14 +53,10 @@ class KerasLipNet(NamedTuple):
 def read_keras(path: Path) -> KerasLipNet:
     """Raises ValueError if the HDF5 file holds anything else, LipnetError if h5py is not installed."""
     try:
-        import h5py  # an optional dependency
+        import h5py  # noqa: F401  # an optional dependency
     except ImportError as error:
         raise LipnetError("h5py is not installed: pip install -e '.[convert]'") from error
-    try:
-        with h5py.File(path) as file:
-            layers = _layers(file.get("model_weights", file))
-    except Exception as error:  # h5py and numpy raise errors of many types on other files
-        raise ValueError("not a weights file of Keras") from error
+    layers = read_layers(path)
     kinds = [tuple(array.ndim for array in layer) for layer in layers]
     last = [RECURRENT, RECURRENT, DENSE]
     if kinds not in ([CONVOLUTION] * 3 + last, [CONVOLUTION, NORM] * 3 + last):
@@ -74,22 +66,6 @@ def read_keras(path: Path) -> KerasLipNet:
         for wanted in (CONVOLUTION, NORM)
     )
     return KerasLipNet(convolutions, norms, layers[-3:-1], layers[-1])
-
-
-def _layers(group: h5py.Group) -> list[Arrays]:
-    """The arrays of each layer that has weights, in the network's order."""
-    layers = []
-    for name in group.attrs["layer_names"]:
-        layer = group[name]
-        datasets = [layer[weights] for weights in layer.attrs["weight_names"]]
-        if sum(dataset.size for dataset in datasets) > MAX_VALUES:  # a small file may claim any size
-            raise ValueError("too large")
-        arrays = [np.asarray(dataset, np.float32) for dataset in datasets]
-        if arrays and arrays[0].ndim == 5 and group.attrs.get("backend") in ("theano", b"theano"):
-            arrays[0] = arrays[0][::-1, ::-1, ::-1]  # Theano flips kernels, other backends do not
-        if arrays:
-            layers.append(arrays)
-    return layers
 
 
 def _convolution(kernel: np.ndarray, bias: np.ndarray) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -15,6 +16,7 @@ from lipnet.utils.schema import SchemaError, build, parse_json
 
 KEY = "lipnet"  # of the JSON text in the metadata of a safetensors or ONNX file
 FORMAT = "lipnet-1"
+DIGEST = "sha256"  # key of the metadata's own digest
 COEFFICIENTS = 3  # of a decoder's calibration: the constant's, and those of the two features of a word
 
 
@@ -37,24 +39,37 @@ class Metadata:
 
 
 def dump_metadata(metadata: Metadata) -> str:
-    """The metadata as JSON, with the format and the version of lipnet."""
-    return json.dumps({"format": FORMAT, "version": __version__, **asdict(metadata)})
+    """The metadata as JSON, with the format, the version of lipnet, and a digest of all that."""
+    content = {"format": FORMAT, "version": __version__, **asdict(metadata)}
+    return json.dumps({**content, DIGEST: _digest(json.loads(json.dumps(content)))})
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """SHA-256 of what a JSON file holds, but for the digest itself, in any order and layout."""
+    rest = {key: value for key, value in content.items() if key != DIGEST}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def parse_metadata(text: str) -> Metadata:
     """Read what ``dump_metadata`` wrote; keys that a later version has added are ignored.
 
-    Raises CheckpointError on another format, another LipnetError that names the key on anything else.
+    Raises CheckpointError on another format or a wrong digest (a file without one is read), another
+    LipnetError that names the key on anything else.
     """
     content = parse_json(text)
     if not isinstance(content, dict) or "format" not in content:
         raise SchemaError("key 'format' is missing")
     if content["format"] != FORMAT:
         raise CheckpointError(f"format {content['format']!s:.20}, not {FORMAT}: use the lipnet that wrote it")
+    is_changed = DIGEST in content and content[DIGEST] != _digest(content)
     known = {entry.name for entry in fields(Metadata)}
     content = {key: value for key, value in rename_old_names(content).items() if key in known}
     metadata = build(Metadata, content)
     _check(metadata)
+    if is_changed:  # such as the order of the alphabet, which nothing else would show
+        raise CheckpointError(
+            "its metadata was changed after it was written; copy the file again, or give other weights"
+        )
     return metadata
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from fuzz.formats import mutate_hdf5, mutate_onnx
 from fuzz.mutations import Rng, mutate_bytes, mutate_json, mutate_safetensors, mutate_text, mutate_tree
 from tiny import CROP, make_clip, pack, tiny_model, write_list
 from video_files import write_video
@@ -36,11 +38,13 @@ CODECS = (
 SENTENCES = ("bin blue at f two now", "lay green by m five please", "place red with a one soon")
 ALIGN = "0 12000 sil\n12000 20000 bin\n20000 30000 blue\n30000 40000 at\n40000 45000 f\n45000 75000 sil\n"
 SUBTITLES = "1\n00:00:00,500 --> 00:00:02,000\nbin blue at f two now\n"
-# Two fifths are videos, which pass through most code.
-ORDER = (
-    "video", "index", "video", "list", "alignment", "video", "config", "grammar", "video", "weights", "arpa",
-    "video", "resume", "dictionary", "video",
+PACKAGES = {"onnx": ("onnx", "onnxruntime"), "published": ("h5py",)}  # optional, and needed by these kinds
+# A third are videos, which pass through most code.
+ALL_KINDS = (
+    "video", "index", "video", "list", "alignment", "onnx", "video", "config", "grammar", "video", "weights",
+    "arpa", "published", "video", "resume", "dictionary", "onnx", "video",
 )  # fmt: skip
+ORDER = tuple(kind for kind in ALL_KINDS if all(map(find_spec, PACKAGES.get(kind, ()))))
 
 
 class Input(NamedTuple):
@@ -76,6 +80,10 @@ def write_valid(folder: Path) -> None:
     model = LipNet(tiny_model())
     save_weights(folder / "weights" / "w.safetensors", model.state_dict(), Metadata(model.config, CROP))
     _write_run(folder / "resume", config, model)
+    if "onnx" in ORDER:
+        _write_onnx(folder / "onnx")
+    if "published" in ORDER:
+        _write_published(folder / "published")
 
 
 def _write_run(folder: Path, config: Config, model: LipNet) -> None:
@@ -85,6 +93,26 @@ def _write_run(folder: Path, config: Config, model: LipNet) -> None:
     (folder / "log.jsonl").write_text(json.dumps(line) + "\n")
     state = {"model": dict(model.state_dict()), "optimizer": {"state": {}, "param_groups": [{"lr": 1e-3}]}}
     save_resume(folder / "resume.pt", _progress(state))
+
+
+def _write_onnx(folder: Path) -> None:
+    """Exported networks, with and without word heads."""
+    from lipnet.models.onnx_export import onnx_model
+
+    for name, changes in (("a", {}), ("b", {"word_heads": True, "cell": "lstm", "norm": "batch"})):
+        model = LipNet(tiny_model(**changes)).eval()
+        content = onnx_model(model, Metadata(model.config, CROP)).SerializeToString()
+        (folder / f"{name}.onnx").write_bytes(content)
+
+
+def _write_published(folder: Path) -> None:
+    """Weights in the layouts of other repositories."""
+    from published_files import keras_layers, vipl_state, write_keras, write_vipl
+
+    write_keras(folder / "a.h5", keras_layers("plain"))
+    write_keras(folder / "b.h5", keras_layers("normed"), nested=True, backend="theano")
+    write_keras(folder / "c.hdf5", keras_layers("osalinasv"))
+    write_vipl(folder / "d.pt", vipl_state())
 
 
 def _progress(train_state: dict[str, object]) -> dict[str, object]:
@@ -104,7 +132,7 @@ def make_input(valid: Path, folder: Path, seed: int, number: int) -> Input:
     else:
         changed = target
     if source.suffix == ".pt" and rng.random() < 0.6:
-        _mutate_state(changed, rng)
+        torch.save(mutate_tree(torch.load(source, weights_only=True), rng), changed)
     else:
         changed.write_bytes(_mutation(source)(source.read_bytes(), rng))
     return Input(number, kind, source.name, target)
@@ -113,11 +141,14 @@ def make_input(valid: Path, folder: Path, seed: int, number: int) -> Input:
 def _mutation(source: Path) -> Callable[[bytes, Rng], bytes]:
     if source.parent.name == "video" or source.suffix == ".pt":
         return mutate_bytes
-    if source.suffix == ".safetensors":
-        return mutate_safetensors
+    if source.suffix in MUTATIONS:
+        return MUTATIONS[source.suffix]
     return mutate_json if source.suffix in (".json", ".jsonl") else mutate_text
 
 
-def _mutate_state(path: Path, rng: Rng) -> None:
-    """Change the tree of a resume state."""
-    torch.save(mutate_tree(torch.load(path, weights_only=True), rng), path)
+MUTATIONS: dict[str, Callable[[bytes, Rng], bytes]] = {
+    ".safetensors": mutate_safetensors,
+    ".onnx": mutate_onnx,
+    ".h5": mutate_hdf5,
+    ".hdf5": mutate_hdf5,
+}

@@ -24,7 +24,7 @@ VALUES: tuple[Callable[[], Any], ...] = (
 )  # fmt: skip
 
 
-def _pick(options: Any, rng: Rng) -> Any:
+def pick(options: Any, rng: Rng) -> Any:
     return options[int(rng.integers(len(options)))]
 
 
@@ -53,15 +53,15 @@ def _repeat(data: bytearray, rng: Rng) -> None:
 
 
 def _overwrite(data: bytearray, rng: Rng) -> None:
-    number = _pick(NUMBERS, rng)
+    number = pick(NUMBERS, rng)
     size = max((number.bit_length() + 7) // 8, 1)
     place = int(rng.integers(len(data)))
-    data[place : place + size] = number.to_bytes(size, _pick(("little", "big"), rng))
+    data[place : place + size] = number.to_bytes(size, pick(("little", "big"), rng))
 
 
 def _insert(data: bytearray, rng: Rng) -> None:
     place = int(rng.integers(len(data) + 1))
-    data[place:place] = _pick(PIECES, rng)
+    data[place:place] = pick(PIECES, rng)
 
 
 def mutate_bytes(content: bytes, rng: Rng) -> bytes:
@@ -69,7 +69,7 @@ def mutate_bytes(content: bytes, rng: Rng) -> bytes:
     data = bytearray(content)
     for _ in range(int(rng.integers(1, 4))):
         if data:
-            _pick((_flip, _flip, _cut, _remove, _repeat, _overwrite, _overwrite, _insert), rng)(data, rng)
+            pick((_flip, _flip, _cut, _remove, _repeat, _overwrite, _overwrite, _insert), rng)(data, rng)
     return bytes(data)
 
 
@@ -81,7 +81,7 @@ def mutate_text(content: bytes, rng: Rng) -> bytes:
     for _ in range(int(rng.integers(1, 4))):
         row = int(rng.integers(len(lines)))
         words = lines[row].split(b" ")
-        words[int(rng.integers(len(words)))] = _pick(PIECES, rng)
+        words[int(rng.integers(len(words)))] = pick(PIECES, rng)
         change = int(rng.integers(4))
         if change == 0:
             lines[row] = b" ".join(words)
@@ -90,7 +90,7 @@ def mutate_text(content: bytes, rng: Rng) -> bytes:
         elif change == 2:
             del lines[row : row + int(rng.integers(1, 3))]
         else:
-            lines[row] = _pick(PIECES, rng)
+            lines[row] = pick(PIECES, rng)
         lines = lines or [b""]
     return b"\n".join(lines)
 
@@ -99,8 +99,8 @@ def mutate_tree(tree: Any, rng: Rng) -> Any:
     """Lists and mappings with one node removed, renamed, nested deeper or replaced by another value."""
     nodes = [(holder, key) for holder in _containers(tree) for key in _keys(holder)]
     if not nodes or rng.random() < 0.05:
-        return _pick(VALUES, rng)()
-    holder, key = _pick(nodes, rng)
+        return pick(VALUES, rng)()
+    holder, key = pick(nodes, rng)
     change = int(rng.integers(5))
     if change == 0:
         del holder[key]
@@ -110,7 +110,7 @@ def mutate_tree(tree: Any, rng: Rng) -> Any:
         for _ in range(int(rng.integers(1, 400))):
             holder[key] = [holder[key]]
     else:
-        holder[key] = _pick(VALUES, rng)()
+        holder[key] = pick(VALUES, rng)()
     return tree
 
 
@@ -135,6 +135,14 @@ def mutate_json(content: bytes, rng: Rng) -> bytes:
     return json.dumps(tree).encode()
 
 
+def mutate_metadata(text: str, rng: Rng) -> str:
+    """The metadata of weights, in most cases without the digest that gives a change away."""
+    content = json.loads(text)
+    if rng.random() < 0.7:
+        del content["sha256"]
+    return mutate_json(json.dumps(content).encode(), rng).decode("utf-8", "replace")
+
+
 def mutate_safetensors(content: bytes, rng: Rng) -> bytes:
     """A weights file, changed as bytes, or in its header, of which the metadata is JSON within JSON."""
     if rng.random() < 0.3:
@@ -142,9 +150,8 @@ def mutate_safetensors(content: bytes, rng: Rng) -> bytes:
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
     if rng.random() < 0.7:
-        key = _pick(sorted(header["__metadata__"]), rng)
-        changed = mutate_json(header["__metadata__"][key].encode(), rng)
-        header["__metadata__"][key] = changed.decode("utf-8", "replace")
+        key = pick(sorted(header["__metadata__"]), rng)
+        header["__metadata__"][key] = mutate_metadata(header["__metadata__"][key], rng)
     else:
         header = mutate_tree(header, rng)
     text = json.dumps(header).encode()

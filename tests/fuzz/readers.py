@@ -6,12 +6,15 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from lipnet.data.alignments import read_alignment
 from lipnet.data.crop_store import CropStore
 from lipnet.data.splits import read_split
 from lipnet.decoding.factory import DecoderOptions, make_decoder
 from lipnet.errors import LipnetError
 from lipnet.inference.reader import LipReader
+from lipnet.models.convert import load_published_weights
 from lipnet.models.lipnet import LipNet
 from lipnet.output.formats import FORMATS
 from lipnet.settings import load_config
@@ -62,6 +65,19 @@ def _weights(path: Path, valid: Path) -> None:
     LipReader.load(path, device="cpu")
 
 
+def _onnx(path: Path, valid: Path) -> None:
+    """The file itself, and what its network computes of two clips of different lengths."""
+    reader = LipReader.load(path, device="cpu")
+    size = reader.backend.metadata.model
+    clips = [np.zeros((frames, size.height, size.width, 3), np.uint8) for frames in (9, 5)]
+    for emissions in reader.backend(clips):
+        reader.decoder(emissions)
+
+
+def _published(path: Path, valid: Path) -> None:
+    load_published_weights(path)
+
+
 def _resume(path: Path, valid: Path) -> None:
     RunDir.resume(path)
 
@@ -76,6 +92,8 @@ READERS: dict[str, Callable[[Path, Path], None]] = {
     "dictionary": _decoder("dictionary"),
     "arpa": _decoder("lm"),
     "weights": _weights,
+    "onnx": _onnx,
+    "published": _published,
     "resume": _resume,
 }
 

@@ -193,6 +193,22 @@ def test_a_file_that_is_not_a_checkpoint_is_named(content: bytes, tmp_path: Path
         load_weights(path)
 
 
+def test_metadata_that_was_changed_after_it_was_written_is_found(tmp_path: Path) -> None:
+    """Of the same length, so that the tensors still fit."""
+    path = tmp_path / "best.safetensors"
+    model = LipNet(tiny_model())
+    save_weights(path, model.state_dict(), Metadata(model.config, CROP, {1: "é", "wer": math.inf}))
+    load_weights(path)
+    content = path.read_bytes()
+    for old, new in ((b"bcdefgh", b"cbdefgh"), (b"wer", b"cer")):
+        assert content.count(old) == 1
+        path.write_bytes(content.replace(old, new))
+        with pytest.raises(
+            CheckpointError, match=r"best\.safetensors: its metadata was changed after it was written; copy"
+        ):
+            load_weights(path)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing.safetensors", tmp_path):
         with pytest.raises(CheckpointError, match="no such weights file; train one"):

@@ -199,6 +199,20 @@ def test_a_file_of_another_layout_is_refused_and_the_known_ones_are_listed(
     assert "attacked" not in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("code", ["os.abort()", "time.sleep(60)"])
+def test_a_file_at_which_the_hdf5_library_crashes_or_hangs_is_refused(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both happen at some damaged files; here a module takes the library's place in the process."""
+    (tmp_path / "h5py").mkdir()
+    (tmp_path / "h5py" / "__init__.py").write_text(f"import os, time\n{code}\n")
+    path = write_keras(tmp_path / "weights.h5", keras_layers("plain"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("lipnet.models.keras_file.TIMEOUT_S", 1.0)
+    with pytest.raises(CheckpointError, match=r"weights\.h5: unknown layout; the weights of VIPL"):
+        load_published_weights(path)
+
+
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     state = vipl_state()
     state["FC.bias"] = np.full_like(state["FC.bias"], np.nan)

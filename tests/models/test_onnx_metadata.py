@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +49,45 @@ def test_new_metadata_leaves_the_graph(tmp_path: Path) -> None:
     assert after.metadata == metadata != before.metadata
     clip = [random_crops(4)]
     assert np.array_equal(after(clip)[0].log_probs, before(clip)[0].log_probs)
+
+
+def test_a_permuted_alphabet_is_found(tmp_path: Path) -> None:
+    content = export(LipNet(tiny_model()))
+    assert content.count(b"bcdefgh") == 1
+    with pytest.raises(CheckpointError, match="its metadata was changed after it was written; copy"):
+        OnnxBackend(content.replace(b"bcdefgh", b"cbdefgh"))
+
+
+def test_a_graph_that_cannot_be_computed_or_has_other_outputs_is_named() -> None:
+    import onnx
+
+    for change, message in (
+        (_lose_a_state, "cannot be computed"),
+        (_double, r"log_probs is .*; copy the file"),
+    ):
+        exported = onnx.load_from_string(export(LipNet(tiny_model())))
+        change(exported.graph)
+        with pytest.raises(CheckpointError, match=message):
+            OnnxBackend(exported.SerializeToString())([random_crops(4)])
+
+
+def _lose_a_state(graph: Any) -> None:
+    """The lengths of the clips stay outside those that a recurrent layer accepts."""
+    for node in graph.node:
+        if node.op_type == "GRU":
+            node.input[4] = "too_long"
+    node = graph.node[0]
+    graph.node.insert(0, type(node)(op_type="Neg", input=["lengths_32"], output=["too_long"]))
+    graph.node.insert(0, type(node)(op_type="Cast", input=["lengths"], output=["lengths_32"]))
+    graph.node[0].attribute.add(name="to", type=2, i=6)
+
+
+def _double(graph: Any) -> None:
+    """The log-probabilities occur twice along the time."""
+    [last] = [node for node in graph.node if "log_probs" in node.output]
+    last.output[0] = "once"
+    twice = graph.node.add(op_type="Concat", input=["once", "once"], output=["log_probs"])
+    twice.attribute.add(name="axis", type=2, i=1)
 
 
 def test_another_file_keeps_its_content(tmp_path: Path) -> None:
