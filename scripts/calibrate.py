@@ -23,7 +23,7 @@ from lipnet.inference.timestamps import word_timestamps
 from lipnet.metrics import words_right
 from lipnet.models.checkpoint import rewrite_metadata
 from lipnet.models.metadata import Metadata
-from lipnet.models.onnx_metadata import check_onnx_installed, rewrite_onnx_metadata
+from lipnet.models.onnx.metadata import check_onnx_installed, rewrite_onnx_metadata
 from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from lipnet.models.checkpoint import save_weights
-from lipnet.models.convert import KNOWN, load_published_weights
+from lipnet.models.convert.published import KNOWN, load_published_weights
 from lipnet.models.flops import count_parameters
 from lipnet.utils.cli import command_line, make_parser
 

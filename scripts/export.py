@@ -41,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     args = parse_arguments()
     try:
-        from lipnet.models.onnx_export import onnx_model  # an optional dependency
+        from lipnet.models.onnx.export import onnx_model  # an optional dependency
     except ModuleNotFoundError as error:
         raise LipnetError(f"{error.name} is not installed: pip install -e '.[export]'") from error
     model, metadata = load_weights(args.weights)

@@ -46,7 +46,7 @@ def test_reading_a_video_with_an_onnx_file_loads_no_pytorch(
 ) -> None:
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    from lipnet.models.onnx_export import onnx_model
+    from lipnet.models.onnx.export import onnx_model
 
     path = tmp_path / "loud.onnx"
     path.write_bytes(onnx_model(*load_weights(untrained_weights)).SerializeToString())

@@ -13,7 +13,7 @@ from lipnet.errors import CheckpointError, LipnetError
 from lipnet.grid import WORDS
 from lipnet.inference.emissions import FORKED, Emissions, split_batch
 from lipnet.models.metadata import KEY, Metadata, parse_metadata
-from lipnet.models.onnx_metadata import check_onnx_finite
+from lipnet.models.onnx.metadata import check_onnx_finite
 from lipnet.utils.schema import SchemaError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ EXPORT_AGAIN = "copy the file again, or export again with scripts/export.py"
 
 
 class OnnxBackend:
-    """A LipNet exported by ``models/onnx_export.py``, on the CPU (an ``emissions.Backend``)."""
+    """A LipNet exported by ``models/onnx/export.py``, on the CPU (an ``emissions.Backend``)."""
 
     def __init__(self, content: bytes) -> None:
         """``content`` is that of an ONNX file.

@@ -97,7 +97,7 @@ def _write_run(folder: Path, config: Config, model: LipNet) -> None:
 
 def _write_onnx(folder: Path) -> None:
     """Exported networks, with and without word heads."""
-    from lipnet.models.onnx_export import onnx_model
+    from lipnet.models.onnx.export import onnx_model
 
     for name, changes in (("a", {}), ("b", {"word_heads": True, "cell": "lstm", "norm": "batch"})):
         model = LipNet(tiny_model(**changes)).eval()

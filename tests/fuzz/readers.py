@@ -14,7 +14,7 @@ from lipnet.data.splits import read_split
 from lipnet.decoding.factory import DecoderOptions, make_decoder
 from lipnet.errors import LipnetError
 from lipnet.inference.reader import LipReader
-from lipnet.models.convert import load_published_weights
+from lipnet.models.convert.published import load_published_weights
 from lipnet.models.lipnet import LipNet
 from lipnet.output.formats import FORMATS
 from lipnet.settings import load_config

@@ -18,7 +18,7 @@ from tiny import assert_one_line, contents, run_script
 from lipnet.config import CropConfig
 from lipnet.errors import CheckpointError
 from lipnet.models.checkpoint import load_weights
-from lipnet.models.convert import load_published_weights
+from lipnet.models.convert.published import load_published_weights
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata
 from lipnet.settings import load_config
@@ -208,7 +208,7 @@ def test_a_file_at_which_the_hdf5_library_crashes_or_hangs_is_refused(
     (tmp_path / "h5py" / "__init__.py").write_text(f"import os, time\n{code}\n")
     path = write_keras(tmp_path / "weights.h5", keras_layers("plain"))
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("lipnet.models.keras_file.TIMEOUT_S", 1.0)
+    monkeypatch.setattr("lipnet.models.convert.keras_file.TIMEOUT_S", 1.0)
     with pytest.raises(CheckpointError, match=r"weights\.h5: unknown layout; the weights of VIPL"):
         load_published_weights(path)
 

@@ -69,7 +69,7 @@ def perturbed_model(config: ModelConfig) -> LipNet:
 
 
 def export(model: LipNet, metadata: Metadata | None = None) -> bytes:
-    from lipnet.models.onnx_export import onnx_model  # needs onnx
+    from lipnet.models.onnx.export import onnx_model  # needs onnx
 
     crop = replace(CROP, width=model.config.width, height=model.config.height)
     content: bytes = onnx_model(model, metadata or Metadata(model.config, crop)).SerializeToString()

@@ -14,14 +14,14 @@ from lipnet.errors import CheckpointError
 from lipnet.inference.onnx_backend import OnnxBackend
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata
-from lipnet.models.onnx_metadata import rewrite_onnx_metadata
+from lipnet.models.onnx.metadata import rewrite_onnx_metadata
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
 def export(model: LipNet) -> bytes:
-    from lipnet.models.onnx_export import onnx_model  # needs onnx
+    from lipnet.models.onnx.export import onnx_model  # needs onnx
 
     content: bytes = onnx_model(model.eval(), Metadata(model.config, CROP)).SerializeToString()
     return content

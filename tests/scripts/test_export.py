@@ -45,9 +45,9 @@ def test_the_script_writes_a_file_and_prints_the_largest_difference(weights: Pat
 def test_the_script_writes_nothing_if_the_outputs_differ(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lipnet.models import onnx_export
+    from lipnet.models.onnx import export
 
-    monkeypatch.setitem(onnx_export.GATES, "GRU", (0, 1, 2))
+    monkeypatch.setitem(export.GATES, "GRU", (0, 1, 2))
     result = run_script("export", "--weights", weights, "--onnx", tmp_path / "lipnet.onnx")
     assert_one_line(result, "lipnet.onnx: not written, its log-probabilities differ", "update onnxruntime")
     assert contents(tmp_path) == {}
@@ -56,7 +56,7 @@ def test_the_script_writes_nothing_if_the_outputs_differ(
 def test_without_onnx_the_script_names_the_package_to_install(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "lipnet.models.onnx_export", raising=False)
+    monkeypatch.delitem(sys.modules, "lipnet.models.onnx.export", raising=False)
     monkeypatch.setitem(sys.modules, "onnx", None)
     result = run_script("export", "--weights", weights, "--onnx", tmp_path / "lipnet.onnx")
     assert_one_line(result, "onnx is not installed: pip install -e '.[export]'")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 from tiny import make_clip, pack, run_script, write_list
 
-from lipnet.models.convert import VIPL
+from lipnet.models.convert.published import VIPL
 from lipnet.models.flops import CLIP_FRAMES, count_flops, count_parameters
 from lipnet.models.lipnet import LipNet
 from lipnet.settings import load_config

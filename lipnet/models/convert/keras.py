@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lipnet.errors import LipnetError
 from lipnet.models import conv
-from lipnet.models.keras_file import Arrays, read_layers
+from lipnet.models.convert.keras_file import Arrays, read_layers
 
 State = dict[str, np.ndarray]  # the state dict of one module
 

@@ -15,7 +15,7 @@ from lipnet.config import CropConfig, ModelConfig
 from lipnet.errors import CheckpointError, ConfigError
 from lipnet.models.checkpoint import check_finite
 from lipnet.models.conv import feature_map, feature_size
-from lipnet.models.convert_keras import SIGNATURE, read_keras
+from lipnet.models.convert.keras import SIGNATURE, read_keras
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata
 

@@ -1,0 +1,1 @@
+"""Conversion of weights that other repositories published."""

@@ -1,0 +1,1 @@
+"""Networks as ONNX files: the graph, and the metadata of a file."""
