@@ -91,13 +91,17 @@ class ModelConfig:
     word_heads: bool = False  # classify the word of each frame by a linear layer on each recurrent layer
     outputs_per_frame: int = 1  # CTC steps per video frame: fast speech needs more than one
     streams: list[str] = field(default_factory=lambda: ["pixels"])  # what is read: pixels, landmarks, or both
-    landmark_channels: list[int] = field(default_factory=lambda: [160, 160])  # of each convolution over time
+    landmark_input: str = "features"  # of each frame: features (movements of lips and jaw) or lip_coordinates
+    # (the lips' points as parts of a GRID frame, with the face at one position)
+    landmark_channels: list[int] = field(default_factory=lambda: [160, 160])  # of each convolution over time;
+    # may be empty
     landmark_kernel: int = 5  # frames, of these convolutions
     fusion: str = "late"  # of both streams: late (each has its own recurrent layers, log-probabilities are
-    # averaged) or joint (features are concatenated before the recurrent layers)
-    landmark_hidden: int = 192  # late fusion: units per direction of the landmarks' recurrent layers
+    # averaged), joint (features are concatenated before the recurrent layers) or output (the landmarks have a
+    # recurrent layer of their own, which is concatenated with the last one before the output layer)
+    landmark_hidden: int = 192  # late, output: units per direction of the landmarks' recurrent layers
     landmark_weight: float = 0.5  # late fusion: of the landmarks' log-probabilities in the average
-    stream_dropout: float = 0.0  # joint fusion: probability that a training clip lacks one of its streams
+    stream_dropout: float = 0.0  # joint, output: probability that a training clip lacks one of its streams
 
     def __post_init__(self) -> None:
         """Raises ConfigError on sizes out of range; ``models/lipnet.py`` checks that they fit together."""

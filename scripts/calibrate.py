@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from lipnet.cropping.landmarks import clip_features
 from lipnet.data.crop_store import CropStore
+from lipnet.data.landmark_check import check_landmarks
 from lipnet.decoding.base import Floats
 from lipnet.decoding.factory import DECODERS
 from lipnet.errors import LipnetError
@@ -89,10 +90,12 @@ def read_clips(backend: Backend, data: Path, splits: Sequence[str]) -> tuple[lis
     clips = [clip for split in splits for clip in store.split(split)]
     if not any(clip.sentence.split() for clip in clips):
         raise LipnetError(f"{data}: no clip of {' '.join(splits)} has a reference text; give other lists")
+    check_landmarks([(store, clip) for clip in clips], backend.metadata.model.streams)
     emissions = []
     for clip in tqdm(clips, unit="clip", leave=False):
         crops = store.array(clip.speaker)[clip.start : clip.start + clip.frames]
-        emissions += backend([np.array(crops)], [clip_features(store.landmarks(clip))])
+        landmarks = clip_features(store.landmarks(clip), backend.metadata.model.landmark_input)
+        emissions += backend([np.array(crops)], [landmarks])
     return [clip.sentence for clip in clips], emissions
 
 

@@ -67,7 +67,13 @@ def main() -> int:
     options = decoder_options(args)
     args.decoder = resolve_decoder(args.decoder, tokenizer, options, metadata.grid_only)
     decoder = make_decoder(args.decoder, tokenizer, options)
-    dataset = ClipDataset(corpus, corpus.split(args.split), tokenizer, streams=metadata.model.streams)
+    dataset = ClipDataset(
+        corpus,
+        corpus.split(args.split),
+        tokenizer,
+        streams=metadata.model.streams,
+        landmark_input=metadata.model.landmark_input,
+    )
     if not any(clip.sentence.split() for clip in dataset.clips):
         raise LipnetError(f"{args.data}: no clip of {args.split} has a reference text; give another --split")
     batches = tqdm(eval_loader(dataset, args.batch_size), unit="batch", leave=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lipnet.cropping.landmarks import LANDMARK_INPUTS
 from lipnet.device import choose_device
 from lipnet.errors import LipnetError
 from lipnet.inference.emissions import Backend
@@ -22,7 +23,7 @@ EXAMPLES = """examples:
   %(prog)s --onnx lipnet.onnx
   %(prog)s --weights runs/a/best.safetensors --onnx a.onnx
 """
-CHECKED_LENGTHS = (75, 40)  # frames
+CHECKED_LENGTHS = (75, 40, 50)  # frames; the last clip has no landmarks
 # Largest difference of log-probabilities. Rounding reaches a third of it (PyTorch in float32 against float64,
 # on noise); a wrong gate or mask gives hundreds of times as much.
 TOLERANCE = 1e-3
@@ -57,20 +58,25 @@ def main() -> int:
     write_atomically(args.onnx, content)
     print(
         f"{args.onnx}: {len(content) / 1e6:.1f} MB, log-probabilities within {difference:.1g} of PyTorch's "
-        f"on random crops of {' and '.join(map(str, CHECKED_LENGTHS))} frames"
+        f"on random clips of {', '.join(map(str, CHECKED_LENGTHS[:-1]))} and {CHECKED_LENGTHS[-1]} frames"
     )
     return 0
 
 
 def largest_difference(first: Backend, second: Backend) -> float:
-    """The largest difference of two backends' log-probabilities, of characters and words, on random crops."""
+    """The largest difference of two backends' log-probabilities, of characters and words, on random crops and
+    landmarks.
+    """
     size = first.metadata.model
     random = np.random.default_rng(0)
     clips = [
         random.integers(0, 256, (frames, size.height, size.width, 3), np.uint8) for frames in CHECKED_LENGTHS
     ]
+    width = LANDMARK_INPUTS[size.landmark_input].size
+    landmarks = [random.normal(size=(frames, width)).astype(np.float32) for frames in CHECKED_LENGTHS[:-1]]
+    pairs = zip(first(clips, [*landmarks, None]), second(clips, [*landmarks, None]), strict=True)
     differences = []
-    for one, other in zip(first(clips), second(clips), strict=True):
+    for one, other in pairs:
         differences.append(one.log_probs - other.log_probs)
         if one.word_log_probs is not None and other.word_log_probs is not None:
             differences.append(one.word_log_probs - other.word_log_probs)

@@ -120,17 +120,17 @@ def resumed_run(path: Path) -> tuple[RunDir, Pretrained | None]:
 def open_data(config: Config, pin: bool) -> Data:
     """Datasets and loaders of the splits that the config names; ``pin``: in page-locked memory."""
     corpus = open_corpus(config)
-    tokenizer, streams = Tokenizer(config.model.alphabet), config.model.streams
+    tokenizer, inputs = Tokenizer(config.model.alphabet), (config.model.streams, config.model.landmark_input)
     left_out = set(config.data.leave_out)
     clips = [clip for clip in corpus.split(config.data.train_split) if clip.speaker not in left_out]
     if not clips:
         raise ConfigError(f"data.leave_out {config.data.leave_out}: no training clip is left")
     mixed_in = open_mixed(config, corpus)
-    train_set = ClipDataset(corpus, clips, tokenizer, config.augment, config.run.seed, mixed_in, streams)
+    train_set = ClipDataset(corpus, clips, tokenizer, config.augment, config.run.seed, mixed_in, *inputs)
     sampler = EpochSampler(train_set, config.data.batch_size, config.data.balance, config.data.mix)
     dev = {}
     for split in config.data.dev_splits:
-        dev_set = ClipDataset(corpus, corpus.split(split), tokenizer, streams=streams)
+        dev_set = ClipDataset(corpus, corpus.split(split), tokenizer, None, 0, None, *inputs)
         if Path(split).stem in dev:
             raise ConfigError(f"data.dev_splits: two lists are called {Path(split).stem}; rename one")
         dev[Path(split).stem] = eval_loader(dev_set, config.data.batch_size, config.data.workers, pin)
@@ -256,7 +256,7 @@ def example_clip(train_set: ClipDataset) -> Tensor:
     """The first training clip after augmentation: (T, H, W, 3) uint8 RGB."""
     assert train_set.augment is not None
     batch = collate([train_set[SampleKey(0)]])
-    return augment_pixels(batch.frames, batch.mirrored, train_set.augment)[0]
+    return augment_pixels(batch.frames, train_set.augment, batch.mirrored)[0]
 
 
 if __name__ == "__main__":

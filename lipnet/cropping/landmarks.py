@@ -6,7 +6,9 @@ their distance is 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -81,6 +83,22 @@ MIRRORED = np.r_[
 DISTANCES = np.array([(13, 19), (14, 18), (15, 17), (12, 16), (0, 6), (3, 9)])
 MOVEMENT_SCALE = 6.0  # brings the deviations from a clip's median, in mouth widths, to about 1
 LANDMARK_FEATURES = 2 * len(MOUTH_POINTS) + len(DISTANCES)
+# The mean face in GRID's frames, measured by the dlib cropper in every eighth frame of four clips each of
+# nine people; the standard deviations between people are 12 and 5 px of the position, 3 px of the distance.
+GRID_FRAME = (360, 288)  # px, width and height
+GRID_EYES = (175.5, 152.0)  # px, x and y between the eyes' centres
+GRID_EYE_DISTANCE = 49.8  # px
+
+
+def face_points(landmarks: np.ndarray) -> np.ndarray:
+    """The mouth and jaw of one clip on the face: (T, 29, 2) float32, in face units.
+
+    Args:
+        landmarks: (T, 68, 2) iBUG points in face units (`FaceTrack.on_face`), NaN in frames without, which
+            are interpolated; at least one frame has them.
+    """
+    found = ~np.isnan(landmarks[:, 0, 0])
+    return fill_gaps(landmarks[found][:, MOUTH_POINTS].astype(np.float32), found).astype(np.float32)
 
 
 def mouth_points(landmarks: np.ndarray) -> np.ndarray:
@@ -89,12 +107,9 @@ def mouth_points(landmarks: np.ndarray) -> np.ndarray:
     The origin is the clip's median lip centre; the unit is its median mouth width, so that position, size and
     roll of the face do not matter, and movements of the mouth do.
 
-    Args:
-        landmarks: (T, 68, 2) iBUG points in face units (`FaceTrack.on_face`), NaN in frames without, which
-            are interpolated; at least one frame has them.
+    ``landmarks`` are as those of `face_points`.
     """
-    found = ~np.isnan(landmarks[:, 0, 0])
-    points = fill_gaps(landmarks[found][:, MOUTH_POINTS].astype(np.float32), found)
+    points = face_points(landmarks)
     centre = np.median(points[:, LIPS].mean(axis=1), axis=0)
     width = np.median(np.linalg.norm(points[:, 6] - points[:, 0], axis=-1))
     return ((points - centre) / max(float(width), 1e-3)).astype(np.float32)
@@ -113,9 +128,48 @@ def landmark_features(points: np.ndarray, rest: np.ndarray) -> np.ndarray:
     return np.concatenate([movements, distances], axis=1).astype(np.float32)
 
 
-def clip_features(landmarks: np.ndarray | None) -> np.ndarray | None:
-    """`landmark_features` of a clip's landmarks (T, 68, 2) in face units; None if no frame has any."""
-    if landmarks is None or np.isnan(landmarks[:, 0, 0]).all():
+def lip_coordinates(points: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """The lips' points in a GRID frame in which the face has its usual position and size: (T, 40) float32.
+
+    x and y of each point in turn, as parts of the frame's width and height.
+
+    Args:
+        points: (T, 29, 2), as `face_points`.
+        rest: not used.
+    """
+    in_frame = GRID_EYE_DISTANCE * points[:, LIPS] + np.array(GRID_EYES)
+    return (in_frame / GRID_FRAME).reshape(len(points), -1).astype(np.float32)
+
+
+class LandmarkInput(NamedTuple):
+    """What a network reads of a clip's landmarks, in two steps; augmentation comes between them."""
+
+    size: int  # numbers a frame
+    points: Callable[[np.ndarray], np.ndarray]  # landmarks (T, 68, 2) in face units -> (T, 29, 2)
+    features: Callable[[np.ndarray, np.ndarray], np.ndarray]  # these and their median -> (T, size) float32
+
+
+# By the names that ``model.landmark_input`` has.
+LANDMARK_INPUTS = {
+    "features": LandmarkInput(LANDMARK_FEATURES, mouth_points, landmark_features),
+    "lip_coordinates": LandmarkInput(2 * (LIPS.stop - LIPS.start), face_points, lip_coordinates),
+}
+
+
+def has_landmarks(landmarks: np.ndarray | None) -> bool:
+    """Whether any frame of a clip's landmarks (T, 68, 2), NaN in frames without, has some."""
+    return landmarks is not None and not bool(np.isnan(landmarks[:, 0, 0]).all())
+
+
+def clip_features(landmarks: np.ndarray | None, kind: str = "features") -> np.ndarray | None:
+    """What a network reads of a clip's landmarks: (T, F) float32; None if no frame has any.
+
+    Args:
+        landmarks: (T, 68, 2) in face units, NaN in frames without.
+        kind: one of LANDMARK_INPUTS.
+    """
+    if landmarks is None or not has_landmarks(landmarks):
         return None
-    points = mouth_points(landmarks)
-    return landmark_features(points, np.median(points, axis=0))
+    _, points_of, features = LANDMARK_INPUTS[kind]
+    points = points_of(landmarks)
+    return features(points, np.median(points, axis=0))

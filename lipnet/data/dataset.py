@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lipnet.config import AugmentConfig
-from lipnet.cropping.landmarks import MOUTH_POINTS, landmark_features, mouth_points
+from lipnet.cropping.landmarks import LANDMARK_INPUTS, MOUTH_POINTS, has_landmarks
 from lipnet.data.crop_store import CropStore, StoredClip
+from lipnet.data.landmark_check import check_landmarks
 from lipnet.data.landmark_transforms import augment_landmarks
 from lipnet.data.transforms import (
     SPLICE_UNITS,
@@ -59,10 +60,10 @@ class Batch(NamedTuple):
     target_lengths: Tensor  # (B,) int64 symbols, on the CPU
     steps: Tensor  # (B,) int64 on the CPU: steps that CTC needs at least for each text
     words: Tensor  # (B, T) int64 word class of each frame, IGNORE if unknown
-    landmarks: Tensor | None  # (B, T, 64) float32 landmark features, NaN for clips without; if wanted
-    mirrored: Tensor  # (B,) bool on the CPU: clips to mirror
     names: list[str]
     sentences: list[str]
+    landmarks: Tensor | None = None  # (B, T, 64) float32 features, NaN for clips without; None: not read
+    mirrored: Tensor | None = None  # (B,) bool on the CPU: clips to mirror; None: none of them
 
     def to(self, device: torch.device, non_blocking: bool = False) -> Batch:
         """The batch with its frames and labels on ``device``.
@@ -89,7 +90,7 @@ class Sample:
     sentence: str
     targets: list[int]  # (L,) symbols
     name: str
-    landmarks: np.ndarray | None = None  # (T, 64) float32 features; NaN without landmarks
+    landmarks: np.ndarray | None = None  # (T, F) float32; NaN without landmarks
     mirror: bool = False  # whether the clip is to be mirrored
 
 
@@ -108,9 +109,14 @@ class ClipDataset(Dataset[Sample]):
         seed: int = 0,
         mixed_in: tuple[CropStore, Sequence[StoredClip]] | None = None,
         streams: Sequence[str] = ("pixels",),
+        landmark_input: str = "features",
     ) -> None:
-        """Raises TokenizerError if a sentence has a character that the alphabet lacks."""
-        self.streams = tuple(streams)  # what samples have: pixels, landmarks or both
+        """``streams`` and ``landmark_input`` are those of the network's `ModelConfig`.
+
+        Raises TokenizerError if a sentence has a character that the alphabet lacks, LipnetError if the
+        network needs landmarks that clips do not have.
+        """
+        self.streams, self.landmark_input = tuple(streams), landmark_input
         self.corpus, self.clips, self.tokenizer = corpus, list(clips), tokenizer
         self.augment, self.seed = augment, seed
         self.main = len(self.clips)  # number of clips that are not mixed in
@@ -124,6 +130,7 @@ class ClipDataset(Dataset[Sample]):
             tokenizer.encode(clip.sentence)
             if is_spliceable(clip):
                 self._donors.setdefault(self._speaker(index), []).append(index)
+        check_landmarks([(self._corpus(i), clip) for i, clip in enumerate(self.clips)], self.streams)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -136,17 +143,16 @@ class ClipDataset(Dataset[Sample]):
             excerpt = self._whole_clip(key.clip)
         else:
             excerpt = self._augmented(key, self.augment, rng)
-        corpus = self.corpus if key.clip < self.main else self._mixed_corpus
         targets = self.tokenizer.encode(excerpt.text)
-        array = corpus.array(clip.speaker) if "pixels" in self.streams else NO_PIXELS
+        array = self._corpus(key.clip).array(clip.speaker) if "pixels" in self.streams else NO_PIXELS
         mirror = self.augment is not None and rng.random() < self.augment.flip
         landmarks = None
         if "landmarks" in self.streams:
             points, rest = self._mouth(key.clip, excerpt.indices)
             if self.augment is None or np.isnan(points).any():
-                landmarks = landmark_features(points, rest)
+                landmarks = LANDMARK_INPUTS[self.landmark_input].features(points, rest)
             else:
-                landmarks = augment_landmarks(points, rest, mirror, self.augment, rng)
+                landmarks = augment_landmarks(points, rest, mirror, self.augment, rng, self.landmark_input)
         return Sample(
             array, excerpt.indices, excerpt.words, excerpt.text, targets, clip.name, landmarks, mirror
         )
@@ -186,19 +192,22 @@ class ClipDataset(Dataset[Sample]):
         excerpt = change_speed(excerpt, augment.speed, rng)
         return resample_frames(excerpt, augment.resample, augment.keep_length, rng)
 
+    def _corpus(self, index: int) -> CropStore:
+        return self.corpus if index < self.main else self._mixed_corpus
+
     def _mouth(self, index: int, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The mouth points of frames of a speaker's arrays, which may be of several clips, and their rest.
 
-        Two (T, 29, 2) float32, NaN where a clip has no landmarks; see `mouth_points`.
+        Two (T, 29, 2) float32, NaN where a clip has no landmarks; see `LandmarkInput`.
         """
-        corpus = self.corpus if index < self.main else self._mixed_corpus
+        corpus = self._corpus(index)
         points = np.full((len(frames), len(MOUTH_POINTS), 2), np.nan, np.float32)
         rest = points.copy()
         for clip in self._clips_of(index, frames):
             is_inside = (frames >= clip.start) & (frames < clip.start + clip.frames)
             landmarks = corpus.landmarks(clip)
-            if landmarks is not None and not np.isnan(landmarks[:, 0, 0]).all():
-                mouth = mouth_points(landmarks)
+            if landmarks is not None and has_landmarks(landmarks):
+                mouth = LANDMARK_INPUTS[self.landmark_input].points(landmarks)
                 points[is_inside] = mouth[frames[is_inside] - clip.start]
                 rest[is_inside] = np.median(mouth, axis=0)
         return points, rest

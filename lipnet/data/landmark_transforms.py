@@ -7,21 +7,27 @@ import math
 import numpy as np
 
 from lipnet.config import AugmentConfig
-from lipnet.cropping.landmarks import MIRRORED, landmark_features
+from lipnet.cropping.landmarks import LANDMARK_INPUTS, MIRRORED
 
 
 def augment_landmarks(
-    points: np.ndarray, rest: np.ndarray, mirror: bool, config: AugmentConfig, rng: np.random.Generator
+    points: np.ndarray,
+    rest: np.ndarray,
+    mirror: bool,
+    config: AugmentConfig,
+    rng: np.random.Generator,
+    kind: str = "features",
 ) -> np.ndarray:
-    """The features of a clip's mouth after random changes of its geometry.
+    """What a network reads of a clip's mouth after random changes of its geometry.
 
     Args:
-        points: (T, 29, 2) in mouth widths, as `mouth_points`.
+        points: (T, 29, 2), as the input's `LandmarkInput.points`; mouth widths and face units differ little.
         rest: (T, 29, 2), for each frame the median of the points of the clip that it comes from.
         mirror: whether the clip is mirrored.
+        kind: one of LANDMARK_INPUTS.
 
     Returns:
-        (T, 64) float32, as `landmark_features`.
+        (T, F) float32.
     """
     if mirror:
         points, rest = (array[:, MIRRORED] * np.array([-1, 1], np.float32) for array in (points, rest))
@@ -31,7 +37,7 @@ def augment_landmarks(
     jitter = rng.normal(0, config.landmark_jitter, points.shape)
     moved = factor * (points - rest) @ matrix
     rest = rest @ matrix
-    features = landmark_features(rest + moved + offset + jitter, rest)
+    features = LANDMARK_INPUTS[kind].features(rest + moved + offset + jitter, rest)
     length = int(rng.integers(config.landmark_mask + 1))
     start = int(rng.integers(len(features)))
     features[start : start + length] = 0

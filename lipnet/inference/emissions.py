@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from lipnet.cropping.landmarks import LANDMARK_FEATURES
+from lipnet.cropping.landmarks import LANDMARK_INPUTS
 from lipnet.models.metadata import Metadata
 
 # Threads and GPU contexts do not exist in a forked child.
@@ -51,20 +51,24 @@ class Backend(Protocol):
 
         Args:
             clips: the crops of each, (T, H, W, 3) uint8 RGB with any T of 1 or more.
-            landmarks: the landmark features of each, (T, 64) float32, or None where they are unknown; not
-                used by a network that reads pixels only. None: all are unknown.
+            landmarks: what the network reads of each clip's landmarks, (T, F) float32 (`clip_features`), or
+                None where they are unknown; not used by a network that reads pixels only. None: all are
+                unknown.
         """
         ...
 
 
-def pad_landmarks(landmarks: Sequence[np.ndarray | None] | None, lengths: Sequence[int]) -> np.ndarray:
-    """The landmark features of clips as a padded batch: (B, T, 64) float32, NaN where they are unknown.
+def pad_landmarks(
+    landmarks: Sequence[np.ndarray | None] | None, lengths: Sequence[int], kind: str = "features"
+) -> np.ndarray:
+    """What a network reads of clips' landmarks as a padded batch: (B, T, F) float32, NaN where unknown.
 
     Args:
         landmarks: as of a `Backend`.
         lengths: the clips' frames.
+        kind: one of LANDMARK_INPUTS.
     """
-    padded = np.full((len(lengths), max(lengths), LANDMARK_FEATURES), np.nan, np.float32)
+    padded = np.full((len(lengths), max(lengths), LANDMARK_INPUTS[kind].size), np.nan, np.float32)
     for row, features in zip(padded, landmarks or [], strict=False):
         if features is not None:
             row[: len(features)] = features

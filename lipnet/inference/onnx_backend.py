@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lipnet.cropping.landmarks import LANDMARK_INPUTS
 from lipnet.errors import CheckpointError, LipnetError
 from lipnet.grid import WORDS
-from lipnet.inference.emissions import FORKED, Emissions, split_batch
+from lipnet.inference.emissions import FORKED, Emissions, pad_landmarks, split_batch
 from lipnet.models.metadata import KEY, Metadata, parse_metadata
 from lipnet.models.onnx.metadata import check_onnx_finite
 from lipnet.utils.schema import SchemaError
@@ -58,7 +59,9 @@ class OnnxBackend:
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
 
-    def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
+    def __call__(
+        self, clips: Sequence[np.ndarray], landmarks: Sequence[np.ndarray | None] | None = None
+    ) -> list[Emissions]:
         """The emissions of the clips, computed as one padded batch.
 
         Raises CheckpointError where the graph cannot be computed, LipnetError in a forked child of the
@@ -66,18 +69,32 @@ class OnnxBackend:
         """
         if os.getpid() != self._process:
             raise LipnetError(f"ONNX Runtime: {FORKED}")
-        frames, lengths = _pad(clips)
+        model = self.metadata.model
+        lengths = np.array([len(clip) for clip in clips], np.int64)
+        inputs = {"lengths": lengths}
+        if "pixels" in model.streams:
+            inputs["frames"] = _pad(clips)
+        if "landmarks" in model.streams:
+            inputs["landmarks"] = pad_landmarks(landmarks, lengths.tolist(), model.landmark_input)
+        return split_batch(*self._run(inputs), lengths.tolist(), model.outputs_per_frame)
+
+    def _run(self, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Log-probabilities of a padded batch's characters, and of its words if there are word heads.
+
+        Raises CheckpointError where the graph cannot be computed.
+        """
         names = OUTPUTS[: 2 if self.metadata.model.word_heads else 1]
         try:
-            outputs = self._session.run(names, {"frames": frames, "lengths": lengths})
+            outputs = self._session.run(names, inputs)
         except Exception as error:  # ONNX Runtime's errors share no other base class
             raise CheckpointError(f"the network cannot be computed; {EXPORT_AGAIN}") from error
         steps = self.metadata.model.outputs_per_frame
+        lengths = inputs["lengths"]
         for name, output in zip(names, outputs, strict=True):
-            length = frames.shape[1] * (steps if name == "log_probs" else 1)
-            if output.dtype != np.float32 or output.shape[:-1] != (len(clips), length):
+            length = lengths.max() * (steps if name == "log_probs" else 1)
+            if output.dtype != np.float32 or output.shape[:-1] != (len(lengths), length):
                 raise CheckpointError(f"{name} is {output.dtype} {list(output.shape)}; {EXPORT_AGAIN}")
-        return split_batch(outputs[0], outputs[1] if len(outputs) > 1 else None, lengths.tolist(), steps)
+        return outputs[0], outputs[1] if len(outputs) > 1 else None
 
 
 def _open(content: bytes) -> InferenceSession:
@@ -99,11 +116,11 @@ def _open(content: bytes) -> InferenceSession:
 def _check_graph(session: InferenceSession, metadata: Metadata) -> None:
     """Raise SchemaError unless the graph has the inputs and outputs of the metadata's model."""
     model = metadata.model
-    expected = {
-        "frames": (model.height, model.width, 3),
-        "lengths": (),
-        "log_probs": (len(model.alphabet) + 1,),
-    }
+    expected: dict[str, tuple[int, ...]] = {"lengths": (), "log_probs": (len(model.alphabet) + 1,)}
+    if "pixels" in model.streams:
+        expected["frames"] = (model.height, model.width, 3)
+    if "landmarks" in model.streams:
+        expected["landmarks"] = (LANDMARK_INPUTS[model.landmark_input].size,)
     if model.word_heads:
         expected["word_log_probs"] = (len(WORDS) + 1,)
     shapes = {value.name: value.shape for value in (*session.get_inputs(), *session.get_outputs())}
@@ -116,10 +133,9 @@ def _check_graph(session: InferenceSession, metadata: Metadata) -> None:
             )
 
 
-def _pad(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(B, T, H, W, 3) uint8, zeros beyond each clip's end, and (B,) int64, the clips' frames."""
-    lengths = np.array([len(clip) for clip in clips], np.int64)
-    frames = np.zeros((len(clips), lengths.max(), *clips[0].shape[1:]), np.uint8)
+def _pad(clips: Sequence[np.ndarray]) -> np.ndarray:
+    """(B, T, H, W, 3) uint8, zeros beyond each clip's end."""
+    frames = np.zeros((len(clips), max(map(len, clips)), *clips[0].shape[1:]), np.uint8)
     for padded, clip in zip(frames, clips, strict=True):
         padded[: len(clip)] = clip
-    return frames, lengths
+    return frames

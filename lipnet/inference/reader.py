@@ -11,7 +11,10 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from lipnet.config import CropConfig
+from lipnet.cropping.cropper import Cropper
 from lipnet.cropping.factory import make_cropper
+from lipnet.cropping.landmarks import IBUG_68
 from lipnet.cropping.patch import Patch
 from lipnet.decoding.factory import AUTO, DecoderOptions
 from lipnet.errors import LipnetError, problems_of
@@ -43,20 +46,30 @@ class LipReader:
     def __init__(
         self, backend: Backend, decoder: str = "greedy", options: DecoderOptions | None = None
     ) -> None:
-        """Raises LipnetError on a decoder that cannot be used."""
+        """Raises LipnetError on a decoder, or a cropping method, that cannot be used."""
         self.backend = backend
         self.decoder = SentenceDecoder(backend.metadata, decoder, options)
-        self.cropper = make_cropper(backend.metadata.crop)
+        self.cropper = self._make_cropper(backend.metadata.crop)
 
     def use_face(self, face: str) -> None:
         """Of several faces, read this one, as ``crop.face`` has it; none: all videos show only a mouth.
 
-        Raises ConfigError on an unknown face.
+        Raises ConfigError on an unknown face, LipnetError on none if the network reads landmarks only.
         """
         crop = self.backend.metadata.crop
-        self.cropper = make_cropper(
+        self.cropper = self._make_cropper(
             replace(crop, method=face) if face == "none" else replace(crop, face=face)
         )
+
+    def _make_cropper(self, crop: CropConfig) -> Cropper:
+        """Raises LipnetError if the network reads landmarks only, and the method does not find them."""
+        cropper = make_cropper(crop)
+        if self.backend.metadata.model.streams == ["landmarks"] and cropper.layout is not IBUG_68:
+            raise LipnetError(
+                f"crop.method {crop.method}: the weights read landmarks only, and it does not find the 68 of "
+                "a face; use dlib and videos that show the whole face, or weights that read pixels"
+            )
+        return cropper
 
     @classmethod
     def load(

@@ -137,7 +137,8 @@ class StreamingTranscriber:
 
     def _emissions(self, first: int, last: int) -> Emissions:
         """Of the window's frames from ``first`` to before ``last``, read as one clip."""
-        landmarks = None if self._on_face is None else clip_features(self._on_face[first:last])
+        on_face = None if self._on_face is None else self._on_face[first:last]
+        landmarks = clip_features(on_face, self.backend.metadata.model.landmark_input)
         [emissions] = self.backend([self._crops[first:last]], [landmarks])
         return emissions
 

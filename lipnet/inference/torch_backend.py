@@ -61,7 +61,8 @@ class TorchBackend:
         """The network's inputs; the lengths stay on the CPU."""
         device, features = self.device.torch_device, None
         if "landmarks" in self.metadata.model.streams:
-            features = torch.from_numpy(pad_landmarks(landmarks, lengths.tolist())).to(device)
+            kind = self.metadata.model.landmark_input
+            features = torch.from_numpy(pad_landmarks(landmarks, lengths.tolist(), kind)).to(device)
         return frames.to(device), lengths, features
 
     def _use_in_child(self) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from lipnet.config import ModelConfig
+from lipnet.cropping.landmarks import LANDMARK_INPUTS
 from lipnet.errors import ConfigError
 from lipnet.models.conv import NORMS, feature_size, paddings
 from lipnet.models.init import SCHEMES
-from lipnet.models.landmark_encoder import landmark_width
+from lipnet.models.landmark_encoder import input_width, landmark_width
 from lipnet.models.rnn import ACTIVATIONS, CANDIDATES, CELLS
 
 MAX_PARAMETERS = 250_000_000  # 1 GB, 55 times the paper's network
 STREAMS = (["pixels"], ["landmarks"], ["landmarks", "pixels"])  # sorted
 CHOICES = {
     "normalization": ("dataset", "clip", "unit"),
-    "fusion": ("late", "joint"),
+    "fusion": ("late", "joint", "output"),
+    "landmark_input": tuple(LANDMARK_INPUTS),
     "norm": tuple(NORMS),
     "cell": CELLS,
     "candidate": tuple(CANDIDATES),
@@ -66,7 +69,20 @@ def _count_weights(config: ModelConfig) -> int:
     features = feature_size(config) + landmark_width(config)
     inputs = features + states * (config.layers - 1)  # of all layers together
     count += gates * states * (inputs + config.layers * config.hidden)
-    return count + states * config.outputs_per_frame * (len(config.alphabet) + 1)
+    count += states * config.outputs_per_frame * (len(config.alphabet) + 1)
+    return count + (_count_landmark_weights(config, gates) if "landmarks" in config.streams else 0)
+
+
+def _count_landmark_weights(config: ModelConfig, gates: int) -> int:
+    """The parameters of the landmark stream's kernels, and of its recurrent layers if it has its own."""
+    widths = [input_width(config), *config.landmark_channels]
+    count = config.landmark_kernel * sum(a * b for a, b in pairwise(widths))
+    if len(config.streams) < 2 or config.fusion == "joint":
+        return count
+    layers = config.layers if config.fusion == "late" else 1
+    states = config.landmark_hidden * (2 if config.bidirectional else 1)
+    inputs = widths[-1] + states * (layers - 1)
+    return count + gates * states * (inputs + layers * config.landmark_hidden)
 
 
 def _check_landmarks(config: ModelConfig) -> None:

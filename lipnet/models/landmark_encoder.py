@@ -1,4 +1,4 @@
-"""The landmark stream: convolutions over time on the landmark features of each frame.
+"""The landmark stream: convolutions over time on the numbers that each frame's landmarks give.
 
 Shapes are in the letters of ``lipnet.py``.
 """
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lipnet.config import ModelConfig
-from lipnet.cropping.landmarks import LANDMARK_FEATURES
+from lipnet.cropping.landmarks import LANDMARK_INPUTS
 from lipnet.models.conv import MaskedBatchNorm
 
 
@@ -20,7 +20,7 @@ class LandmarkEncoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        widths = [LANDMARK_FEATURES, *config.landmark_channels]
+        widths = [input_width(config), *config.landmark_channels]
         kernel = config.landmark_kernel
         self.convs = nn.ModuleList(
             nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2) for inputs, outputs in pairwise(widths)
@@ -29,7 +29,7 @@ class LandmarkEncoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, T, 64) float32 features without NaN, valid frames (B, T) bool -> (B, T, C) float32."""
+        """(B, T, F) float32 without NaN, valid frames (B, T) bool -> (B, T, C) float32."""
         x = x.transpose(1, 2)  # (B, C, T)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             if mask is not None:
@@ -39,14 +39,17 @@ class LandmarkEncoder(nn.Module):
         return x.transpose(1, 2)
 
 
+def input_width(config: ModelConfig) -> int:
+    """Numbers per frame that the landmark stream reads."""
+    return LANDMARK_INPUTS[config.landmark_input].size
+
+
 def landmark_width(config: ModelConfig) -> int:
     """Features per frame of the landmark stream."""
-    return [LANDMARK_FEATURES, *config.landmark_channels][-1]
+    return [input_width(config), *config.landmark_channels][-1]
 
 
 def split_unknown(landmarks: Tensor) -> tuple[Tensor, Tensor]:
-    """Landmark features (B, T, 64), NaN in clips without landmarks -> with 0 there, and (B, T, 1) bool:
-    where they are known.
-    """
+    """(B, T, F) float32, NaN where unknown -> with 0 there, and (B, T, 1) bool: where they are known."""
     known = ~torch.isnan(landmarks[..., :1])
     return landmarks.masked_fill(~known, 0), known

@@ -15,13 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from lipnet.config import LUMA, ModelConfig
-from lipnet.cropping.landmarks import LANDMARK_FEATURES
 from lipnet.errors import ConfigError
 from lipnet.grid import WORDS
 from lipnet.models.check import check_model
 from lipnet.models.conv import ConvBlock, clip_moments, feature_size
 from lipnet.models.init import initialize
-from lipnet.models.landmark_encoder import LandmarkEncoder, landmark_width, split_unknown
+from lipnet.models.landmark_encoder import LandmarkEncoder, input_width, landmark_width, split_unknown
 from lipnet.models.rnn import apply_recurrent, recurrent_layer
 
 # Statistics of the training set's mouth crops, RGB in [0, 1], from the paper authors' released code.
@@ -48,9 +47,10 @@ class Output(NamedTuple):
 class LipNet(nn.Module):
     """Raw mouth crops in, log-probabilities of characters out. Raises ConfigError on impossible sizes.
 
-    With ``config.streams``, it reads landmark features instead of pixels, or both. Their features are
-    concatenated before the recurrent layers (``fusion: joint``), or a network of its own, ``landmark_net``,
-    reads the landmarks and the log-probabilities of both are averaged (``late``).
+    With ``config.streams``, it reads landmarks instead of pixels, or both. Their features are concatenated
+    before the recurrent layers (``fusion: joint``); or the landmarks have a recurrent layer of their own,
+    whose states are concatenated with the last layer's (``output``); or a network of its own,
+    ``landmark_net``, reads them and the log-probabilities of both are averaged (``late``).
     """
 
     mean: Tensor
@@ -61,15 +61,21 @@ class LipNet(nn.Module):
         check_model(config)
         self.config = config
         reads_pixels = "pixels" in config.streams
-        is_late = len(config.streams) == 2 and config.fusion == "late"
-        self.landmark_net = LipNet(landmark_config(config)) if is_late else None
+        fusion = config.fusion if len(config.streams) == 2 else "none"
+        self.landmark_net = LipNet(landmark_config(config)) if fusion == "late" else None
         reads_landmarks = "landmarks" in config.streams and self.landmark_net is None
         self.blocks = nn.ModuleList(ConvBlock(config, i) for i in range(len(config.channels)) if reads_pixels)
         self.landmark_encoder = LandmarkEncoder(config) if reads_landmarks else None
         directions = 2 if config.bidirectional else 1
-        features = reads_pixels * feature_size(config) + reads_landmarks * landmark_width(config)
+        features = reads_pixels * feature_size(config)
+        if reads_landmarks and fusion != "output":
+            features += landmark_width(config)
         widths = [features] + [directions * config.hidden] * config.layers
         self.recurrent = nn.ModuleList(recurrent_layer(config, width) for width in widths[:-1])
+        self.landmark_recurrent: nn.Module | None = None
+        if fusion == "output":
+            self.landmark_recurrent = recurrent_layer(landmark_config(config), landmark_width(config))
+            widths[-1] += directions * config.landmark_hidden
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(widths[-1], config.outputs_per_frame * (len(config.alphabet) + 1))
         classes = len(WORDS) + 1
@@ -89,22 +95,24 @@ class LipNet(nn.Module):
             frames: (B, T, H, W, 3) uint8 RGB; a grey network converts them itself. A network that reads
                 landmarks only looks at B and T.
             lengths: (B,) int64 on the CPU, each clip's valid frames; padding does not change its output.
-            landmarks: (B, T, 64) float32, `landmark_features` of each clip, NaN in clips without; None: no
-                clip has any. Not used by a network that reads pixels only.
+            landmarks: (B, T, F) float32, `clip_features` of each clip, NaN in clips without; None: no clip
+                has any. Not used by a network that reads pixels only.
         """
         valid = torch.arange(frames.shape[1])[None, :] < lengths[:, None]  # (B, T)
         mask = None if bool(valid.all()) else valid.to(frames.device)
         if landmarks is None and "landmarks" in self.config.streams:
-            landmarks = self.mean.new_full((*frames.shape[:2], LANDMARK_FEATURES), torch.nan)
-        features = []
+            landmarks = self.mean.new_full((*frames.shape[:2], input_width(self.config)), torch.nan)
+        features: list[Tensor] = []
+        states: list[Tensor] = []  # of the landmarks' recurrent layer
         if "pixels" in self.config.streams:
             features.append(self._encode(frames, mask))
         if self.landmark_encoder is not None:
             assert landmarks is not None
-            features.append(self._encode_landmarks(landmarks, mask))
+            encoded = self._encode_landmarks(landmarks, mask, lengths)
+            (features if self.landmark_recurrent is None else states).append(encoded)
         # In float32: on CUDA, autocast would run recurrent layers in float16, whose gradients underflow.
         with torch.autocast(frames.device.type, enabled=False):
-            output = self._read(torch.cat(self._drop_stream(features), dim=2), lengths)
+            output = self._read(torch.cat(self._drop_stream(features), dim=2), lengths, states)
         if self.landmark_net is None:
             return output
         assert landmarks is not None
@@ -120,12 +128,18 @@ class LipNet(nn.Module):
             x = block(x, mask)
         return x.permute(0, 2, 1, 3, 4).flatten(2).float()  # (B, C, T, H, W) -> (B, T, F)
 
-    def _encode_landmarks(self, landmarks: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, T, 64) float32, NaN where unknown -> (B, T, C) float32, 0 where unknown."""
+    def _encode_landmarks(self, landmarks: Tensor, mask: Tensor | None, lengths: Tensor) -> Tensor:
+        """(B, T, F) float32, NaN where unknown -> (B, T, C) float32, 0 where unknown.
+
+        After the landmarks' recurrent layer, if there is one.
+        """
         assert self.landmark_encoder is not None
         known_landmarks, known = split_unknown(landmarks)
         with torch.autocast(landmarks.device.type, enabled=False):
-            return self.landmark_encoder(known_landmarks, mask) * known
+            x = self.landmark_encoder(known_landmarks, mask) * known
+            if self.landmark_recurrent is not None:
+                x = self._recur(self.landmark_recurrent, x, lengths) * known
+        return x
 
     def _drop_stream(self, features: list[Tensor]) -> list[Tensor]:
         """In training, the features of both streams with one of them set to 0 in some of the clips."""
@@ -148,14 +162,23 @@ class LipNet(nn.Module):
             x = (x - mean) / variance.sqrt().clamp_min(MIN_STD)
         return x
 
-    def _read(self, x: Tensor, lengths: Tensor) -> Output:
-        """Recurrent layers and output layers: (B, T, F) float32, valid frames (B,) -> Output."""
+    def _recur(self, layer: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
+        """One recurrent layer: (B, T, F) float32 -> (B, T, D * hidden)."""
+        x = apply_recurrent(layer, x, lengths)
+        if self.config.activation == "relu":
+            x = x.relu()
+        return self.dropout(x)
+
+    def _read(self, x: Tensor, lengths: Tensor, states: list[Tensor]) -> Output:
+        """Recurrent layers and output layers: (B, T, F) float32, valid frames (B,) -> Output.
+
+        ``states``: none, or those of the landmarks' recurrent layer, which join the last layer's.
+        """
         word_logits = []
         for i, layer in enumerate(self.recurrent):
-            x = apply_recurrent(layer, x, lengths)
-            if self.config.activation == "relu":
-                x = x.relu()
-            x = self.dropout(x)
+            x = self._recur(layer, x, lengths)
+            if i == len(self.recurrent) - 1:
+                x = torch.cat(self._drop_stream([x, *states]), dim=2)
             if self.word_heads:
                 word_logits.append(self.word_heads[i](x))
         rate = self.config.outputs_per_frame

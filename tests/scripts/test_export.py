@@ -33,8 +33,8 @@ def test_the_script_writes_a_file_and_prints_the_largest_difference(weights: Pat
     result = run_script("export", "--weights", weights, "--onnx", out)
     assert result.code == 0, result.err
     line = re.fullmatch(
-        rf"{re.escape(str(out))}: 0\.\d MB, log-probabilities within (\S+) of PyTorch's on random crops of "
-        r"75 and 40 frames\n",
+        rf"{re.escape(str(out))}: 0\.\d MB, log-probabilities within (\S+) of PyTorch's on random clips of "
+        r"75, 40 and 50 frames\n",
         result.out,
     )
     assert line and float(line[1]) <= 1e-4
@@ -45,9 +45,9 @@ def test_the_script_writes_a_file_and_prints_the_largest_difference(weights: Pat
 def test_the_script_writes_nothing_if_the_outputs_differ(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lipnet.models.onnx import export
+    from lipnet.models.onnx import recurrent
 
-    monkeypatch.setitem(export.GATES, "GRU", (0, 1, 2))
+    monkeypatch.setitem(recurrent.GATES, "GRU", (0, 1, 2))
     result = run_script("export", "--weights", weights, "--onnx", tmp_path / "lipnet.onnx")
     assert_one_line(result, "lipnet.onnx: not written, its log-probabilities differ", "update onnxruntime")
     assert contents(tmp_path) == {}

@@ -1,0 +1,34 @@
+"""Whether stored clips have the landmarks that a network needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lipnet.cropping.landmarks import has_landmarks
+from lipnet.data.crop_store import CropStore, StoredClip
+from lipnet.errors import LipnetError
+
+
+def check_landmarks(clips: Sequence[tuple[CropStore, StoredClip]], streams: Sequence[str]) -> None:
+    """Raise LipnetError if a network with these ``model.streams`` cannot read the clips of these stores.
+
+    One that reads landmarks only needs them of each clip, one that also reads pixels of any clip.
+    """
+    if "landmarks" not in streams:
+        return
+    found = (has_landmarks(store.landmarks(clip)) for store, clip in clips)
+    if "pixels" in streams:
+        without = [] if any(found) else list(clips)
+    else:
+        without = [pair for pair, is_found in zip(clips, found, strict=True) if not is_found]
+    if not without:
+        return
+    store, clip = without[0]
+    cause = "its crops were made without landmarks"
+    if store.crop.method != "dlib":
+        cause = f"crop.method {store.crop.method} finds none"
+    raise LipnetError(
+        f"{store.root}: {len(without)} of {len(clips)} clips have no landmarks ({cause}), such as "
+        f"{clip.name}, but model.streams is [{','.join(streams)}]; preprocess into another folder with "
+        "crop.method=dlib, or use a network that reads pixels"
+    )
