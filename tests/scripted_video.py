@@ -43,7 +43,9 @@ class ScriptedBackend:
         self.video = video
         self.requests: list[np.ndarray] = []  # the numbers of the frames of each
 
-    def __call__(self, clips: Sequence[np.ndarray]) -> list[Emissions]:
+    def __call__(
+        self, clips: Sequence[np.ndarray], landmarks: Sequence[np.ndarray | None] | None = None
+    ) -> list[Emissions]:
         return [self.emissions(clip[:, 0, 0, :2].astype(int) @ (1, 256)) for clip in clips]
 
     def emissions(self, numbers: np.ndarray) -> Emissions:
