@@ -235,8 +235,8 @@ def collate(samples: Sequence[Sample]) -> Batch:
         torch.tensor([len(sample.targets) for sample in samples]),
         torch.tensor([ctc_steps(sample.targets) for sample in samples]),
         torch.from_numpy(words),
-        landmarks,
-        torch.tensor([sample.mirror for sample in samples]),
         [sample.name for sample in samples],
         [sample.sentence for sample in samples],
+        landmarks,
+        torch.tensor([sample.mirror for sample in samples]),
     )

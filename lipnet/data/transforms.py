@@ -176,7 +176,7 @@ def resample_frames(
 # Pixels
 
 
-def augment_pixels(frames: Tensor, mirrored: Tensor, config: AugmentConfig) -> Tensor:
+def augment_pixels(frames: Tensor, config: AugmentConfig, mirrored: Tensor | None = None) -> Tensor:
     """Mirror, rotate, scale and shift each clip, turn some grey, then change brightness and contrast.
 
     Each clip is changed as a whole, independently of its length and padding. The changes are drawn from
@@ -184,7 +184,7 @@ def augment_pixels(frames: Tensor, mirrored: Tensor, config: AugmentConfig) -> T
 
     Args:
         frames: (B, T, H, W, 3) uint8 RGB on any device.
-        mirrored: (B,) bool on the CPU: the clips to mirror.
+        mirrored: (B,) bool on the CPU: the clips to mirror; None: none of them.
 
     Returns:
         The same shape, dtype and device.
@@ -192,6 +192,8 @@ def augment_pixels(frames: Tensor, mirrored: Tensor, config: AugmentConfig) -> T
     if not frames.numel():  # of networks that read landmarks only
         return frames
     draws = 2 * torch.rand(7, len(frames)) - 1  # -1 to 1
+    if mirrored is None:
+        mirrored = torch.zeros(len(frames), dtype=torch.bool)
     frames = _warp(frames, _affine_transforms(mirrored, draws[:4], config))
     is_grey = (draws[6] + 1) / 2 < config.grey
     if is_grey.any():

@@ -71,7 +71,7 @@ def train_one_epoch(
     started = time.perf_counter()  # of the step, loading included
     for batch in loaded(batches):
         batch = batch.to(device.torch_device, non_blocking=True)
-        frames = augment_pixels(batch.frames, batch.mirrored, augment)
+        frames = augment_pixels(batch.frames, augment, batch.mirrored)
         optimizer.zero_grad(set_to_none=True)
         with device.autocast():
             output = model(frames, batch.lengths, batch.landmarks)

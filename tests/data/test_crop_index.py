@@ -102,7 +102,7 @@ def test_an_unusable_value_is_named_in_one_line(change: Change, reason: str, pat
         (b'{"speaker": "caf\xe9"}', "utf-8"),
         (b"[" * 100_000, "nested too deep"),
         (b'{"format": ' + b"9" * 10_000 + b"}", "digits"),
-        (b'{"format": 2}', "format is 2"),
+        (b'{"format": 3}', "format is 3"),
     ],
 )
 def test_content_that_is_no_index(content: bytes, reason: str, path: Path) -> None:

@@ -140,9 +140,9 @@ def test_a_folder_that_is_no_crop_store(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "{}", "[1]", "null", '{"format": 0}', "words"])
 def test_an_index_of_another_kind_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "s1.index.json").write_text(content)
-    with pytest.raises(CropStoreError, match=r"s1\.index\.json: not the index of a crop store of format 1"):
+    with pytest.raises(CropStoreError, match=r"s1\.index\.json: not the index of a crop store of format 2"):
         CropStore(tmp_path)
-    with pytest.raises(CropStoreError, match=r"s1\.index\.json: not the index of a crop store of format 1"):
+    with pytest.raises(CropStoreError, match=r"s1\.index\.json: not the index of a crop store of format 2"):
         CropStoreWriter(tmp_path, "s1", CROP)
 
 

@@ -23,15 +23,11 @@ def test_nothing_changes_where_all_is_off() -> None:
     assert torch.equal(augment_pixels(frames, OFF), frames)
 
 
-def test_flipping_mirrors_whole_clips() -> None:
-    frames = random_clips(2, 2, 4, 5)
-    assert torch.equal(augment_pixels(frames, replace(OFF, flip=1.0)), frames.flip(3))
-    frames = random_clips(200, 2, 2, 3)
-    torch.manual_seed(0)
-    flipped = augment_pixels(frames, replace(OFF, flip=0.5))
-    mirrored = [torch.equal(after, before.flip(2)) for after, before in zip(flipped, frames, strict=True)]
-    kept = [torch.equal(after, before) for after, before in zip(flipped, frames, strict=True)]
-    assert sum(mirrored) + sum(kept) == 200 and 75 < sum(mirrored) < 125
+def test_mirroring_is_of_the_given_clips() -> None:
+    frames = random_clips(3, 2, 4, 5)
+    mirrored = torch.tensor([True, False, True])
+    expected = torch.where(mirrored[:, None, None, None, None], frames.flip(3), frames)
+    assert torch.equal(augment_pixels(frames, OFF, mirrored), expected)
 
 
 def test_shifts_repeat_the_border() -> None:
@@ -50,13 +46,15 @@ def test_shifts_repeat_the_border() -> None:
     assert seen == set(product(range(-2, 3), repeat=2))
 
 
-def blob_centres(config: AugmentConfig, count: int, x: float, y: float, seed: int = 0) -> np.ndarray:
+def blob_centres(
+    config: AugmentConfig, count: int, x: float, y: float, seed: int = 0, mirror: bool = False
+) -> np.ndarray:
     """Positions after augmentation, (count, 2), of a bright blob at (x, y) px from the centre of clips."""
     across, down = np.meshgrid(np.arange(101) - 50, np.arange(51) - 25)
     blob = 250 * np.exp(-((across - x) ** 2 + (down - y) ** 2) / 18)
     frames = torch.from_numpy(blob.astype(np.uint8))[None, None, :, :, None].expand(count, 2, -1, -1, 3)
     torch.manual_seed(seed)
-    changed = augment_pixels(frames.contiguous(), config)
+    changed = augment_pixels(frames.contiguous(), config, torch.full((count,), mirror))
     assert torch.equal(changed[:, 0], changed[:, 1])
     light = changed[:, 0, :, :, 0].double().numpy()
     return np.stack([(light * axis).sum((1, 2)) / light.sum((1, 2)) for axis in (across, down)], axis=1)
@@ -76,7 +74,7 @@ def test_rotation_is_about_the_centre() -> None:
 
 
 def test_mirrored_clips_are_shifted_as_far() -> None:
-    moved = blob_centres(replace(OFF, flip=1.0, shift=3), 200, 20, 0)
+    moved = blob_centres(replace(OFF, shift=3), 200, 20, 0, mirror=True)
     assert set(np.round(moved[:, 0])) == set(range(-23, -16)) and set(np.round(moved[:, 1])) == set(
         range(-3, 4)
     )
