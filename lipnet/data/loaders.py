@@ -8,10 +8,12 @@ import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from threading import current_thread, main_thread
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
+from torch.utils.data._utils import signal_handling
 
 from lipnet.data.dataset import Batch, ClipDataset, Sample, SampleKey, ctc_steps
 from lipnet.data.transforms import IGNORE, long_words
@@ -23,6 +25,7 @@ PREFETCHED = 2  # batches of each loader process, the default of DataLoader
 LENGTHENED = 1.25  # by augmentation, at most in general
 SHARED_MEMORY = Path("/dev/shm")  # through which loader processes hand over batches, on Linux
 TIMEOUT_S = 600.0  # for one batch
+CHECK_S = 10.0  # between two looks whether the loader processes are alive, while a batch is waited for
 ROUNDING = 1e-6  # error of a sum of shares, at most
 
 
@@ -143,7 +146,7 @@ def train_loader(sampler: EpochSampler, workers: int = 0, pin: bool = False) -> 
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # its own: the loader must not draw from the training's generator
         worker_init_fn=_start_worker,
-        timeout=TIMEOUT_S if workers else 0,
+        timeout=CHECK_S if workers else 0,
     )
 
 
@@ -161,7 +164,7 @@ def eval_loader(
         num_workers=workers,
         pin_memory=pin,
         worker_init_fn=_start_worker,
-        timeout=TIMEOUT_S if workers else 0,
+        timeout=CHECK_S if workers else 0,
     )
 
 
@@ -191,10 +194,14 @@ def check_shared_memory(dataset: ClipDataset, batch_size: int, workers: int) -> 
 
 
 def loaded(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The batches of a loader. Raises LipnetError, of one line, where a loader process fails."""
-    iterator = iter(batches)
+    """The batches of a loader. Raises LipnetError, of one line, where a loader process fails or is killed."""
+    iterator: Iterator[Batch] | None = None
+    waited = 0.0  # for the next batch, in seconds
     while True:
         try:
+            if iterator is None:
+                iterator = iter(batches)  # persistent processes that were killed meanwhile fail here
+                _ignore_ended_processes()
             batch = next(iterator)
         except StopIteration:
             return
@@ -202,16 +209,38 @@ def loaded(batches: Iterable[Batch]) -> Iterator[Batch]:
             message = str(error)
             if message.startswith(
                 "Caught "
-            ):  # in a loader process: its traceback, the message in the last line
+            ):  # in a loader process: a traceback, the message in its last line
                 message = message.strip().splitlines()[-1].partition("Error: ")[2]
             raise TrainingError(message) from error
         except RuntimeError as error:
             if "DataLoader" not in str(error):
                 raise
-            raise TrainingError(
-                f"{str(error).splitlines()[0]}; lower data.workers (0 loads in the training process)"
-            ) from error
+            waited += CHECK_S
+            if "timed out" in str(error) and iterator is not None and waited < TIMEOUT_S:
+                continue
+            raise TrainingError(_reason(str(error), waited)) from error
+        waited = 0.0
         yield batch
+
+
+def _reason(error: str, waited: float) -> str:
+    """One line about a RuntimeError of a DataLoader, after ``waited`` seconds."""
+    reason = f"{error.splitlines()[0]}, perhaps killed because memory ran out"
+    if "timed out" in error:
+        reason = f"DataLoader timed out after {waited:.0f} seconds"
+    return f"{reason}; lower data.workers (0 loads in the training process)"
+
+
+def _ignore_ended_processes() -> None:
+    """Take away PyTorch's handler of SIGCHLD, once loader processes have been started.
+
+    It raises an exception wherever the program happens to be when a loader process is killed: as a traceback,
+    or where Python ignores exceptions, so that the batch is waited for. `loaded` finds these processes too.
+    """
+    if hasattr(signal, "SIGCHLD") and current_thread() is main_thread():
+        handler = signal.getsignal(signal.SIGCHLD)
+        if getattr(handler, "__module__", None) == signal_handling.__name__:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +18,7 @@ from tiny import CROP, OFF, dataset, tiny_model
 from torch import Tensor
 
 from lipnet.config import AugmentConfig, TrainConfig
-from lipnet.data.dataset import Batch, SampleKey
+from lipnet.data.dataset import Batch, Sample, SampleKey
 from lipnet.data.loaders import EpochSampler, collate, eval_loader, loaded, train_loader
 from lipnet.data.transforms import IGNORE
 from lipnet.decoding.greedy import GreedyDecoder
@@ -69,7 +72,7 @@ def test_worker_processes_give_the_same_batches(crop_store: Path) -> None:
         loader = train_loader(sampler, workers)
         batches = []
         for sampler.epoch in (0, 1):
-            batches += list(loader)
+            batches += list(loaded(loader))
         return batches
 
     with_workers, without = epochs(2), epochs(0)
@@ -133,6 +136,35 @@ def test_a_loader_that_fails_says_why_in_one_line(workers: int, two_clips: Path,
 
 
 def test_a_loader_process_that_is_killed_is_named(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipnet.data.loaders.CHECK_S", 0.5)
     monkeypatch.setattr("lipnet.data.loaders.collate", lambda _: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(TrainingError, match=r"^DataLoader worker .*; lower data\.workers"):
+    with pytest.raises(TrainingError, match=r"^DataLoader worker .* memory ran out; lower data\.workers"):
         list(loaded(eval_loader(dataset(two_clips), 2, 1)))
+
+
+def test_a_loader_process_that_is_killed_raises_in_the_next_batch_only(
+    crop_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception at any other moment would be a traceback, or be lost."""
+    monkeypatch.setattr("lipnet.data.loaders.CHECK_S", 0.5)
+    batches = loaded(eval_loader(dataset(crop_store), 1, 1))
+    next(batches)
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join()
+    time.sleep(0.1)
+    with pytest.raises(TrainingError, match=r"^DataLoader worker .* exited unexpectedly"):
+        list(batches)
+
+
+def test_a_slow_batch_is_waited_for(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow_collate(samples: Sequence[Sample]) -> Batch:
+        time.sleep(0.7)
+        return collate(samples)
+
+    monkeypatch.setattr("lipnet.data.loaders.CHECK_S", 0.2)
+    monkeypatch.setattr("lipnet.data.loaders.collate", slow_collate)
+    assert len(list(loaded(eval_loader(dataset(two_clips), 1, 1)))) == 2
+    monkeypatch.setattr("lipnet.data.loaders.TIMEOUT_S", 0.4)
+    with pytest.raises(TrainingError, match=r"^DataLoader timed out after 0 seconds; lower data\.workers"):
+        list(loaded(eval_loader(dataset(two_clips), 1, 1)))
