@@ -207,9 +207,8 @@ def loaded(batches: Iterable[Batch]) -> Iterator[Batch]:
             return
         except LipnetError as error:
             message = str(error)
-            if message.startswith(
-                "Caught "
-            ):  # in a loader process: a traceback, the message in its last line
+            # In a loader process it is a traceback, with the message in its last line.
+            if message.startswith("Caught "):
                 message = message.strip().splitlines()[-1].partition("Error: ")[2]
             raise TrainingError(message) from error
         except RuntimeError as error:
@@ -225,17 +224,15 @@ def loaded(batches: Iterable[Batch]) -> Iterator[Batch]:
 
 def _reason(error: str, waited: float) -> str:
     """One line about a RuntimeError of a DataLoader, after ``waited`` seconds."""
-    reason = f"{error.splitlines()[0]}, perhaps killed because memory ran out"
-    if "timed out" in error:
-        reason = f"DataLoader timed out after {waited:.0f} seconds"
+    killed = f"{error.splitlines()[0]}, perhaps killed because memory ran out"
+    reason = f"DataLoader timed out after {waited:.0f} seconds" if "timed out" in error else killed
     return f"{reason}; lower data.workers (0 loads in the training process)"
 
 
 def _ignore_ended_processes() -> None:
-    """Take away PyTorch's handler of SIGCHLD, once loader processes have been started.
+    """Take away PyTorch's handler of SIGCHLD, which raises wherever the program is when a process is killed.
 
-    It raises an exception wherever the program happens to be when a loader process is killed: as a traceback,
-    or where Python ignores exceptions, so that the batch is waited for. `loaded` finds these processes too.
+    That would be a traceback, or be ignored by Python. `loaded` finds killed processes too.
     """
     if hasattr(signal, "SIGCHLD") and current_thread() is main_thread():
         handler = signal.getsignal(signal.SIGCHLD)
