@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import math
-import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from threading import current_thread, main_thread
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, get_worker_info
 from torch.utils.data._utils import signal_handling
 
 from lipnet.data.dataset import Batch, ClipDataset, Sample, SampleKey, ctc_steps
+from lipnet.data.shared_memory import check_shared_memory, in_shared_memory
 from lipnet.data.transforms import IGNORE, long_words
 from lipnet.errors import LipnetError, TrainingError
 from lipnet.utils.workers import end_with_parent
 
 POOL_BATCHES = 16  # clips of so many batches are sorted by length together, which saves padding
-PREFETCHED = 2  # batches of each loader process, the default of DataLoader
-LENGTHENED = 1.25  # by augmentation, at most in general
-SHARED_MEMORY = Path("/dev/shm")  # through which loader processes hand over batches, on Linux
 TIMEOUT_S = 600.0  # for one batch
 CHECK_S = 10.0  # between two looks whether the loader processes are alive, while a batch is waited for
 ROUNDING = 1e-6  # error of a sum of shares, at most
@@ -173,26 +169,6 @@ def _start_worker(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which ends the workers
 
 
-def check_shared_memory(dataset: ClipDataset, batch_size: int, workers: int) -> None:
-    """Raises TrainingError if the batches of ``workers`` loader processes may not fit into shared memory.
-
-    Without this check a worker would be killed when it writes its batch, or the training would wait for ever.
-    """
-    if not workers or not SHARED_MEMORY.is_dir():
-        return
-    lengths = sorted((clip.frames for clip in dataset.clips), reverse=True)
-    batches = PREFETCHED * workers + 2  # one in use, one on its way to the device
-    frames = batch_size * sum(lengths[::batch_size][:batches])  # padded to the longest clip of each batch
-    needed = LENGTHENED * frames * dataset.corpus.crop.height * dataset.corpus.crop.width * 3
-    free = shutil.disk_usage(SHARED_MEMORY).free
-    if needed > free:
-        raise TrainingError(
-            f"{SHARED_MEMORY}: {free / 1e6:.0f} MB free, but the batches of {workers} loader processes need "
-            f"up to {needed / 1e6:.0f} MB; lower data.workers (0 needs none) or data.batch_size, or enlarge "
-            "it, in Docker by --shm-size=2g"
-        )
-
-
 def loaded(batches: Iterable[Batch]) -> Iterator[Batch]:
     """The batches of a loader. Raises LipnetError, of one line, where a loader process fails or is killed."""
     iterator: Iterator[Batch] | None = None
@@ -241,14 +217,17 @@ def _ignore_ended_processes() -> None:
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Copy the frames of a batch out of the memory maps, padded at the end with zeros."""
+    """Copy the frames of a batch out of the memory maps, padded at the end with zeros.
+
+    Raises TrainingError, in a loader process, where the batch does not fit into shared memory.
+    """
     lengths = [len(sample.indices) for sample in samples]
     frames = np.zeros((len(samples), max(lengths), *samples[0].array.shape[1:]), np.uint8)
     words = np.full(frames.shape[:2], IGNORE, np.int64)
     for i, sample in enumerate(samples):
         np.take(sample.array, sample.indices, axis=0, out=frames[i, : lengths[i]], mode="clip")
         words[i, : lengths[i]] = sample.words
-    return Batch(
+    batch = Batch(
         torch.from_numpy(frames),
         torch.tensor(lengths),
         torch.tensor([symbol for sample in samples for symbol in sample.targets], dtype=torch.int64),
@@ -258,3 +237,4 @@ def collate(samples: Sequence[Sample]) -> Batch:
         [sample.name for sample in samples],
         [sample.sentence for sample in samples],
     )
+    return batch if get_worker_info() is None else in_shared_memory(batch)

@@ -8,6 +8,8 @@ import shutil
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +22,7 @@ from torch import Tensor
 from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data.dataset import Batch, Sample, SampleKey
 from lipnet.data.loaders import EpochSampler, collate, eval_loader, loaded, train_loader
+from lipnet.data.shared_memory import check_shared_memory
 from lipnet.data.transforms import IGNORE
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.device import choose_device
@@ -116,7 +119,7 @@ def test_too_little_shared_memory_is_named(
     for free, fits in ((int(needed) + 1, True), (int(needed) - 1, False)):
         usage = (0, 0, free)
         monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: SimpleNamespace(free=usage[2]))
-        monkeypatch.setattr("lipnet.data.loaders.SHARED_MEMORY", tmp_path)
+        monkeypatch.setattr("lipnet.data.shared_memory.SHARED_MEMORY", tmp_path)
         eval_loader(data, 3, workers=0)
         if fits:
             eval_loader(data, 3, workers=2)
@@ -124,6 +127,35 @@ def test_too_little_shared_memory_is_named(
         for make in (lambda: eval_loader(data, 3, 2), lambda: train_loader(EpochSampler(data, 3), 2)):
             with pytest.raises(TrainingError, match=r"MB free, but the batches of 2 .*lower data\.workers"):
                 make()
+
+
+def test_clips_that_are_slowed_down_need_more_shared_memory(
+    two_clips: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lipnet.data.shared_memory.SHARED_MEMORY", tmp_path)
+    fitting = 0.0
+    for speed in (0.0, 0.5):
+        data = dataset(two_clips, augment=replace(OFF, speed=speed))
+        needed = 1.25 * (1 + speed) * 2 * max(clip.frames for clip in data.clips) * 16 * 24 * 3
+        assert needed > fitting
+        fitting = needed + 1
+        for free, fits in ((fitting, True), (needed - 1, False)):
+            usage = SimpleNamespace(free=free)
+            monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: usage)
+            with nullcontext() if fits else pytest.raises(TrainingError, match="MB free"):
+                check_shared_memory(data, 2, 1)
+
+
+def test_full_shared_memory_is_named_at_once(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error reaches the main process, which would otherwise wait for the batch."""
+
+    def no_space(_: Tensor) -> Tensor:
+        raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
+
+    monkeypatch.setattr(Tensor, "share_memory_", no_space)
+    with pytest.raises(TrainingError, match=r"^/dev/shm: full; lower data\.workers"):
+        list(loaded(eval_loader(dataset(two_clips), 2, workers=1)))
+    assert len(list(eval_loader(dataset(two_clips), 2))) == 1  # it is not used without loader processes
 
 
 @pytest.mark.parametrize("workers", [0, 1])
