@@ -82,7 +82,7 @@ class Runner:
     def _wrong_end(self, moment: Moment, code: int, errors: str) -> list[str]:
         if moment.target == "worker":
             codes = self.program.codes
-            named = code == 0 or "killed, perhaps because memory ran out" in errors
+            named = code == 0 or ("killed" in errors and "memory ran out" in errors)
         else:
             codes = {-9} if moment.signal is signal.SIGKILL else {-15, 143}
             named = True
