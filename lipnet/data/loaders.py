@@ -6,7 +6,6 @@ import math
 import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from threading import current_thread, main_thread
 
 import numpy as np
 import torch
@@ -171,13 +170,15 @@ def _start_worker(_: int) -> None:
 
 def loaded(batches: Iterable[Batch]) -> Iterator[Batch]:
     """The batches of a loader. Raises LipnetError, of one line, where a loader process fails or is killed."""
+    # PyTorch then has no handler of SIGCHLD. It would raise wherever the program is when a loader process is
+    # killed, as a traceback, or where Python ignores it, and the batch would be waited for.
+    signal_handling._SIGCHLD_handler_set = True
     iterator: Iterator[Batch] | None = None
     waited = 0.0  # for the next batch, in seconds
     while True:
         try:
             if iterator is None:
                 iterator = iter(batches)  # persistent processes that were killed meanwhile fail here
-                _ignore_ended_processes()
             batch = next(iterator)
         except StopIteration:
             return
@@ -203,17 +204,6 @@ def _reason(error: str, waited: float) -> str:
     killed = f"{error.splitlines()[0]}, perhaps killed because memory ran out"
     reason = f"DataLoader timed out after {waited:.0f} seconds" if "timed out" in error else killed
     return f"{reason}; lower data.workers (0 loads in the training process)"
-
-
-def _ignore_ended_processes() -> None:
-    """Take away PyTorch's handler of SIGCHLD, which raises wherever the program is when a process is killed.
-
-    That would be a traceback, or be ignored by Python. `loaded` finds killed processes too.
-    """
-    if hasattr(signal, "SIGCHLD") and current_thread() is main_thread():
-        handler = signal.getsignal(signal.SIGCHLD)
-        if getattr(handler, "__module__", None) == signal_handling.__name__:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
