@@ -15,7 +15,7 @@ OLDEST := .venv-oldest
 OLDEST_TESTS := tests/test_config.py tests/test_metrics.py $(addprefix tests/,video cropping data decoding \
 	models training inference output)
 
-.PHONY: install demo smoke test test-slow test-all test-oldest fuzz lint clean
+.PHONY: install demo smoke test test-slow test-all test-oldest fuzz kill lint clean
 
 install: $(VENV)/installed
 
@@ -61,6 +61,11 @@ $(OLDEST)/installed: tests/oldest.txt
 # N mutated files of every kind that the programs read; SEED=1 gives others.
 fuzz: install
 	PYTHONPATH=tests $(BIN)/python -m fuzz --count $(N) --seed $(SEED) --workers $(JOBS)
+
+# preprocess.py and train.py are killed at N moments each, and continued.
+kill: N = 50
+kill: install
+	PYTHONPATH=tests $(BIN)/python -m kill $(N) --seed $(SEED) --jobs $(JOBS)
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
-import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, get_worker_info
+from torch.utils.data._utils import signal_handling
 
 from lipnet.data.dataset import Batch, ClipDataset, Sample, SampleKey, ctc_steps
+from lipnet.data.shared_memory import check_shared_memory, in_shared_memory
 from lipnet.data.transforms import IGNORE, long_words
 from lipnet.errors import LipnetError, TrainingError
 from lipnet.utils.workers import end_with_parent
 
 POOL_BATCHES = 16  # clips of so many batches are sorted by length together, which saves padding
-PREFETCHED = 2  # batches of each loader process, the default of DataLoader
-LENGTHENED = 1.25  # by augmentation, at most in general
-SHARED_MEMORY = Path("/dev/shm")  # through which loader processes hand over batches, on Linux
 TIMEOUT_S = 600.0  # for one batch
+CHECK_S = 10.0  # between two looks whether the loader processes are alive, while a batch is waited for
 ROUNDING = 1e-6  # error of a sum of shares, at most
 
 
@@ -143,7 +141,7 @@ def train_loader(sampler: EpochSampler, workers: int = 0, pin: bool = False) -> 
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # its own: the loader must not draw from the training's generator
         worker_init_fn=_start_worker,
-        timeout=TIMEOUT_S if workers else 0,
+        timeout=CHECK_S if workers else 0,
     )
 
 
@@ -161,7 +159,7 @@ def eval_loader(
         num_workers=workers,
         pin_memory=pin,
         worker_init_fn=_start_worker,
-        timeout=TIMEOUT_S if workers else 0,
+        timeout=CHECK_S if workers else 0,
     )
 
 
@@ -170,52 +168,49 @@ def _start_worker(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which ends the workers
 
 
-def check_shared_memory(dataset: ClipDataset, batch_size: int, workers: int) -> None:
-    """Raises TrainingError if the batches of ``workers`` loader processes may not fit into shared memory.
-
-    Without this check a worker would be killed when it writes its batch, or the training would wait for ever.
-    """
-    if not workers or not SHARED_MEMORY.is_dir():
-        return
-    lengths = sorted((clip.frames for clip in dataset.clips), reverse=True)
-    batches = PREFETCHED * workers + 2  # one in use, one on its way to the device
-    frames = batch_size * sum(lengths[::batch_size][:batches])  # padded to the longest clip of each batch
-    needed = LENGTHENED * frames * dataset.corpus.crop.height * dataset.corpus.crop.width * 3
-    free = shutil.disk_usage(SHARED_MEMORY).free
-    if needed > free:
-        raise TrainingError(
-            f"{SHARED_MEMORY}: {free / 1e6:.0f} MB free, but the batches of {workers} loader processes need "
-            f"up to {needed / 1e6:.0f} MB; lower data.workers (0 needs none) or data.batch_size, or enlarge "
-            "it, in Docker by --shm-size=2g"
-        )
-
-
 def loaded(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """The batches of a loader. Raises LipnetError, of one line, where a loader process fails."""
-    iterator = iter(batches)
+    """The batches of a loader. Raises LipnetError, of one line, where a loader process fails or is killed."""
+    # PyTorch then has no handler of SIGCHLD. It would raise wherever the program is when a loader process is
+    # killed, as a traceback, or where Python ignores it, and the batch would be waited for.
+    signal_handling._SIGCHLD_handler_set = True
+    iterator: Iterator[Batch] | None = None
+    waited = 0.0  # for the next batch, in seconds
     while True:
         try:
+            if iterator is None:
+                iterator = iter(batches)  # persistent processes that were killed meanwhile fail here
             batch = next(iterator)
         except StopIteration:
             return
         except LipnetError as error:
             message = str(error)
-            if message.startswith(
-                "Caught "
-            ):  # in a loader process: its traceback, the message in the last line
+            # In a loader process it is a traceback, with the message in its last line.
+            if message.startswith("Caught "):
                 message = message.strip().splitlines()[-1].partition("Error: ")[2]
             raise TrainingError(message) from error
         except RuntimeError as error:
             if "DataLoader" not in str(error):
                 raise
-            raise TrainingError(
-                f"{str(error).splitlines()[0]}; lower data.workers (0 loads in the training process)"
-            ) from error
+            waited += CHECK_S
+            if "timed out" in str(error) and iterator is not None and waited < TIMEOUT_S:
+                continue
+            raise TrainingError(_reason(str(error), waited)) from error
+        waited = 0.0
         yield batch
 
 
+def _reason(error: str, waited: float) -> str:
+    """One line about a RuntimeError of a DataLoader, after ``waited`` seconds."""
+    killed = f"{error.splitlines()[0]}, perhaps killed because memory ran out"
+    reason = f"DataLoader timed out after {waited:.0f} seconds" if "timed out" in error else killed
+    return f"{reason}; lower data.workers (0 loads in the training process)"
+
+
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Copy the frames of a batch out of the memory maps, padded at the end with zeros."""
+    """Copy the frames of a batch out of the memory maps, padded at the end with zeros.
+
+    Raises TrainingError, in a loader process, where the batch does not fit into shared memory.
+    """
     lengths = [len(sample.indices) for sample in samples]
     frames = np.zeros((len(samples), max(lengths), *samples[0].array.shape[1:]), np.uint8)
     words = np.full(frames.shape[:2], IGNORE, np.int64)
@@ -228,7 +223,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         if landmarks is not None:
             landmarks[i, : lengths[i]] = torch.from_numpy(sample.landmarks)
         words[i, : lengths[i]] = sample.words
-    return Batch(
+    batch = Batch(
         torch.from_numpy(frames),
         torch.tensor(lengths),
         torch.tensor([symbol for sample in samples for symbol in sample.targets], dtype=torch.int64),
@@ -240,3 +235,4 @@ def collate(samples: Sequence[Sample]) -> Batch:
         landmarks,
         torch.tensor([sample.mirror for sample in samples]),
     )
+    return batch if get_worker_info() is None else in_shared_memory(batch)

@@ -34,16 +34,16 @@ class OnnxBackend:
         """
         self._session = _open(content)
         self._process = os.getpid()
-        text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
-        if text is None:
-            raise CheckpointError("not an exported LipNet; give a file that scripts/export.py wrote")
         try:
+            text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+            if text is None:
+                raise CheckpointError("not an exported LipNet; give a file that scripts/export.py wrote")
             self.metadata = parse_metadata(text)
             _check_graph(self._session, self.metadata)
             check_onnx_finite(content)
         except CheckpointError:
             raise
-        except LipnetError as error:
+        except (LipnetError, UnicodeDecodeError) as error:  # texts of the file need not be UTF-8
             raise CheckpointError(
                 f"not an exported LipNet ({error}); give a file that scripts/export.py wrote"
             ) from error

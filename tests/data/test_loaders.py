@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,8 +20,9 @@ from tiny import CROP, OFF, dataset, tiny_model
 from torch import Tensor
 
 from lipnet.config import AugmentConfig, TrainConfig
-from lipnet.data.dataset import Batch, SampleKey
+from lipnet.data.dataset import Batch, Sample, SampleKey
 from lipnet.data.loaders import EpochSampler, collate, eval_loader, loaded, train_loader
+from lipnet.data.shared_memory import check_shared_memory
 from lipnet.data.transforms import IGNORE
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.device import choose_device
@@ -69,7 +75,7 @@ def test_worker_processes_give_the_same_batches(crop_store: Path) -> None:
         loader = train_loader(sampler, workers)
         batches = []
         for sampler.epoch in (0, 1):
-            batches += list(loader)
+            batches += list(loaded(loader))
         return batches
 
     with_workers, without = epochs(2), epochs(0)
@@ -113,7 +119,7 @@ def test_too_little_shared_memory_is_named(
     for free, fits in ((int(needed) + 1, True), (int(needed) - 1, False)):
         usage = (0, 0, free)
         monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: SimpleNamespace(free=usage[2]))
-        monkeypatch.setattr("lipnet.data.loaders.SHARED_MEMORY", tmp_path)
+        monkeypatch.setattr("lipnet.data.shared_memory.SHARED_MEMORY", tmp_path)
         eval_loader(data, 3, workers=0)
         if fits:
             eval_loader(data, 3, workers=2)
@@ -121,6 +127,35 @@ def test_too_little_shared_memory_is_named(
         for make in (lambda: eval_loader(data, 3, 2), lambda: train_loader(EpochSampler(data, 3), 2)):
             with pytest.raises(TrainingError, match=r"MB free, but the batches of 2 .*lower data\.workers"):
                 make()
+
+
+def test_clips_that_are_slowed_down_need_more_shared_memory(
+    two_clips: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lipnet.data.shared_memory.SHARED_MEMORY", tmp_path)
+    fitting = 0.0
+    for speed in (0.0, 0.5):
+        data = dataset(two_clips, augment=replace(OFF, speed=speed))
+        needed = 1.25 * (1 + speed) * 2 * max(clip.frames for clip in data.clips) * 16 * 24 * 3
+        assert needed > fitting
+        fitting = needed + 1
+        for free, fits in ((fitting, True), (needed - 1, False)):
+            usage = SimpleNamespace(free=free)
+            monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: usage)
+            with nullcontext() if fits else pytest.raises(TrainingError, match="MB free"):
+                check_shared_memory(data, 2, 1)
+
+
+def test_full_shared_memory_is_named_at_once(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error reaches the main process, which would otherwise wait for the batch."""
+
+    def no_space(_: Tensor) -> Tensor:
+        raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
+
+    monkeypatch.setattr(Tensor, "share_memory_", no_space)
+    with pytest.raises(TrainingError, match=r"^/dev/shm: full; lower data\.workers"):
+        list(loaded(eval_loader(dataset(two_clips), 2, workers=1)))
+    assert len(list(eval_loader(dataset(two_clips), 2))) == 1  # it is not used without loader processes
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -133,6 +168,35 @@ def test_a_loader_that_fails_says_why_in_one_line(workers: int, two_clips: Path,
 
 
 def test_a_loader_process_that_is_killed_is_named(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipnet.data.loaders.CHECK_S", 0.5)
     monkeypatch.setattr("lipnet.data.loaders.collate", lambda _: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(TrainingError, match=r"^DataLoader worker .*; lower data\.workers"):
+    with pytest.raises(TrainingError, match=r"^DataLoader worker .* memory ran out; lower data\.workers"):
         list(loaded(eval_loader(dataset(two_clips), 2, 1)))
+
+
+def test_a_loader_process_that_is_killed_raises_in_the_next_batch_only(
+    crop_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception at any other moment would be a traceback, or be lost."""
+    monkeypatch.setattr("lipnet.data.loaders.CHECK_S", 0.5)
+    batches = loaded(eval_loader(dataset(crop_store), 1, 1))
+    next(batches)
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join()
+    time.sleep(0.1)
+    with pytest.raises(TrainingError, match=r"^DataLoader worker .* exited unexpectedly"):
+        list(batches)
+
+
+def test_a_slow_batch_is_waited_for(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow_collate(samples: Sequence[Sample]) -> Batch:
+        time.sleep(0.7)
+        return collate(samples)
+
+    monkeypatch.setattr("lipnet.data.loaders.CHECK_S", 0.2)
+    monkeypatch.setattr("lipnet.data.loaders.collate", slow_collate)
+    assert len(list(loaded(eval_loader(dataset(two_clips), 1, 1)))) == 2
+    monkeypatch.setattr("lipnet.data.loaders.TIMEOUT_S", 0.4)
+    with pytest.raises(TrainingError, match=r"^DataLoader timed out after 0 seconds; lower data\.workers"):
+        list(loaded(eval_loader(dataset(two_clips), 1, 1)))

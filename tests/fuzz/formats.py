@@ -48,6 +48,8 @@ def _change_field(model: Any, rng: Rng) -> None:
         message.ClearField(field.name)
     elif repeated:
         value[int(rng.integers(len(value)))] = _scalar(children[0], rng)
+    elif field.enum_type is not None:  # takes no other numbers than its own
+        setattr(message, field.name, pick(sorted(field.enum_type.values_by_number), rng))
     else:
         setattr(message, field.name, _scalar(value, rng))
 

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from lipnet.data.crop_index import SUFFIX
 from lipnet.data.crop_store import CropStore
+from lipnet.data.splits import RECORD
 from lipnet.synthetic.corpus import plan_corpus, write_corpus
 
 from .moments import Moment
@@ -39,7 +41,7 @@ TIMES = {"seconds", "clips_per_second"}  # of an epoch in the log: they differ b
 
 class Program(Protocol):
     name: str
-    codes: set[int]  # exit codes after a worker process was killed
+    codes: frozenset[int]  # exit codes after a worker process was killed
 
     def command(self, out: Path, moment: Moment | None) -> list[object]:
         """The command that writes into the folder ``out``, or continues what is there."""
@@ -52,11 +54,12 @@ class Preprocess:
     """All files of the crop store are the same, byte for byte.
 
     A clip whose worker process was killed is left out by the first run, and appended by the second one: after
-    that, the crops and the labels of each clip are compared instead of the arrays and the indexes.
+    that, the crops and the labels of each clip are compared instead of the arrays and the indexes, and the
+    record of the lists is not compared, since it keeps those of the first run.
     """
 
     name = "preprocess"
-    codes = {0, 1}  # 1: a clip was left out
+    codes = frozenset({0, 1})  # 1: a clip was left out
 
     def __init__(self, corpus: Path) -> None:
         self.corpus = corpus
@@ -74,7 +77,7 @@ class Preprocess:
             name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
         )
         if moment.target == "worker":
-            names = [name for name in names if not name.endswith((".u8", ".index.json"))]
+            names = [name for name in names if not name.endswith((".u8", SUFFIX, RECORD))]
             names += _different_clips(CropStore(reference), CropStore(out))
         return names
 
@@ -83,7 +86,7 @@ class Train:
     """The losses and error rates in the log are the same digit for digit, all tensors bit for bit."""
 
     name = "train"
-    codes = {0, 2}
+    codes = frozenset({0, 2})
 
     def __init__(self, store: Path) -> None:
         self.store = store

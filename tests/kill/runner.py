@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
 
 
 class Runner:
-    """Kills of one program; an uninterrupted run in ``folder / "reference"`` is what they are compared with."""
+    """Kills of one program, compared with an uninterrupted run in the folder ``reference``."""
 
     def __init__(self, program: Program, folder: Path) -> None:
         self.program, self.folder = program, folder
@@ -82,7 +82,7 @@ class Runner:
     def _wrong_end(self, moment: Moment, code: int, errors: str) -> list[str]:
         if moment.target == "worker":
             codes = self.program.codes
-            named = code == 0 or "killed" in errors
+            named = code == 0 or ("killed" in errors and "memory ran out" in errors)
         else:
             codes = {-9} if moment.signal is signal.SIGKILL else {-15, 143}
             named = True

@@ -1,4 +1,4 @@
-"""A program in a session of its own, the processes that belong to it, and signals to them. Needs Linux's /proc."""
+"""A program in a session of its own, its processes, and signals to them. Needs the ``/proc`` of Linux."""
 
 from __future__ import annotations
 

@@ -58,6 +58,14 @@ def test_a_permuted_alphabet_is_found(tmp_path: Path) -> None:
         OnnxBackend(content.replace(b"bcdefgh", b"cbdefgh"))
 
 
+@pytest.mark.parametrize("damaged", [b'"format"', b"log_probs"])
+def test_texts_that_are_not_utf_8_are_refused(damaged: bytes) -> None:
+    content = export(LipNet(tiny_model()))
+    assert damaged in content
+    with pytest.raises(CheckpointError, match=r"not an (exported LipNet|ONNX file)"):
+        OnnxBackend(content.replace(damaged, b"\xff" + damaged[1:]))
+
+
 def test_a_graph_that_cannot_be_computed_or_has_other_outputs_is_named() -> None:
     import onnx
 
