@@ -33,10 +33,11 @@ def main() -> int:
     model, metadata = load_published_weights(args.weights)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(args.out, model.state_dict(), metadata)
-    crop = metadata.crop
+    crop, landmarks = metadata.crop, ", and landmarks" if "landmarks" in metadata.model.streams else ""
     print(
         f"{args.out}: {metadata.info['source']}, {count_parameters(model):,} parameters, "
-        f"reads crops of {crop.width}x{crop.height} px with the eyes {crop.eye_distance:g} px apart"
+        f"reads crops of {crop.width}x{crop.height} px with the eyes {crop.eye_distance:g} px "
+        f"apart{landmarks}"
     )
     return 0
 

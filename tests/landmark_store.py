@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from tiny import CROP, make_clip, random_crops, tiny_model
+from tiny import CROP, make_clip, random_crops, random_landmarks, tiny_model
 
 from lipnet.config import CropConfig, ModelConfig
-from lipnet.cropping.landmarks import IBUG_68
 from lipnet.data.crop_store import CropStoreWriter
 from lipnet.models.checkpoint import save_weights
 from lipnet.models.lipnet import LipNet
@@ -29,17 +27,6 @@ IDS = ("bbaf2n", "lgbm5p", "prwazs", "swiq9a")
 def stream_model(name: str, **changes: object) -> ModelConfig:
     """A tiny network with the streams of one of STREAMS."""
     return tiny_model(landmark_channels=[8], landmark_hidden=8, **{**STREAMS[name], **changes})
-
-
-def random_landmarks(frames: int, seed: int = 0) -> np.ndarray:
-    """(T, 68, 2) float16 in face units: a still face with a moving mouth."""
-    random = np.random.default_rng(seed)
-    face = random.normal(0, 0.5, (68, 2))
-    face[IBUG_68.stable] = IBUG_68.stable_face
-    face[IBUG_68.mouth] += (0.0, 1.2)
-    points = np.repeat(face[None], frames, axis=0)
-    points[:, IBUG_68.mouth] += random.normal(0, 0.1, (frames, 20, 2))
-    return points.astype(np.float16)
 
 
 def pack_landmarks(

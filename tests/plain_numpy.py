@@ -96,24 +96,40 @@ def keras_network(kind: str, layers: Layers) -> Backend:
     return read
 
 
-def vipl_network(state: dict[str, np.ndarray]) -> Backend:
-    def part(name: str) -> dict[str, np.ndarray]:
-        return {key.partition(".")[2]: array for key, array in state.items() if key.startswith(f"{name}.")}
+def part_of(state: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """The entries of one module."""
+    return {key.partition(".")[2]: array for key, array in state.items() if key.startswith(f"{name}.")}
+
+
+def bidirectional_torch_gru(x: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:
+    return both_ways(x, lambda x: torch_gru(x, state, ""), lambda x: torch_gru(x, state, "_reverse"))
+
+
+def vipl_states(state: dict[str, np.ndarray]) -> Backend:
+    """The network up to its second GRU: frames -> (T, 2 * hidden)."""
 
     def read(frames: np.ndarray) -> np.ndarray:
         x = frames[..., ::-1] / 255.0  # blue, green, red
         for i, stride in enumerate((2, 1, 1), 1):
-            conv = part(f"conv{i}")
+            conv = part_of(state, f"conv{i}")
             x = pool(
                 np.maximum(convolve(x, conv["weight"].transpose(2, 3, 4, 1, 0), conv["bias"], stride), 0)
             )
         x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)
-        for gru in (part("gru1"), part("gru2")):
-            x = both_ways(
-                x,
-                lambda x, own=gru: torch_gru(x, own, ""),
-                lambda x, own=gru: torch_gru(x, own, "_reverse"),
-            )
-        return log_softmax(x @ state["FC.weight"].T + state["FC.bias"])
+        for name in ("gru1", "gru2"):
+            x = bidirectional_torch_gru(x, part_of(state, name))
+        return x
 
     return read
+
+
+def vipl_network(state: dict[str, np.ndarray]) -> Backend:
+    read = vipl_states(state)
+    return lambda frames: log_softmax(read(frames) @ state["FC.weight"].T + state["FC.bias"])
+
+
+def lipcoordnet(state: dict[str, np.ndarray], frames: np.ndarray, lips: np.ndarray) -> np.ndarray:
+    """Log-probabilities (T, symbols) from frames and the lips' coordinates, (T, 20, 2) parts of the frame."""
+    coordinates = bidirectional_torch_gru(lips.reshape(len(lips), -1), part_of(state, "coord_gru"))
+    joined = np.hstack([vipl_states(state)(frames), coordinates])
+    return log_softmax(joined @ state["FC.weight"].T + state["FC.bias"])

@@ -12,6 +12,7 @@ from plain_numpy import Layers
 h5py = pytest.importorskip("h5py")
 
 CHANNELS, HIDDEN, SYMBOLS = (2, 3, 4), 5, 28
+COORDINATES, COORDINATE_HIDDEN = 40, 3
 KERNELS = ((3, 5, 5), (3, 5, 5), (3, 3, 3))
 FEATURES = {"plain": 4 * 6 * 3, "normed": 4 * 6 * 3, "osalinasv": 4 * 1 * 1}
 
@@ -67,13 +68,27 @@ def vipl_state(features: int = 4 * 4 * 8) -> dict[str, np.ndarray]:
         state[f"conv{i + 1}.weight"] = weight.transpose(4, 3, 0, 1, 2)
         state[f"conv{i + 1}.bias"] = random_array(random, CHANNELS[i])
     for i, inputs in enumerate((features, 2 * HIDDEN), 1):
-        for suffix in ("_l0", "_l0_reverse"):
-            state[f"gru{i}.weight_ih{suffix}"] = random_array(random, inputs, 3 * HIDDEN).T
-            state[f"gru{i}.weight_hh{suffix}"] = random_array(random, HIDDEN, 3 * HIDDEN).T
-            state[f"gru{i}.bias_ih{suffix}"] = random_array(random, 3 * HIDDEN)
-            state[f"gru{i}.bias_hh{suffix}"] = random_array(random, 3 * HIDDEN)
+        state |= _gru_state(random, f"gru{i}", inputs, HIDDEN)
     state["FC.weight"] = random_array(random, 2 * HIDDEN, SYMBOLS).T
     return {**state, "FC.bias": random_array(random, SYMBOLS)}
+
+
+def lipcoordnet_state(features: int = 4 * 4 * 8) -> dict[str, np.ndarray]:
+    """VIPL's, with a GRU of the lips' coordinates and a wider output layer."""
+    random = np.random.default_rng(1)
+    state = vipl_state(features) | _gru_state(random, "coord_gru", COORDINATES, COORDINATE_HIDDEN)
+    state["FC.weight"] = random_array(random, 2 * (HIDDEN + COORDINATE_HIDDEN), SYMBOLS).T
+    return state
+
+
+def _gru_state(random: np.random.Generator, name: str, inputs: int, hidden: int) -> dict[str, np.ndarray]:
+    state = {}
+    for suffix in ("_l0", "_l0_reverse"):
+        state[f"{name}.weight_ih{suffix}"] = random_array(random, inputs, 3 * hidden).T
+        state[f"{name}.weight_hh{suffix}"] = random_array(random, hidden, 3 * hidden).T
+        state[f"{name}.bias_ih{suffix}"] = random_array(random, 3 * hidden)
+        state[f"{name}.bias_hh{suffix}"] = random_array(random, 3 * hidden)
+    return state
 
 
 def write_vipl(path: Path, state: dict[str, np.ndarray], zipped: bool = True) -> Path:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from lipnet.config import AugmentConfig, CropConfig, ModelConfig
+from lipnet.cropping.landmarks import IBUG_68
 from lipnet.data.alignments import Word
 from lipnet.data.corpus import Clip
 from lipnet.data.crop_store import CropStore, CropStoreWriter
@@ -66,18 +67,36 @@ def random_crops(frames: int, crop: CropConfig = CROP, seed: int = 0) -> np.ndar
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
+def random_landmarks(frames: int, seed: int = 0) -> np.ndarray:
+    """(T, 68, 2) float16 in face units: a still face with a moving mouth."""
+    random = np.random.default_rng(seed)
+    face = random.normal(0, 0.5, (68, 2))
+    face[IBUG_68.stable] = IBUG_68.stable_face
+    face[IBUG_68.mouth] += (0.0, 1.2)
+    points = np.repeat(face[None], frames, axis=0)
+    points[:, IBUG_68.mouth] += random.normal(0, 0.1, (frames, 20, 2))
+    return points.astype(np.float16)
+
+
 def random_frames(*shape: int, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(256, (*shape, 3), dtype=torch.uint8, generator=generator)
 
 
-def pack(root: Path, clips: Sequence[Clip], lengths: Sequence[int], crop: CropConfig = CROP) -> None:
-    """Write clips with random crops, as preprocess.py does."""
+def pack(
+    root: Path,
+    clips: Sequence[Clip],
+    lengths: Sequence[int],
+    crop: CropConfig = CROP,
+    landmarks: bool = False,
+) -> None:
+    """Write clips with random crops, as preprocess.py does, and random landmarks if these are wanted."""
     for speaker in dict.fromkeys(clip.speaker for clip in clips):
         with CropStoreWriter(root, speaker, crop) as writer:
             for seed, (clip, frames) in enumerate(zip(clips, lengths, strict=True)):
                 if clip.speaker == speaker:
-                    writer.add(clip, random_crops(frames, crop, seed), frames)
+                    points = random_landmarks(frames, seed) if landmarks else None
+                    writer.add(clip, random_crops(frames, crop, seed), frames, points)
 
 
 def render_clips(root: Path, speakers: int, sentences: int, seed: int) -> list[Path]:

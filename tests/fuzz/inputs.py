@@ -107,12 +107,13 @@ def _write_onnx(folder: Path) -> None:
 
 def _write_published(folder: Path) -> None:
     """Weights in the layouts of other repositories."""
-    from published_files import keras_layers, vipl_state, write_keras, write_vipl
+    from published_files import keras_layers, lipcoordnet_state, vipl_state, write_keras, write_vipl
 
     write_keras(folder / "a.h5", keras_layers("plain"))
     write_keras(folder / "b.h5", keras_layers("normed"), nested=True, backend="theano")
     write_keras(folder / "c.hdf5", keras_layers("osalinasv"))
     write_vipl(folder / "d.pt", vipl_state())
+    write_vipl(folder / "e.pt", lipcoordnet_state())
 
 
 def _progress(train_state: dict[str, object]) -> dict[str, object]:

@@ -122,6 +122,25 @@ BY_HAND: dict[str, list[Layer]] = {
         conv(64, 96, 27, 8, 16),
         *grus(96 * 4 * 8),
     ],
+    # As vipl, with 20 points of two coordinates.
+    "lipcoordnet": [
+        conv(3, 32, 75, 32, 64),
+        conv(32, 64, 75, 16, 32),
+        conv(64, 96, 27, 8, 16),
+        recurrent(96 * 4 * 8, 256),
+        recurrent(512, 256),
+        recurrent(40, 128),
+        linear(512 + 256, 28),
+    ],
+    # 64 numbers a frame, kernels of five frames.
+    "landmarks": [
+        conv(64, 160, 5, 1, 1, normed=True),
+        conv(160, 160, 5, 1, 1, normed=True),
+        recurrent(160, 192),
+        recurrent(384, 192),
+        linear(384, 2 * 28),
+        *(linear(384, 52),) * 2,
+    ],
     "grid": OURS,
     "grid_small": OURS,
     "grid_large": [
@@ -167,11 +186,11 @@ def test_every_recipe_monitors_a_dev_list(name: str) -> None:
     config = load_config(CONFIGS / f"{name}.yaml")
     assert config.data.dev_splits
     assert config.train.eval_every < config.train.epochs
-    selecting = {"grid", "grid_small", "grid_large", "smoke", "keras_unseen"}
+    selecting = {"grid", "grid_small", "grid_large", "smoke", "keras_unseen", "landmarks"}
     assert config.train.select == ("best" if name in selecting else "last")
 
 
-@pytest.mark.parametrize("name", sorted(BY_HAND.keys() - {"grid_small"}))
+@pytest.mark.parametrize("name", sorted(BY_HAND.keys() - {"grid_small", "landmarks"}))
 def test_recipes_for_the_whole_corpus_use_the_lists_that_preprocessing_writes(name: str) -> None:
     data = load_config(CONFIGS / f"{name}.yaml").data
     assert (data.train_split, data.dev_splits) == ("unseen_fit", ["unseen_dev"])
@@ -195,7 +214,7 @@ def test_one_step_and_one_evaluation(name: str, tmp_path: Path) -> None:
     recipe = load_config(CONFIGS / f"{name}.yaml")
     crops, run = tmp_path / "crops", tmp_path / "run"
     clips = [make_clip("s1", "bbaf2n", FRAMES), make_clip("s2", "lgbm5p", FRAMES)]
-    pack(crops, clips, [FRAMES, FRAMES], recipe.crop)
+    pack(crops, clips, [FRAMES, FRAMES], recipe.crop, landmarks=True)
     write_list(crops / "splits" / f"{recipe.data.train_split}.txt", [clips[0].name])
     for split in [*recipe.data.dev_splits, "unseen_test"]:
         write_list(crops / "splits" / f"{split}.txt", [clips[1].name])

@@ -19,14 +19,18 @@ from lipnet.models.convert.keras import SIGNATURE, read_keras
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata
 
-KNOWN = "VIPL's LipNet-PyTorch (.pt), rizkiarm/LipNet (.h5, both its models), osalinasv/lipnet (.hdf5)"
-# The modules of the VIPL network -> those of `LipNet`.
-VIPL_PARTS = {
+KNOWN = (
+    "VIPL's LipNet-PyTorch (.pt), ffeew/LipCoordNet (.pt), rizkiarm/LipNet (.h5, both its models), "
+    "osalinasv/lipnet (.hdf5)"
+)
+# The modules of the VIPL network, and LipCoordNet's one more -> those of `LipNet`.
+PYTORCH_PARTS = {
     "conv1": "blocks.0.conv",
     "conv2": "blocks.1.conv",
     "conv3": "blocks.2.conv",
     "gru1": "recurrent.0",
     "gru2": "recurrent.1",
+    "coord_gru": "landmark_recurrent",
     "FC": "output",
 }
 
@@ -35,7 +39,7 @@ class PublishedModel(NamedTuple):
     """A network whose weights were published: its repository, its structure and its crops."""
 
     source: str
-    model: ModelConfig  # the numbers of channels and of hidden units are read from the file
+    model: ModelConfig  # the numbers of channels and of units are read from the file
     crop: CropConfig
 
 
@@ -49,6 +53,21 @@ VIPL = (
     ),
     PublishedModel(
         VIPL_SOURCE, _VIPL, CropConfig(width=100, height=50, eye_distance=53.6, center_offset=-0.036)
+    ),
+)
+# LipCoordNet: VIPL's network and crops, and the lips' coordinates in the frame as parts of its width and height.
+# Crop stores have no positions in the frame; GRID's mean one takes their place (`cropping/landmarks.py`).
+LIPCOORDNET = (
+    PublishedModel(
+        "github.com/ffeew/LipCoordNet",
+        replace(
+            _VIPL,
+            streams=["pixels", "landmarks"],
+            fusion="output",
+            landmark_input="lip_coordinates",
+            landmark_channels=[],
+        ),
+        VIPL[0].crop,
     ),
 )
 # Keras: RGB / 255, the GRU of Keras 2, dropout after convolutions only; frames are scaled by the mouth's
@@ -81,7 +100,7 @@ def load_published_weights(path: str | Path) -> tuple[LipNet, Metadata]:
         raise CheckpointError(f"{path}: no such weights file; those of {KNOWN} can be converted")
     content = path.read_bytes()
     try:
-        published, tensors = _from_keras(path) if content.startswith(SIGNATURE) else _from_vipl(path)
+        published, tensors = _from_keras(path) if content.startswith(SIGNATURE) else _from_pytorch(path)
         model = LipNet(published.model)
         model.load_state_dict(tensors)
         check_finite(tensors)
@@ -104,18 +123,24 @@ def _from_keras(path: Path) -> tuple[PublishedModel, dict[str, Tensor]]:
     return published, network.tensors(*feature_map(published.model))
 
 
-def _from_vipl(path: Path) -> tuple[PublishedModel, dict[str, Tensor]]:
+def _from_pytorch(path: Path) -> tuple[PublishedModel, dict[str, Tensor]]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         parts = [(*name.split(".", 1), tensor.float()) for name, tensor in state.items()]
     except Exception as error:  # torch.load has no error class of its own for a broken pickle
         raise ValueError("not a PyTorch state dict") from error
     # Symbols and gates are in our order. The input is in OpenCV's channel order, BGR.
-    tensors = {f"{VIPL_PARTS[part]}.{name}": tensor for part, name, tensor in parts}
+    tensors = {f"{PYTORCH_PARTS[part]}.{name}": tensor for part, name, tensor in parts}
     tensors["blocks.0.conv.weight"] = tensors["blocks.0.conv.weight"].flip(1)
     channels = [len(tensors[f"blocks.{i}.conv.bias"]) for i in range(3)]
     inputs, states = (tensors[f"recurrent.0.weight_{kind}_l0"] for kind in ("ih", "hh"))
-    return _of_these_sizes(VIPL, channels, hidden=states.shape[1], features=inputs.shape[1]), tensors
+    landmark_states = tensors.get("landmark_recurrent.weight_hh_l0")
+    candidates = VIPL if landmark_states is None else LIPCOORDNET
+    published = _of_these_sizes(candidates, channels, hidden=states.shape[1], features=inputs.shape[1])
+    if landmark_states is not None:
+        model = replace(published.model, landmark_hidden=landmark_states.shape[1])
+        published = published._replace(model=model)
+    return published, tensors
 
 
 def _of_these_sizes(
