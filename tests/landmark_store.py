@@ -26,7 +26,7 @@ IDS = ("bbaf2n", "lgbm5p", "prwazs", "swiq9a")
 
 def stream_model(name: str, **changes: object) -> ModelConfig:
     """A tiny network with the streams of one of STREAMS."""
-    return tiny_model(landmark_channels=[8], landmark_hidden=8, **{**STREAMS[name], **changes})
+    return tiny_model(**{"landmark_channels": [8], "landmark_hidden": 8, **STREAMS[name], **changes})
 
 
 def pack_landmarks(

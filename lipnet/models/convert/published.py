@@ -55,7 +55,7 @@ VIPL = (
         VIPL_SOURCE, _VIPL, CropConfig(width=100, height=50, eye_distance=53.6, center_offset=-0.036)
     ),
 )
-# LipCoordNet: VIPL's network and crops, and the lips' coordinates in the frame as parts of its width and height.
+# LipCoordNet: VIPL's network and crops, and the lips' coordinates as parts of the frame's width and height.
 # Crop stores have no positions in the frame; GRID's mean one takes their place (`cropping/landmarks.py`).
 LIPCOORDNET = (
     PublishedModel(
