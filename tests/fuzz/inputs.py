@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from fuzz.formats import mutate_hdf5, mutate_onnx
 from fuzz.mutations import Rng, mutate_bytes, mutate_json, mutate_safetensors, mutate_text, mutate_tree
+from landmark_store import stream_model
 from tiny import CROP, make_clip, pack, tiny_model, write_list
 from video_files import write_video
 
@@ -96,11 +97,12 @@ def _write_run(folder: Path, config: Config, model: LipNet) -> None:
 
 
 def _write_onnx(folder: Path) -> None:
-    """Exported networks, with and without word heads."""
+    """Exported networks, with and without word heads, and with landmarks."""
     from lipnet.models.onnx.export import onnx_model
 
-    for name, changes in (("a", {}), ("b", {"word_heads": True, "cell": "lstm", "norm": "batch"})):
-        model = LipNet(tiny_model(**changes)).eval()
+    words = tiny_model(word_heads=True, cell="lstm", norm="batch")
+    for name, config in (("a", tiny_model()), ("b", words), ("c", stream_model("late"))):
+        model = LipNet(config).eval()
         content = onnx_model(model, Metadata(model.config, CROP)).SerializeToString()
         (folder / f"{name}.onnx").write_bytes(content)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lipnet.cropping.landmarks import LANDMARK_INPUTS
 from lipnet.data.alignments import read_alignment
 from lipnet.data.crop_store import CropStore
 from lipnet.data.splits import read_split
@@ -70,7 +71,8 @@ def _onnx(path: Path, valid: Path) -> None:
     reader = LipReader.load(path, device="cpu")
     size = reader.backend.metadata.model
     clips = [np.zeros((frames, size.height, size.width, 3), np.uint8) for frames in (9, 5)]
-    for emissions in reader.backend(clips):
+    landmarks = np.zeros((9, LANDMARK_INPUTS[size.landmark_input].size), np.float32)
+    for emissions in reader.backend(clips, [landmarks, None]):
         reader.decoder(emissions)
 
 

@@ -72,7 +72,7 @@ def pack_clips(root: Path, said: Sequence[str], sure: np.ndarray) -> Path:
 def let_network_say(patch: pytest.MonkeyPatch, by_heads: bool = False) -> None:
     """Whatever its weights, it finds READ in every clip, as sure of each word as the first pixels tell."""
 
-    def call(backend: TorchBackend, clips: Sequence[np.ndarray]) -> list[Emissions]:
+    def call(backend: TorchBackend, clips: Sequence[np.ndarray], landmarks: object = None) -> list[Emissions]:
         told = (crops[0, 0, : len(READ), 0] > 0 for crops in clips)
         size = len(backend.metadata.model.alphabet) + 1
         return [emissions(sure.tolist(), by_heads, size) for sure in told]
