@@ -188,6 +188,8 @@ def loaded(batches: Iterable[Batch]) -> Iterator[Batch]:
             if message.startswith("Caught "):
                 message = message.strip().splitlines()[-1].partition("Error: ")[2]
             raise TrainingError(message) from error
+        except (ConnectionError, EOFError) as error:  # of a batch whose loader process has been killed
+            raise TrainingError(_reason("DataLoader worker exited unexpectedly", waited)) from error
         except RuntimeError as error:
             if "DataLoader" not in str(error):
                 raise

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -187,6 +187,18 @@ def test_a_loader_process_that_is_killed_raises_in_the_next_batch_only(
     time.sleep(0.1)
     with pytest.raises(TrainingError, match=r"^DataLoader worker .* exited unexpectedly"):
         list(batches)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "Connection reset by peer"), EOFError()])
+def test_a_batch_whose_loader_process_is_gone(error: Exception) -> None:
+    """A batch in shared memory is fetched from the process that made it."""
+
+    def batches() -> Iterator[Batch]:
+        raise error
+        yield
+
+    with pytest.raises(TrainingError, match=r"^DataLoader worker exited unexpectedly, .*lower data\.workers"):
+        list(loaded(batches()))
 
 
 def test_a_slow_batch_is_waited_for(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from itertools import islice, product
 from pathlib import Path
@@ -64,3 +65,13 @@ def test_a_smaller_speaker_gives_a_third_at_most(names: list[str]) -> None:
 def test_the_overlapped_split_from_a_list(names: list[str]) -> None:
     train, test = split_overlapped(names[:5], [names[3], names[1], "s9/absent"])
     assert test == [names[1], names[3]] and train == [names[0], names[2], names[4]]
+
+
+def test_speakers_may_have_any_name() -> None:
+    """Bytes that are not UTF-8 draw like any other name, and other names draw what they always drew."""
+    names = [f"s\udce9/{index:04}" for index in range(60)]
+    train, test = split_overlapped(names)
+    assert len(test) == 20 and sorted(train + test) == names
+    names = [f"sé/{index:04}" for index in range(60)]
+    expected = random.Random("0/sé").sample(names, 20)
+    assert set(split_overlapped(names)[1]) == set(expected)

@@ -103,7 +103,7 @@ def test_clips_with_too_long_a_text_are_left_out_of_the_means(batches: list[Batc
 def one_clip(batch: Batch) -> Batch:
     """The first clip of a batch."""
     length = int(batch.target_lengths[0])
-    first = {name: getattr(batch, name)[:1] for name in batch._fields}
+    first = {name: None if value is None else value[:1] for name, value in batch._asdict().items()}
     return Batch(**{**first, "targets": batch.targets[:length]})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,14 @@ def test_training_goes_on_without_it(
     assert len(log_of(tmp_path / "run")) == 2
     warning = "TensorBoard's file cannot be written (no space left on device); training goes on"
     assert len(calls) <= records or warning in result.err
+
+
+def test_names_that_are_not_utf8(train: Train, crop_store: Path, tmp_path: Path) -> None:
+    shutil.copytree(crop_store, tmp_path / "store")
+    index = tmp_path / "store" / "s2.index.json"
+    index.write_text(index.read_text().replace("bbwg6s", "caf\\udce9"))
+    (tmp_path / "store" / "splits" / "dev.txt").write_text('"s2/caf\\udce9"\n')
+    result = train(tmp_path / "run", "train.epochs=1", f"data.root={tmp_path / 'store'}")
+    assert result.code == 0, result.err
+    [events] = (tmp_path / "run").glob("events.*")
+    assert b"s2/caf\\udce9" in events.read_bytes()
