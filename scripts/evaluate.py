@@ -29,7 +29,7 @@ from lipnet.metrics import WordErrors
 from lipnet.tokenizer import Tokenizer
 from lipnet.training.engine import Evaluation, evaluate
 from lipnet.utils.cli import command_line, make_parser
-from lipnet.utils.files import write_atomically
+from lipnet.utils.files import as_bytes, write_atomically
 from lipnet.weights import WEIGHTS
 
 CONFUSIONS = 10  # number of them in metrics.json
@@ -136,7 +136,7 @@ def write_results(
     writer.writerow(["clip", "target", "prediction", "score"])
     for name, target, best in zip(evaluation.names, evaluation.targets, evaluation.predictions, strict=True):
         writer.writerow([name, target, best.text, f"{best.score:.4f}"])
-    write_atomically(folder / "predictions.csv", table.getvalue().encode())
+    write_atomically(folder / "predictions.csv", as_bytes(table.getvalue()))
 
 
 def word_errors(evaluation: Evaluation) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from lipnet.output.captioned_video import burn_in, check_target
 from lipnet.output.formats import FORMATS, summary_table
 from lipnet.output.targets import SUMMARY, StandardInput, Video, find_videos
 from lipnet.utils.cli import command_line, make_parser
-from lipnet.utils.files import write_atomically
+from lipnet.utils.files import as_bytes, write_atomically
 from lipnet.utils.terminal import one_line, printable
 from lipnet.video.camera import camera_frames
 from lipnet.video.decode import Url
@@ -207,11 +207,6 @@ def print_error_rates(
     rates = f"{counts.summary(decoder)}, {len(transcripts) - counts.sentences} without a reference"
     parsed = args.out is None and args.format != ["txt"]
     print(rates, file=sys.stderr if parsed else sys.stdout)
-
-
-def as_bytes(text: str) -> bytes:
-    """UTF-8, with escapes for the bytes of file names that are not UTF-8."""
-    return text.encode("utf-8", "backslashreplace")
 
 
 def listen(reader: LipReader, source: str) -> None:

@@ -25,7 +25,7 @@ from lipnet.errors import LipnetError
 from lipnet.settings import load_config
 from lipnet.tokenizer import Tokenizer
 from lipnet.utils.cli import command_line, make_parser
-from lipnet.utils.files import lock_folder, temporary_files, write_atomically
+from lipnet.utils.files import as_bytes, lock_folder, temporary_files, write_atomically
 from lipnet.utils.workers import WorkerPool, check_workers
 
 EXAMPLES = """examples:
@@ -156,7 +156,7 @@ def report_problems(corpus: Corpus, path: Path) -> None:
     if lines:
         print(f"left out {len(lines)} clips:", *lines[:PROBLEMS_SHOWN], sep="\n", file=sys.stderr)
     if len(lines) > PROBLEMS_SHOWN:
-        write_atomically(path, "".join(f"{line.strip()}\n" for line in lines).encode(errors="replace"))
+        write_atomically(path, as_bytes("".join(f"{line.strip()}\n" for line in lines)))
         print(f"  and {len(lines) - PROBLEMS_SHOWN} more, all of them in {path}", file=sys.stderr)
 
 

@@ -69,7 +69,9 @@ def _sample_per_speaker(names: list[str], count: int, seed: str) -> tuple[list[s
         by_speaker.setdefault(name.rpartition("/")[0], []).append(name)
     sample: set[str] = set()
     for speaker, clips in by_speaker.items():
-        sample.update(random.Random(f"{seed}/{speaker}").sample(sorted(clips), min(count, len(clips) // 3)))
+        # The bytes seed as the text does, which need not be UTF-8: folders' names may be Latin-1.
+        chooser = random.Random(f"{seed}/{speaker}".encode(errors="surrogatepass"))
+        sample.update(chooser.sample(sorted(clips), min(count, len(clips) // 3)))
     return [name for name in names if name not in sample], [name for name in names if name in sample]
 
 

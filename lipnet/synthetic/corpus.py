@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lipnet.data.alignments import Word
+from lipnet.data.clip_lists import list_content
 from lipnet.errors import LipnetError
 from lipnet.grid import FRAME_RATE, GRAMMAR, natural_key, sentence_of
 from lipnet.synthetic.appearance import random_appearance
@@ -225,6 +226,6 @@ def write_splits(folder: Path) -> None:
     splits = folder / "splits"
     splits.mkdir(parents=True, exist_ok=True)
     for name, names in (("train", train), ("dev_seen", seen), ("dev_unseen", unseen)):
-        path, text = splits / f"{name}.txt", "".join(f"{clip}\n" for clip in names)
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            write_atomically(path, text.encode())
+        path, content = splits / f"{name}.txt", list_content(names)
+        if not path.exists() or path.read_bytes() != content:
+            write_atomically(path, content)

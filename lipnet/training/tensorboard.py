@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from lipnet.training.engine import Evaluation, Step
 from lipnet.training.run_dir import RunDir
+from lipnet.utils.files import as_bytes
 
 PREDICTIONS = 8  # shown of each dev split, beside their targets
 CROP_STEP = 3  # frames between the crops of the picture: 25 of a GRID clip
@@ -82,6 +83,7 @@ class TensorBoardLogger:
     @_if_writable
     def log_evaluation(self, number: int, split: str, evaluation: Evaluation) -> None:
         """Add a dev split's error rates after step ``number``, and predictions at even distances in it."""
+        split = as_bytes(split).decode()  # a path, which need not be UTF-8
         self._writer.add_scalar(f"{split}/cer", evaluation.counts.cer, number)
         self._writer.add_scalar(f"{split}/wer", evaluation.counts.wer, number)
         self._writer.add_scalar(f"{split}/loss", evaluation.loss, number)
@@ -89,7 +91,7 @@ class TensorBoardLogger:
         shown = rows[:: max(1, len(rows) // PREDICTIONS)][:PREDICTIONS]
         table = ["| clip | target | prediction |", "|---|---|---|"]
         table += [f"| {name} | {target} | {best.text} |" for name, target, best in shown]
-        self._writer.add_text(f"{split}/predictions", "\n".join(table), number)
+        self._writer.add_text(f"{split}/predictions", as_bytes("\n".join(table)).decode(), number)
 
     @_if_writable
     def log_crops(self, frames: Tensor) -> None:

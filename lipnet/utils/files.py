@@ -42,6 +42,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+def as_bytes(text: str) -> bytes:
+    """UTF-8, with escapes for the bytes of file names that are not UTF-8."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def part_of(path: Path) -> Path:
     """A hidden file beside ``path`` for its content while it is written. Its name is never too long."""
     name = f".{path.name}.part"

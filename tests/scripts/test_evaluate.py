@@ -94,3 +94,13 @@ def test_an_exported_network_has_the_error_rates_of_its_weights(
         "cuda",
     )
     assert_one_line(cuda, "device 'cuda'", ".onnx file is computed on the CPU")
+
+
+def test_names_that_are_not_utf8(untrained_weights: Path, tmp_path: Path) -> None:
+    pack(tmp_path / "store", [make_clip("s1", "bbaf2n")], [75])
+    index = tmp_path / "store" / "s1.index.json"
+    index.write_text(index.read_text().replace("bbaf2n", "caf\\udce9"))
+    given = ("--weights", untrained_weights, "--data", tmp_path / "store", "--split", "all")
+    result = run_script("evaluate", *given, "--out", tmp_path / "out")
+    assert result.code == 0, result
+    assert (tmp_path / "out" / "predictions.csv").read_text().splitlines()[1].startswith("s1/caf\\udce9,")
