@@ -25,7 +25,7 @@ from lipnet.grid import GRAMMAR, is_grid_sentence
 from lipnet.inference.emissions import Backend
 from lipnet.inference.reader import load_backend
 from lipnet.inference.torch_backend import TorchBackend
-from lipnet.metrics import WordErrors
+from lipnet.metrics import ErrorCounts, WordErrors, bootstrap_interval
 from lipnet.tokenizer import Tokenizer
 from lipnet.training.engine import Evaluation, evaluate
 from lipnet.utils.cli import command_line, make_parser
@@ -83,6 +83,8 @@ def main() -> int:
         evaluation = evaluate_backend(network, batches, decoder)
     name = f"{args.decoder} {options.file}" if options.file else args.decoder
     print(evaluation.counts.summary(name))
+    low, high = bootstrap_interval(clip_counts(evaluation))
+    print(f"95 % interval of the WER: {100 * low:.1f} to {100 * high:.1f} % (bootstrap over clips)")
     if args.out is not None:
         write_results(args.out, evaluation, metadata.info, args)
     return 0
@@ -125,6 +127,7 @@ def write_results(
         "grammar": str(args.grammar) if args.grammar else None,
         "dictionary": str(args.dictionary) if args.dictionary else None,
         "wer": counts.wer,
+        "wer_interval": bootstrap_interval(clip_counts(evaluation)),
         "cer": counts.cer,
         "ser": counts.ser,
         **asdict(counts),
@@ -137,6 +140,15 @@ def write_results(
     for name, target, best in zip(evaluation.names, evaluation.targets, evaluation.predictions, strict=True):
         writer.writerow([name, target, best.text, f"{best.score:.4f}"])
     write_atomically(folder / "predictions.csv", as_bytes(table.getvalue()))
+
+
+def clip_counts(evaluation: Evaluation) -> list[ErrorCounts]:
+    """The counts of each clip."""
+    counts = []
+    for target, best in zip(evaluation.targets, evaluation.predictions, strict=True):
+        counts.append(ErrorCounts())
+        counts[-1].add(target, best.text)
+    return counts
 
 
 def word_errors(evaluation: Evaluation) -> dict[str, Any]:

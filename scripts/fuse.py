@@ -1,0 +1,79 @@
+"""Join the weights of a network that reads pixels and of one that reads landmarks: a two-stream network whose
+log-probabilities are the weighted mean of both (late fusion).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from lipnet.config import ModelConfig
+from lipnet.errors import LipnetError
+from lipnet.models.checkpoint import load_weights, save_weights
+from lipnet.models.lipnet import LipNet
+from lipnet.models.metadata import Metadata
+from lipnet.utils.cli import command_line, make_parser
+
+EXAMPLES = """examples:
+  %(prog)s runs/pixels/best.safetensors runs/landmarks/best.safetensors --out both.safetensors
+"""
+# What both networks must have in common, since one setting of the joined network says it.
+SHARED = ("alphabet", "outputs_per_frame", "layers", "cell", "bidirectional", "activation", "word_heads")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = make_parser(__doc__, EXAMPLES)
+    parser.add_argument("pixels", type=Path, help="weights of a network that reads pixels")
+    parser.add_argument("landmarks", type=Path, help="weights of a network that reads landmarks")
+    parser.add_argument(
+        "--weight", type=float, default=0.5, help="of the landmarks in the mean, 0 to 1 (default: 0.5)"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    return parser.parse_args()
+
+
+@command_line
+def main() -> int:
+    args = parse_arguments()
+    (pixels, of_pixels), (landmarks, of_landmarks) = load_weights(args.pixels), load_weights(args.landmarks)
+    config = joined_config(args, of_pixels.model, of_landmarks.model)
+    tensors = pixels.state_dict() | {f"landmark_net.{k}": v for k, v in landmarks.state_dict().items()}
+    LipNet(config).load_state_dict(tensors)
+    info = {"pixels": of_pixels.info, "landmarks": of_landmarks.info}
+    metadata = Metadata(config, of_pixels.crop, info, grid=of_pixels.grid and of_landmarks.grid)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(args.out, tensors, metadata)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB; scripts/shrink.py halves it")
+    return 0
+
+
+def joined_config(args: argparse.Namespace, pixels: ModelConfig, landmarks: ModelConfig) -> ModelConfig:
+    """The settings of the two-stream network. Raises LipnetError if the two do not fit together."""
+    for path, config, streams in (
+        (args.pixels, pixels, ["pixels"]),
+        (args.landmarks, landmarks, ["landmarks"]),
+    ):
+        if config.streams != streams:
+            raise LipnetError(f"{path}: reads {' and '.join(config.streams)}; give weights for {streams[0]}")
+    for key in SHARED:
+        one, other = getattr(pixels, key), getattr(landmarks, key)
+        if one != other:
+            raise LipnetError(
+                f"{args.landmarks}: model.{key} is {other!r}, in {args.pixels} it is {one!r}; train one of "
+                "them with the setting of the other"
+            )
+    return replace(
+        pixels,
+        streams=["pixels", "landmarks"],
+        fusion="late",
+        landmark_channels=landmarks.landmark_channels,
+        landmark_kernel=landmarks.landmark_kernel,
+        landmark_hidden=landmarks.hidden,
+        landmark_weight=args.weight,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
