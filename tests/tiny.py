@@ -56,7 +56,7 @@ def make_clip(speaker: str, clip_id: str, frames: int = 75, timed: bool = True) 
     assert sentence is not None
     cuts = np.linspace(0.2, 0.8, 7) * frames
     cuts = np.floor(cuts + np.random.default_rng(list(clip_id.encode())).uniform(-1, 1, 7)) + 0.25
-    cuts = np.maximum(cuts, 0.25)
+    cuts = np.sort(np.maximum(cuts, 0.25))
     spans = zip(sentence.split(), cuts[:-1], cuts[1:], strict=True)
     words = tuple(Word(text, float(start), float(end)) for text, start, end in spans) if timed else ()
     return Clip(speaker, clip_id, Path(f"{clip_id}.mp4"), sentence, words)

@@ -43,6 +43,11 @@ class Word:
     end: float
 
 
+def fits(word: Word, frames: int) -> bool:
+    """Whether a word starts before the end of a video of ``frames`` frames, and ends at most one after it."""
+    return word.start < frames and word.end <= frames + 1
+
+
 def read_alignment(path: Path, tokenizer: Tokenizer = DEFAULT_TOKENIZER) -> tuple[str, tuple[Word, ...]]:
     """Read a word alignment or a plain transcript: UTF-8, with any line ends and an optional byte order mark.
 

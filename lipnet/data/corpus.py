@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePath
 
-from lipnet.data.alignments import TRANSCRIPT_SUFFIXES, Word, read_alignment
+from lipnet.data.alignments import TRANSCRIPT_SUFFIXES, Word, fits, read_alignment
 from lipnet.errors import CorpusError, LipnetError
 from lipnet.grid import natural_key, sentence_of
 from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer, normalize, shortened
@@ -57,12 +57,9 @@ def list_videos(folder: Path) -> list[Path]:
 
 
 def check_words(clip: Clip, frames: int) -> str | None:
-    """Why the word times of a clip cannot be those of a video of ``frames`` frames; None if they can.
-
-    Each word has to start before the end of the video, and to end at most a frame after it.
-    """
+    """Why the word times of a clip cannot be those of a video of ``frames`` frames; None if they can."""
     for word in clip.words:
-        if word.start >= frames or word.end > frames + 1:
+        if not fits(word, frames):
             return (
                 f"the alignment has {word.text!r} at frames {word.start:g} to {word.end:g}, the video has "
                 f"{frames} frames; give the alignment of this video"

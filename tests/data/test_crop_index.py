@@ -72,6 +72,19 @@ CLIP = ("clips", "bbaf2n")
         (setting(*CLIP, "frames", value=0), "clips['bbaf2n'].frames is 0"),
         (setting(*CLIP, "frames", value=10**30), "clips['bbaf2n'].frames is 1000"),
         (setting(*CLIP, "faces", value=None), "clips['bbaf2n'].faces is None"),
+        (setting(*CLIP, "faces", value=8), "clips['bbaf2n'].faces is 8 of 7 frames"),
+        (
+            setting(*CLIP, "words", 0, value=["bin", 2, 1.5]),
+            "clips['bbaf2n'].words has 'bin' at frames 2 to 1.5 of 7",
+        ),
+        (
+            setting(*CLIP, "words", 5, value=["now", 6, 8.5]),
+            "clips['bbaf2n'].words has 'now' at frames 6 to 8.5 of 7",
+        ),
+        (
+            setting(*CLIP, "words", 5, value=["now", 7, 7]),
+            "clips['bbaf2n'].words has 'now' at frames 7 to 7 of 7",
+        ),
         (setting(*CLIP, "sentence", value=["bin"]), "clips['bbaf2n'].sentence is ['bin'], not a text"),
         (setting(*CLIP, "words", value="bin"), "clips['bbaf2n'].words is 'bin', not a list"),
         (setting(*CLIP, "words", 0, value=["bin", 1]), "clips['bbaf2n'].words has ['bin', 1], not [word,"),
@@ -109,6 +122,31 @@ def test_content_that_is_no_index(content: bytes, reason: str, path: Path) -> No
     path.write_bytes(content)
     with pytest.raises(CropStoreError, match=rf"^[^\n]*not the index [^\n]*{reason}[^\n]*$"):
         read_index(path, "s1")
+
+
+def test_a_word_may_end_a_frame_after_the_clip(path: Path) -> None:
+    index = json.loads(path.read_text())
+    index["clips"]["bbaf2n"]["words"][5][2] = 8
+    path.write_text(json.dumps(index))
+    assert read_index(path, "s1").clips["bbaf2n"].words[5].end == 8
+
+
+@pytest.mark.parametrize("landmarks", [False, True])
+def test_an_index_that_claims_more_frames_than_there_are(landmarks: bool, tmp_path: Path) -> None:
+    """The store refuses it before anything has memory for so many frames."""
+    pack(tmp_path, [make_clip("s1", "bbaf2n", 7)], [7], landmarks=landmarks)
+    path, name = tmp_path / "s1.index.json", "s1.landmarks.f16" if landmarks else "s1.u8"
+    index = json.loads(path.read_text())
+    if landmarks:
+        (tmp_path / name).write_bytes(bytes(6 * 68 * 2 * 2))
+    else:
+        index["clips"]["bbaf2n"]["frames"] = 10**9
+    path.write_text(json.dumps(index))
+    expected = "6 of 7 frames" if landmarks else "7 of 1000000000 frames"
+    with pytest.raises(
+        CropStoreError, match=rf"^\S+{name}: holds {expected}; run scripts/preprocess.py again$"
+    ):
+        CropStore(tmp_path)
 
 
 def test_companion_files_are_not_indexes(path: Path) -> None:

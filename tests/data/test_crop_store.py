@@ -97,7 +97,7 @@ def test_a_truncated_array_is_an_error_until_it_is_cropped_again(
     with pytest.raises(
         CropStoreError, match=r"s1\.u8: holds 17 of 18 frames; run scripts/preprocess\.py again"
     ):
-        CropStore(tmp_path / "clean").array("s1")
+        CropStore(tmp_path / "clean")
     with CropStoreWriter(tmp_path / "clean", "s1", CROP) as writer:
         assert list(writer.clips) == ["bbaf2n", "lgbm5p"]
         add(writer, 2)
@@ -109,7 +109,7 @@ def test_a_missing_array_is_an_error_until_it_is_cropped_again(
 ) -> None:
     (tmp_path / "clean" / "s1.u8").unlink()
     with pytest.raises(CropStoreError, match=r"s1\.u8: missing; run scripts/preprocess\.py again"):
-        CropStore(tmp_path / "clean").array("s1")
+        CropStore(tmp_path / "clean")
     with CropStoreWriter(tmp_path / "clean", "s1", CROP) as writer:
         add(writer, 0, 1, 2)
     assert contents(tmp_path / "clean") == clean

@@ -38,7 +38,7 @@ def test_without_timings_no_word_is_known(crop_store: Path) -> None:
 
 
 def test_words_at_the_very_end_keep_a_frame(tmp_path: Path) -> None:
-    words = (Word("bin", 0.0, 1.2), Word("hello", 1.2, 1.4), Word("now", 2.8, 9.0))
+    words = (Word("bin", 0.0, 1.2), Word("hello", 1.2, 1.4), Word("now", 2.8, 4.0))
     pack(tmp_path, [Clip("a", "x", Path(), "bin hello now", words)], [3])
     sample = dataset(tmp_path)[SampleKey(0)]
     # Words other than GRID's 51 have no class.

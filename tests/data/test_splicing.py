@@ -152,9 +152,11 @@ def test_clips_without_timings_are_not_spliced(crop_store: Path) -> None:
 
 
 def test_truncated_clips_are_not_spliced(tmp_path: Path) -> None:
-    """Their sentences have words without any frame."""
+    """The end of their last word is missing."""
     whole = make_clip("s1", "bbaf2n"), make_clip("s1", "lgbm5p")
-    pack(tmp_path, [*whole, make_clip("s1", "prwazs")], [75, 75, 30])
+    short = make_clip("s1", "prwazs", 30)
+    short = replace(short, words=(*short.words[:-1], replace(short.words[-1], end=31)))
+    pack(tmp_path, [*whole, short], [75, 75, 30])
     for sample in samples(tmp_path, replace(OFF, splice=1.0)):
         if sample.name == "s1/prwazs":
             assert sample.sentence == "place red with a zero soon" and len(sample.indices) == 30

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lipnet.config import CropConfig
-from lipnet.data.alignments import Word
+from lipnet.data.alignments import Word, fits
 from lipnet.errors import LipnetError
 from lipnet.grid import natural_key
 from lipnet.tokenizer import shortened
@@ -182,7 +182,9 @@ def _clip(speaker: str, clip_id: str, entry: dict[str, Any]) -> StoredClip:
     start, frames, faces = (_count(entry, key, where) for key in ("start", "frames", "faces"))
     if not frames:
         raise ValueError(f"{where}.frames is 0")
-    words = tuple(_word(word, f"{where}.words") for word in _get(list, entry, "words", where))
+    if faces > frames:
+        raise ValueError(f"{where}.faces is {faces} of {frames} frames")
+    words = tuple(_word(word, frames, f"{where}.words") for word in _get(list, entry, "words", where))
     video = None
     if "video" in entry:
         video = _video(_get(dict, entry, "video", where), f"{where}.video")
@@ -191,13 +193,18 @@ def _clip(speaker: str, clip_id: str, entry: dict[str, Any]) -> StoredClip:
     return StoredClip(speaker, clip_id, start, frames, faces, sentence, words, video, landmarks)
 
 
-def _word(word: Any, where: str) -> Word:
+def _word(word: Any, frames: int, where: str) -> Word:
+    """A word of a clip of so many frames, after which it may end a little (see `corpus.check_words`)."""
     if len(_as(list, word, where)) != 3:
         raise ValueError(f"{where} has {reprlib.repr(word)}, not [word, start, end]")
     for time in word[1:]:
         if not 0 <= _as(float, time, where) < MAX_COUNT:
             raise ValueError(f"{where} has the time {reprlib.repr(time)}")
-    return Word(_as(str, word[0], where), word[1], word[2])
+    checked = Word(_as(str, word[0], where), word[1], word[2])
+    if not checked.start <= checked.end or not fits(checked, frames):
+        times = f"{checked.start:g} to {checked.end:g}"
+        raise ValueError(f"{where} has {reprlib.repr(checked.text)} at frames {times} of {frames}")
+    return checked
 
 
 def _video(state: dict[str, Any], where: str) -> VideoState:

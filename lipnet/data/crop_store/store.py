@@ -13,9 +13,11 @@ import numpy as np
 from lipnet.config import CropConfig
 from lipnet.data.clip_lists import read_split
 from lipnet.data.crop_store.index import (
+    LANDMARK_BYTES,
     LANDMARK_SHAPE,
     CropStoreError,
     StoredClip,
+    frame_bytes,
     read_indexes,
     store_paths,
 )
@@ -25,7 +27,9 @@ class CropStore:
     """All crops that ``preprocess.py`` has written below ``root``. Arrays are memory-mapped at first use."""
 
     def __init__(self, root: str | Path) -> None:
-        """Raises CropStoreError if ``root`` has no crops, or crops with different crop settings."""
+        """Raises CropStoreError if ``root`` has no crops, crops with different crop settings, or arrays with
+        fewer frames than the indexes say: who reads these may rely on the numbers of frames.
+        """
         self.root = Path(root)
         indexes = read_indexes(self.root)
         if not indexes:
@@ -38,6 +42,11 @@ class CropStore:
         self.clips = {clip.name: clip for index in indexes for clip in index.clips.values()}
         self._arrays: dict[str, np.ndarray] = {}
         self._landmarks: dict[str, np.ndarray] = {}
+        for index in indexes:
+            path, landmarks_path, _ = store_paths(self.root, index.speaker)
+            with_landmarks = [clip for clip in index.clips.values() if clip.landmarks]
+            _held(path, frame_bytes(self.crop), list(index.clips.values()))
+            _held(landmarks_path, LANDMARK_BYTES, with_landmarks)
 
     def check_crop(self, crop: CropConfig, needs: str) -> None:
         """Compare the settings that decide what crops look like.
@@ -126,13 +135,21 @@ class CropStore:
 
 def _mapped(path: Path, dtype: np.dtype, shape: tuple[int, ...], clips: Sequence[StoredClip]) -> np.ndarray:
     """An array of frames of ``shape``, memory-mapped; it must have those of ``clips``."""
+    count = _held(path, dtype.itemsize * math.prod(shape), clips)
+    return np.memmap(path, dtype, "r", shape=(count, *shape))
+
+
+def _held(path: Path, size: int, clips: Sequence[StoredClip]) -> int:
+    """The number of frames of ``size`` bytes in a file; CropStoreError if it lacks those of ``clips``."""
+    needed = max((clip.start + clip.frames for clip in clips), default=0)
+    if not needed:
+        return 0
     if not path.exists():
         raise CropStoreError(f"{path}: missing; run scripts/preprocess.py again")
-    count = path.stat().st_size // (dtype.itemsize * math.prod(shape))
-    needed = max(clip.start + clip.frames for clip in clips)
+    count = path.stat().st_size // size
     if count < needed:
         raise CropStoreError(f"{path}: holds {count} of {needed} frames; run scripts/preprocess.py again")
-    return np.memmap(path, dtype, "r", shape=(count, *shape))
+    return count
 
 
 def _shown(setting: Any) -> str:
