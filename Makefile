@@ -8,6 +8,9 @@ DEMO := data/demo
 SMOKE := data/smoke
 JOBS ?= 2  # processes that run tests
 N ?= 1000
+# The crop store of GRID, and the speakers that `make loso` leaves out in turn.
+GRID := data/grid
+LOSO := s3 s4 s30 s32 s33
 SEED ?= 0
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 # Python 3.10 to 3.12 has wheels of the oldest versions.
@@ -15,7 +18,7 @@ OLDEST := .venv-oldest
 OLDEST_TESTS := tests/test_config.py tests/test_metrics.py $(addprefix tests/,video cropping data decoding \
 	models training inference output)
 
-.PHONY: install demo smoke test test-slow test-all test-oldest fuzz kill lint clean
+.PHONY: install demo smoke loso test test-slow test-all test-oldest fuzz kill lint clean
 
 install: $(VENV)/installed
 
@@ -39,6 +42,19 @@ smoke: install
 	$(BIN)/python scripts/train.py --config configs/smoke.yaml data.root=$(SMOKE)/crops run.dir=runs/smoke
 	$(BIN)/python scripts/evaluate.py --weights runs/smoke/best.safetensors --data $(SMOKE)/crops \
 		--split dev_seen
+
+# Leave-one-speaker-out: the landmark model is trained without each of LOSO and evaluated on that speaker.
+loso: install $(addprefix runs/loso_,$(addsuffix /metrics.json,$(LOSO)))
+
+runs/loso_%/metrics.json:
+	mkdir -p runs/loso_lists
+	grep '^$*/' $(GRID)/splits/train.txt > runs/loso_lists/$*.txt
+	if test -e runs/loso_$*/resume.pt; then $(BIN)/python scripts/train.py --resume runs/loso_$*; \
+	else $(BIN)/python scripts/train.py --config configs/landmarks.yaml data.root=$(GRID) \
+		'data.leave_out=[$*]' 'data.dev_splits=[runs/loso_lists/$*.txt]' train.select=last \
+		run.dir=runs/loso_$*; fi
+	$(BIN)/python scripts/evaluate.py --weights runs/loso_$*/best.safetensors --data $(GRID) \
+		--split runs/loso_lists/$*.txt --decoder grammar --out runs/loso_$*
 
 # What takes a few minutes; tests marked `slow` are left to test-slow.
 test: install

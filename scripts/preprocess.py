@@ -19,7 +19,7 @@ from lipnet.config import Config, CropConfig
 from lipnet.cropping.crop_file import CropFile, crop_file
 from lipnet.data.corpus import Clip, Corpus, check_words, find_clips, select_clips
 from lipnet.data.crop_store import CropStore, CropStoreWriter, note_deleted, remove_problems
-from lipnet.data.external_crops import KINDS, find_crops, load_crops, save_crops
+from lipnet.data.external_crops import KINDS, find_crops, load_crops, load_landmarks, save_crops
 from lipnet.data.splits import read_split, write_splits
 from lipnet.errors import LipnetError
 from lipnet.settings import load_config
@@ -118,13 +118,27 @@ def fill_store(
         raise LipnetError(f"{args.corpus}: no clip could be cropped, for the reasons above")
     detects_faces = not args.imported and crop.method not in ("fixed", "none")
     print(f"{args.out}: {summary(counts, len(corpus.problems), detects_faces)}")
-    report = write_splits(args.out, CropStore(args.out).clips, args.corpus, overlapped, args.seed)
+    store = CropStore(args.out)
+    if crop.method == "dlib" and not args.imported:
+        note_without_landmarks(store)
+    report = write_splits(args.out, store.clips, args.corpus, overlapped, args.seed)
     for note in report.notes():
         print(note, file=sys.stderr)
     if args.export:
         folder = args.out.resolve()
         export(corpus, CropStore(args.out), folder.with_name(f"{folder.name}_{args.export}"), args.export)
     return 1 if corpus.problems else 0
+
+
+def note_without_landmarks(store: CropStore) -> None:
+    """Say how many clips an earlier version has cropped, which did not store landmarks."""
+    count = sum(not clip.landmarks for clip in store.clips.values())
+    if count:
+        print(
+            f"{store.root}: {count} clips have no landmarks, an earlier version cropped them; for networks "
+            "that read landmarks, give another --out",
+            file=sys.stderr,
+        )
 
 
 def read_config(path: Path | None, overrides: Sequence[str]) -> Config:
@@ -239,14 +253,14 @@ def import_clip(clip: Clip, crop: CropConfig, folder: Path) -> CropFile:
     crops = load_crops(clip.video, (crop.width, crop.height))
     path = folder / uuid.uuid4().hex
     path.write_bytes(np.ascontiguousarray(crops).data)
-    return CropFile(path, len(crops), len(crops))
+    return CropFile(path, len(crops), len(crops), landmarks=load_landmarks(clip.video, len(crops)))
 
 
 def export(corpus: Corpus, store: CropStore, folder: Path, kind: str) -> None:
     """Write the crops of those clips of a corpus that are in the store as files of a kind (see `KINDS`)."""
     clips = [store.clips[clip.name] for clip in corpus.clips if clip.name in store.clips]
     for clip in tqdm(clips, unit="clip", desc=kind):
-        save_crops(folder, clip.name, store.crops(clip), kind)
+        save_crops(folder, clip.name, store.crops(clip), kind, store.landmarks(clip))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Mouth crops in the files of other LipNet implementations: an array or a folder of images per clip."""
+"""Mouth crops in the files of other LipNet implementations: an array or a folder of images per clip.
+
+Beside an array, ``ID.landmarks.npy`` may have the landmarks of its frames.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,14 @@ import cv2
 import numpy as np
 
 from lipnet.data.corpus import Corpus, find_clips, is_hidden
+from lipnet.data.crop_store.index import LANDMARK_SHAPE
 from lipnet.errors import LipnetError
 from lipnet.grid import natural_key
 from lipnet.tokenizer import DEFAULT_TOKENIZER, Tokenizer, shortened
 from lipnet.utils.files import write_atomically
 
 KINDS = {"npy": "arrays SPEAKER/ID.npy", "png": "images SPEAKER/ID/mouth_000.png, ..."}
+LANDMARKS = ".landmarks.npy"  # after the clip's ID
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 
@@ -45,7 +50,7 @@ def find_crops(
 
 def _arrays(folder: Path) -> list[Path]:
     arrays = [path for path in folder.iterdir() if path.suffix.lower() == ".npy" and not is_hidden(path)]
-    return [path for path in arrays if path.is_file()]
+    return [path for path in arrays if path.is_file() and not path.name.endswith(LANDMARKS)]
 
 
 def _image_folders(folder: Path) -> list[Path]:
@@ -77,25 +82,52 @@ def load_crops(path: Path, size: tuple[int, int]) -> np.ndarray:
     return _checked(crops, shape, path)
 
 
-def save_crops(folder: Path, name: str, crops: np.ndarray, kind: str) -> None:
+def load_landmarks(path: Path, frames: int) -> np.ndarray | None:
+    """The landmarks beside the array ``path`` of a clip's crops: (T, 68, 2) float16; None if there are none.
+
+    Raises:
+        ExternalCropsError: a file cannot be read, or does not have those of ``frames`` frames.
+    """
+    path = path.with_name(path.stem + LANDMARKS)
+    if not path.exists():
+        return None
+    landmarks = _read_array(path)
+    shape = (frames, *LANDMARK_SHAPE)
+    if landmarks.shape != shape or landmarks.dtype != np.float16 or np.isinf(landmarks).any():
+        raise ExternalCropsError(
+            f"{path}: an array of {landmarks.dtype} {landmarks.shape}; give numbers or NaN, float16 {shape}"
+        )
+    return np.array(landmarks)
+
+
+def save_crops(
+    folder: Path, name: str, crops: np.ndarray, kind: str, landmarks: np.ndarray | None = None
+) -> None:
     """Write a clip's crops, (T, H, W, 3) uint8 RGB, below ``folder``, unless all of them exist.
 
     Args:
         name: SPEAKER/ID.
         kind: npy for one array, png for T images.
+        landmarks: (T, 68, 2) float16, written beside an array; None: none are known.
     """
     last = folder / (f"{name}.npy" if kind == "npy" else f"{name}/{_image_name(len(crops) - 1)}")
     if last.exists():
         return
     last.parent.mkdir(parents=True, exist_ok=True)
     if kind == "npy":
-        buffer = io.BytesIO()
-        np.save(buffer, crops)
-        write_atomically(last, buffer.getvalue())
+        if landmarks is not None:
+            write_atomically(folder / f"{name}{LANDMARKS}", _npy(landmarks))
+        write_atomically(last, _npy(crops))
         return
     for number, crop in enumerate(crops):
         _, encoded = cv2.imencode(".png", cv2.cvtColor(crop, cv2.COLOR_RGB2BGR))
         write_atomically(last.with_name(_image_name(number)), encoded.tobytes())
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
 
 
 def _image_name(number: int) -> str:
