@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from lipnet.config import Config, ModelConfig
 from lipnet.errors import ConfigError
 from lipnet.utils.files import write_atomically
+from lipnet.utils.schema import SchemaError, check_lists, texts
 
 if TYPE_CHECKING:
     from omegaconf.errors import OmegaConfBaseException
@@ -182,6 +183,8 @@ def _settings_errors(source: str) -> Iterator[None]:
         yield
     except OmegaConfBaseException as error:
         raise ConfigError(f"{source}: {_explain(error)}") from error
+    except SchemaError as error:
+        raise ConfigError(f"{source}: {error}") from error
     except (YAMLError, ValueError, TypeError, AttributeError, OSError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise ConfigError(f"{source}: cannot be read as settings ({reason})") from error
@@ -193,24 +196,13 @@ def _plain(settings: Any) -> dict[str, Any]:
     tree = OmegaConf.to_container(settings, resolve=False)
     if not isinstance(tree, dict):
         raise TypeError("sections of key: value expected")
-    for key, value in _texts(tree):
+    check_lists(Config, {str(key): value for key, value in tree.items()})
+    for key, value in texts(tree):
         if "${" in value:
             raise TypeError(f"{key}: {value} would be replaced; write the value itself")
         if "\0" in value:
             raise TypeError(f"{key}: a text with the character NUL")
     return rename_old_names({str(key): value for key, value in tree.items()})
-
-
-def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """All texts in a tree of settings, with their dotted keys."""
-    if isinstance(value, str):
-        yield key, value
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield from _texts(item, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list):
-        for i, item in enumerate(value):
-            yield from _texts(item, f"{key}[{i}]")
 
 
 def _check_numbers(config: Config) -> None:

@@ -34,6 +34,25 @@ def test_yaml_round_trip(tmp_path: Path) -> None:
     assert load_config(tmp_path / "config.yaml") == config
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("model: {channels: [4, 4, {a: 1}]}", "model.channels[2]: a mapping of 1 is not a whole number"),
+        ("model: {kernels: [[3, [5], 5]]}", "model.kernels[0][1]: a list of 1 is not a whole number"),
+        ("model: {paddings: [{}]}", "model.paddings[0]: a mapping of 0 is not a list"),
+        ("model: {strides: {a: 1}}", "model.strides: a mapping of 1 is not a list"),
+        ("crop: {box: [1, 2, {x: 1}, 4]}", "crop.box[2]: a mapping of 1 is not a whole number"),
+        ("data: {dev_splits: [[a]]}", "data.dev_splits[0]: a list of 1 is not a text"),
+        ("train: {freeze: [{a: 1}]}", "train.freeze[0]: a mapping of 1 is not a text"),
+    ],
+)
+def test_lists_in_the_wrong_places_are_named(text: str, reason: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as error:
+        load_config(path)
+    assert str(error.value) == f"{path}: {reason}"
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_the_recipes_load_and_differ_from_the_defaults(path: Path) -> None:
     assert load_config(path) != Config()

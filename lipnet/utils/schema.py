@@ -7,7 +7,7 @@ import difflib
 import json
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from lipnet.errors import LipnetError
@@ -56,6 +56,41 @@ def check_depth(content: object) -> None:
 def _children(node: object) -> list[Any]:
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     return [child for child in children if isinstance(child, (dict, list))]
+
+
+def texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """All texts in a tree of lists and mappings, with their dotted keys."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from texts(item, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from texts(item, f"{key}[{i}]")
+
+
+def check_lists(cls: type, content: Mapping[str, Any], key: str = "") -> None:
+    """Check that the lists in settings hold lists or plain values, as the fields of a dataclass do.
+
+    Other keys and types are not checked here. Raises SchemaError with the key of the first wrong item.
+    """
+    hints = get_type_hints(cls)
+    for name, value in content.items():
+        kind = hints.get(name)
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, Mapping):
+            check_lists(kind, value, _dotted(key, name))
+        elif get_origin(kind) is list:
+            _check_nesting(value, kind, _dotted(key, name))
+
+
+def _check_nesting(value: object, kind: Any, key: str) -> None:
+    is_list = get_origin(kind) is list
+    if isinstance(value, (list, dict)) and not (is_list and isinstance(value, list)):
+        raise SchemaError(f"{key}: {_shown(value)} is not {KINDS[get_origin(kind) or kind]}")
+    if is_list and isinstance(value, list):
+        for i, item in enumerate(value):
+            _check_nesting(item, get_args(kind)[0], f"{key}[{i}]")
 
 
 def build(cls: type[T], content: object, key: str = "") -> T:
