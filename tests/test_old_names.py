@@ -42,8 +42,9 @@ def nested(name: str, value: object) -> dict[str, Any]:
 
 
 def with_old_names(tree: dict[str, Any]) -> dict[str, Any]:
-    """A copy of a nested dict with the former names of all that has one."""
+    """A copy of a nested dict with the former names of all that has one, and without the younger digest."""
     tree = json.loads(json.dumps(tree))
+    tree.pop("sha256", None)
     for old, new in OLD_NAMES.items():
         *path, old_key = old.split(".")
         section: Any = tree
