@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from lipnet.metrics import ErrorCounts, WordErrors
+from lipnet.metrics import ErrorCounts, WordErrors, bootstrap_interval
 
 
 def count(*pairs):
@@ -121,3 +121,15 @@ def test_rates_of_a_corpus_are_those_of_jiwer():
     assert counts.wer == pytest.approx(jiwer.wer(targets, predictions), abs=1e-12)
     assert counts.cer == pytest.approx(jiwer.cer(targets, predictions), abs=1e-12)
     assert 0.2 < counts.wer < 0.8
+
+
+def test_bootstrap_interval():
+    always = [count(("a b", "a c"))] * 30  # half of each sentence's words are wrong
+    assert bootstrap_interval(always) == (0.5, 0.5)
+    coin = [count(("a", "a" if number % 2 else "b")) for number in range(100)]
+    low, high = bootstrap_interval(coin)
+    # Of 100 words, the standard deviation of the rate is 5 %.
+    assert low == pytest.approx(0.4, abs=0.015) and high == pytest.approx(0.6, abs=0.015)
+    assert bootstrap_interval(coin) == (low, high)
+    by_speaker = bootstrap_interval(coin, ["right" if number % 2 else "wrong" for number in range(100)])
+    assert by_speaker == (0, 1)
