@@ -52,7 +52,7 @@ def test_the_joined_network_averages_both(tmp_path: Path) -> None:
         ({}, "reads pixels; give weights for landmarks"),
         (
             {"streams": ["landmarks"], "outputs_per_frame": 2},
-            r"model\.outputs_per_frame is 2, in \S+ it is 1",
+            "model.outputs_per_frame is 2, in ",
         ),
     ],
 )
