@@ -21,7 +21,7 @@ from lipnet.metrics import ErrorCounts
 from lipnet.output.captioned_video import burn_in, check_target
 from lipnet.output.formats import FORMATS, summary_table
 from lipnet.output.targets import SUMMARY, StandardInput, Video, find_videos
-from lipnet.utils.cli import command_line, make_parser
+from lipnet.utils.cli import ALL_PROBLEMS, command_line, make_parser, report_problems
 from lipnet.utils.files import as_bytes, write_atomically
 from lipnet.utils.terminal import one_line, printable
 from lipnet.video.camera import camera_frames
@@ -151,11 +151,10 @@ def read_videos(
         print(f"read with the decoder {reader.decoder.name}", file=sys.stderr)
     if args.references:
         print_error_rates(transcripts, references, reader.decoder.name, args)
-    if problems:
-        read_or_saved = "read or saved" if args.save else "read"
-        print(f"{len(problems)} of {len(videos)} videos could not be {read_or_saved}:", file=sys.stderr)
-        for problem in problems:
-            print(f"  {one_line(str(problem))}", file=sys.stderr)
+    if len(videos) > 1:
+        what = f"could not be {'read or saved' if args.save else 'read'}"
+        path = args.out / ALL_PROBLEMS if args.out else None
+        report_problems(f"{len(problems)} of {len(videos)} videos {what}:", list(map(str, problems)), path)
     return 1 if problems else 0
 
 

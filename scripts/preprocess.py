@@ -24,8 +24,8 @@ from lipnet.data.splits import read_split, write_splits
 from lipnet.errors import LipnetError
 from lipnet.settings import load_config
 from lipnet.tokenizer import Tokenizer
-from lipnet.utils.cli import command_line, make_parser
-from lipnet.utils.files import as_bytes, lock_folder, temporary_files, write_atomically
+from lipnet.utils.cli import ALL_PROBLEMS, command_line, make_parser, report_problems
+from lipnet.utils.files import lock_folder, temporary_files
 from lipnet.utils.workers import WorkerPool, check_workers
 
 EXAMPLES = """examples:
@@ -36,8 +36,6 @@ EXAMPLES = """examples:
         crop.width=128 crop.height=64
 """
 SETTINGS = ("crop.", "model.alphabet=")  # the settings that preprocessing uses
-PROBLEMS_SHOWN = 20  # clips that are left out, on the terminal
-ALL_PROBLEMS = "left_out.txt"  # all of them, where they are more
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -111,7 +109,8 @@ def fill_store(
             cut = partial(crop_clip, crop=crop, folder=folder, max_pixels=args.max_pixels)
         with WorkerPool(args.workers, cut) as pool:
             counts = preprocess(corpus, args.out, crop, pool)
-    report_problems(corpus, args.out / ALL_PROBLEMS)
+    problems = [f"{name}: {reason}" for name, reason in corpus.problems.items()]
+    report_problems(f"left out {len(problems)} clips:", problems, args.out / ALL_PROBLEMS)
     if corpus.skipped:
         print(f"{args.corpus}: {corpus.skipped} files of other kinds skipped", file=sys.stderr)
     if not counts["cropped"] + counts["present"]:
@@ -161,17 +160,6 @@ def find_corpus(args: argparse.Namespace, tokenizer: Tokenizer) -> Corpus:
         corpus = find_clips(args.corpus, args.aligns, speakers, tokenizer)
     note_deleted(corpus, args.out, speakers)
     return select_clips(corpus, args.pattern, args.first, args.last)
-
-
-def report_problems(corpus: Corpus, path: Path) -> None:
-    """Print the first problems; where there are more, write all of them to the file ``path``."""
-    lines = [f"  {name}: {reason}" for name, reason in corpus.problems.items()]
-    path.unlink(missing_ok=True)
-    if lines:
-        print(f"left out {len(lines)} clips:", *lines[:PROBLEMS_SHOWN], sep="\n", file=sys.stderr)
-    if len(lines) > PROBLEMS_SHOWN:
-        write_atomically(path, as_bytes("".join(f"{line.strip()}\n" for line in lines)))
-        print(f"  and {len(lines) - PROBLEMS_SHOWN} more, all of them in {path}", file=sys.stderr)
 
 
 def summary(counts: Counter[str], left_out: int, detects_faces: bool) -> str:

@@ -14,10 +14,12 @@ from urllib.parse import unquote, urlsplit
 
 from lipnet.data.corpus import VIDEO_SUFFIXES
 from lipnet.errors import LipnetError
+from lipnet.utils.cli import ALL_PROBLEMS
 from lipnet.video.decode import Url
 
 STANDARD_INPUT = "-"
 SUMMARY = "predictions"  # the table of all videos is called so: no video's output is
+RESERVED = {SUMMARY, Path(ALL_PROBLEMS).stem}
 
 
 class StandardInput(io.FileIO):
@@ -62,7 +64,7 @@ def find_videos(patterns: Iterable[str], urls: Iterable[str] = ()) -> dict[Video
 def _output_name(name: Path, alone: bool, of_many: bool) -> Path:
     """The name without its suffix; with it, if the output would overwrite another video's or the summary."""
     stem = name.with_suffix("")
-    if of_many and str(stem).casefold() == SUMMARY:
+    if of_many and str(stem).casefold() in RESERVED:
         return name if name.suffix else name.with_suffix(".video")
     return stem if alone else name
 

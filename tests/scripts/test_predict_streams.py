@@ -112,6 +112,23 @@ def test_the_summary_does_not_overwrite_a_video_s_table(
     assert set(contents(tmp_path / "one")) == {"predictions.csv"}
 
 
+def test_of_many_problems_the_first_are_printed(
+    synthetic_clip: Path, text_file: Path, predict: partial[Result], tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "left_out.mp4").write_bytes(synthetic_clip.read_bytes())
+    for index in range(25):
+        (tmp_path / "in" / f"{index}.mp4").write_bytes(text_file.read_bytes())
+    for given in ((), ("--format", "json"), ("--out", tmp_path / "out")):
+        result = predict(tmp_path / "in", *given)
+        lines = result.err.splitlines()
+        listed = lines[lines.index("25 of 26 videos could not be read:") + 1 :]
+        assert result.code == 1 and len(listed) == 21 and listed[-1].startswith("  and 5 more"), listed
+    assert listed[-1] == f"  and 5 more, all of them in {tmp_path / 'out' / 'left_out.txt'}"
+    assert len((tmp_path / "out" / "left_out.txt").read_text().splitlines()) == 25
+    assert set(contents(tmp_path / "out")) == {"left_out.mp4.txt", "left_out.txt", "predictions.csv"}
+
+
 def test_names_cannot_control_the_terminal(
     synthetic_clip: Path, grey_video: Path, predict: partial[Result], tmp_path: Path
 ) -> None:

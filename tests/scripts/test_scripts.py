@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -165,3 +167,30 @@ def test_half_the_weights_read_the_same(store: Path, untrained_weights: Path, tm
 def test_help_ends_with_two_worked_examples(script: str) -> None:
     examples = run_script(script, "--help").out.partition("\nexamples:\n")[2]
     assert examples.count(f"python scripts/{script}.py ") >= 2
+
+
+@pytest.mark.slow
+def test_standard_error_that_is_closed(
+    synthetic_corpus: Path, crop_store: Path, untrained_weights: Path, tmp_path: Path
+) -> None:
+    """As cron may start them: the programs do the same without a place for bars and messages."""
+    clip = min(synthetic_corpus.glob("s3/*.mp4"))
+    (tmp_path / "videos" / "s3").mkdir(parents=True)
+    (tmp_path / "videos" / "s3" / clip.name).write_bytes(clip.read_bytes())
+    weights = ("--weights", untrained_weights)
+    run = (f"data.root={crop_store}", f"run.dir={tmp_path / 'run'}", "train.epochs=1")
+    for given in (
+        ("preprocess", tmp_path / "videos", "--out", tmp_path / "crops", "--export", "npy", *SIZE),
+        ("train", *OVERRIDES, *run),
+        ("evaluate", *weights, "--data", crop_store, "--split", "dev", "--out", tmp_path / "results"),
+        ("synthesize", "--out", tmp_path / "made", "--speakers", 1, "--sentences", 2, "--workers", 2),
+        ("predict", clip, clip.parent / "holiday.avi", *weights),
+    ):
+        name, *arguments = map(str, given)
+        command = [sys.executable, str(SCRIPTS / f"{name}.py"), *arguments]
+        done = subprocess.run(["sh", "-c", '"$@" 2>&-', "sh", *command], capture_output=True, timeout=120)
+        assert (done.returncode, done.stderr) == (1 if name == "predict" else 0, b""), done
+    assert len(CropStore(tmp_path / "crops").clips) == 1
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 1
+    assert (tmp_path / "results" / "predictions.csv").exists()
+    assert len(list((tmp_path / "made" / "s1").glob("*.mp4"))) == 2

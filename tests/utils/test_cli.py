@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shlex
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lipnet.errors import ConfigError, LipnetError
-from lipnet.utils.cli import command_line, make_parser
+from lipnet.utils.cli import command_line, make_parser, report_problems
 
 
 def run(error: BaseException | int) -> int:
@@ -153,3 +154,71 @@ def test_messages_have_no_control_characters(capsys: pytest.CaptureFixture[str])
 
     assert command_line(main)() == 2
     assert capsys.readouterr().err == "error: ab .mp4: no such file\n"
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_that_are_closed(closed: str, tmp_path: Path) -> None:
+    """A file that the program opens does not get their numbers, and messages do not go elsewhere."""
+    code = (
+        "import os, sys\n"
+        "from tqdm import tqdm\n"
+        "from lipnet.utils.cli import command_line\n"
+        "def main():\n"
+        f"    with open({str(tmp_path / 'file')!r}, 'wb') as file:\n"
+        "        list(tqdm(range(3)))\n"
+        "        print('a message', file=sys.stderr)\n"
+        "        os.write(2, b'of a library')\n"
+        "        return 7 if file.fileno() > 2 else 1\n"
+        "sys.exit(command_line(main)())\n"
+    )
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {closed}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    assert (tmp_path / "file").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("main", "streams"),
+    [
+        ("parser.parse_args(['--help'])", (">/dev/full",)),
+        ("parser.parse_args(['--none'])", ("2>/dev/full",)),
+        (
+            "(_ for _ in ()).throw(LipnetError('a.mp4: no such file'))",
+            ("2>/dev/full", ">/dev/full 2>/dev/full"),
+        ),
+        ("(_ for _ in ()).throw(KeyboardInterrupt())", ("2>/dev/full",)),
+    ],
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_behind_messages(main: str, streams: tuple[str, ...], unbuffered: str) -> None:
+    code = (
+        "import sys\n"
+        "from lipnet.errors import LipnetError\n"
+        "from lipnet.utils.cli import command_line, make_parser\n"
+        "parser = make_parser('', '')\n"
+        f"sys.exit(command_line(lambda: {main})())"
+    )
+    for stream in streams:
+        command = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)} {stream}"
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment)
+        assert done.returncode == (130 if "Interrupt" in main else 2), stream
+        assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
+@pytest.mark.parametrize("count", [0, 20, 21])
+def test_of_many_problems_the_first_are_printed(
+    count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems = [f"{index}.mp4: no\nsuch file" for index in range(count)]
+    path = tmp_path / "left_out.txt"
+    path.write_text("of an earlier run")
+    report_problems("left out:", problems, path)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1:21] == [f"  {index}.mp4: no such file" for index in range(min(count, 20))]
+    assert lines[21:] == ([f"  and 1 more, all of them in {path}"] if count > 20 else [])
+    assert path.exists() == (count > 20)
+    assert count <= 20 or len(path.read_text().splitlines()) == count
+    report_problems("left out:", problems, None)
+    assert capsys.readouterr().err.splitlines()[21:] == (["  and 1 more"] if count > 20 else [])
