@@ -172,14 +172,16 @@ class FaceCropper(Cropper):
         if not found.any():
             raise NoFaceError.of(name, len(found))
         measured = np.stack([points for points in landmarks if points is not None])
-        smoothed = smooth(fill_gaps(measured, found), HEAD_BAND).astype(np.float32)
+        smoothed = smooth(fill_gaps(measured, found), HEAD_BAND, np.float32)
         to_crop = crop_transforms(
             smoothed, self.layout, self.size, self.config.eye_distance, self.config.center_offset
         )
         on_face = None
         if self.layout is IBUG_68:
             on_face = np.full(smoothed.shape, np.nan, np.float32)
-            on_face[found] = transform(fit_pose(smoothed[found], self.layout), measured)
+            poses = fit_pose(smoothed, self.layout)
+            for frame, points in zip(np.flatnonzero(found), measured, strict=True):
+                on_face[frame] = transform(poses[frame], points)
         return FaceTrack(self.layout, self.size, smoothed, found, to_crop, on_face=on_face)
 
     def crop(self, images: Iterable[np.ndarray], to_crop: np.ndarray) -> np.ndarray:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+BLOCK = 512  # frames of which all estimates are in memory
+STEP = np.array([[1.0, 1.0], [0.0, 1.0]])  # from a frame to the next: the velocity is added to the place
+Estimate = tuple[np.ndarray, np.ndarray]  # place and velocity (2, series), and their covariance (2, 2)
+
 
 def fill_gaps(points: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Spread the N measured rows of points (N, ...) over T frames, ``found`` (T,) of which have one.
@@ -17,30 +21,48 @@ def fill_gaps(points: np.ndarray, found: np.ndarray) -> np.ndarray:
     return filled.reshape(len(found), *points.shape[1:])
 
 
-def smooth(values: np.ndarray, band: float) -> np.ndarray:
+def smooth(values: np.ndarray, band: float, dtype: type = np.float64) -> np.ndarray:
     """Smooth series (T, ...) over time with a forward-backward (Rauch-Tung-Striebel) Kalman filter.
 
     The model is a steady velocity that is pushed at random, measured with unit noise. A push of variance
     (2 pi band)^4 halves what swings at ``band`` cycles a frame; what is slower passes, without any lag.
+    The result has the type ``dtype``.
     """
-    series = values.reshape(len(values), -1).astype(np.float64)
-    step = np.array([[1.0, 1.0], [0.0, 1.0]])
+    series = values.reshape(len(values), -1).astype(np.float64, copy=False)
     push = (2 * np.pi * band) ** 4 * np.array([[1 / 3, 1 / 2], [1 / 2, 1.0]])
     # All series are measured in the same frames, so one covariance serves them all: state (2, series).
-    state, covariance = np.stack([series[0], np.zeros_like(series[0])]), np.diag([1e6, 1e6])
+    predicted = np.stack([series[0], np.zeros_like(series[0])]), np.diag([1e6, 1e6])
+    # The backward pass needs what the forward pass knew of each frame. Of a long video only the first frame
+    # of each block is kept, and the rest of the block is computed again.
+    starts = range(0, len(series), BLOCK)
+    kept = []
+    for start in starts:
+        kept.append(predicted)
+        filtered, predicted = _filter(series[start : start + BLOCK], predicted, push)
+    smoothed: np.ndarray = np.empty(series.shape, dtype)
+    later = None
+    for start in reversed(starts):
+        if start != starts[-1]:
+            filtered, _ = _filter(series[start : start + BLOCK], kept[start // BLOCK], push)
+        for index in range(len(filtered) - 1, -1, -1):
+            state, covariance = filtered[index]
+            if later is None:
+                later = state
+            else:
+                back = covariance @ STEP.T @ np.linalg.inv(STEP @ covariance @ STEP.T + push)
+                later = state + back @ (later - STEP @ state)
+            smoothed[start + index] = later[0]
+    return smoothed.reshape(values.shape)
+
+
+def _filter(series: np.ndarray, predicted: Estimate, push: np.ndarray) -> tuple[list[Estimate], Estimate]:
+    """The forward pass over frames (T, series): the estimate of each frame, and the prediction after them."""
+    state, covariance = predicted
     filtered = []
     for measured in series:
         gain = covariance[:, :1] / (covariance[0, 0] + 1)
         state = state + gain * (measured - state[0])
         covariance = covariance - gain * covariance[:1]
         filtered.append((state, covariance))
-        state, covariance = step @ state, step @ covariance @ step.T + push
-    smoothed = np.empty_like(series)
-    later, _ = filtered[-1]
-    smoothed[-1] = later[0]
-    for index in range(len(series) - 2, -1, -1):
-        state, covariance = filtered[index]
-        back = covariance @ step.T @ np.linalg.inv(step @ covariance @ step.T + push)
-        later = state + back @ (later - step @ state)
-        smoothed[index] = later[0]
-    return smoothed.reshape(values.shape)
+        state, covariance = STEP @ state, STEP @ covariance @ STEP.T + push
+    return filtered, (state, covariance)

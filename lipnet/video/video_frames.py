@@ -14,7 +14,7 @@ class VideoFrames:
     """A video's frames, (H, W, 3) uint8 RGB, that can be iterated more than once.
 
     They are decoded once and held in memory if all of them fit in ``max_bytes``. Otherwise each iteration
-    decodes them again, in blocks of this size (to decode and track frame by frame in turn takes 20 % longer).
+    decodes them again, in smaller blocks (to decode and track frame by frame in turn takes 20 % longer).
     """
 
     def __init__(self, decode: Callable[[], Iterable[np.ndarray]], max_bytes: int = MAX_HELD_BYTES) -> None:
@@ -22,6 +22,7 @@ class VideoFrames:
         self.decode = decode
         self.max_bytes = max_bytes
         self.held: list[np.ndarray] | None = None  # all frames, once they are known to fit
+        self._limit = max_bytes  # of a block
 
     def __iter__(self) -> Iterator[np.ndarray]:
         if self.held is not None:
@@ -30,7 +31,8 @@ class VideoFrames:
         block: list[np.ndarray] = []
         size, is_whole = 0, True
         for frame in self.decode():
-            if block and size + frame.nbytes > self.max_bytes:
+            if block and size + frame.nbytes > self._limit:
+                self._limit = min(self.max_bytes, BLOCK_BYTES)
                 yield from block
                 block.clear()
                 size, is_whole = 0, False

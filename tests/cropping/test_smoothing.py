@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lipnet.cropping import smoothing
 from lipnet.cropping.smoothing import fill_gaps, smooth
 
 
@@ -48,3 +49,36 @@ def test_smooth_halves_at_its_band_and_has_no_lag() -> None:
 
 def test_smooth_takes_one_frame() -> None:
     np.testing.assert_allclose(smooth(np.ones((1, 68, 2)), 0.12), 1.0, atol=1e-5)
+
+
+def smooth_at_once(values: np.ndarray, band: float) -> np.ndarray:
+    """The same filter with the estimates of all frames (T, series) in memory."""
+    step = np.array([[1.0, 1.0], [0.0, 1.0]])
+    push = (2 * np.pi * band) ** 4 * np.array([[1 / 3, 1 / 2], [1 / 2, 1.0]])
+    state, covariance = np.stack([values[0], np.zeros_like(values[0])]), np.diag([1e6, 1e6])
+    filtered = []
+    for measured in values:
+        gain = covariance[:, :1] / (covariance[0, 0] + 1)
+        state = state + gain * (measured - state[0])
+        covariance = covariance - gain * covariance[:1]
+        filtered.append((state, covariance))
+        state, covariance = step @ state, step @ covariance @ step.T + push
+    smoothed = np.empty_like(values)
+    later = filtered[-1][0]
+    smoothed[-1] = later[0]
+    for index in range(len(values) - 2, -1, -1):
+        state, covariance = filtered[index]
+        back = covariance @ step.T @ np.linalg.inv(step @ covariance @ step.T + push)
+        later = state + back @ (later - step @ state)
+        smoothed[index] = later[0]
+    return smoothed
+
+
+@pytest.mark.parametrize("count", [1, 6, 7, 8, 14, 75, 90])
+def test_blocks_change_no_bit(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(count).normal(100, 5, (count, 136))
+    expected = smooth_at_once(values, 0.12)
+    for block in (7, 512):
+        monkeypatch.setattr(smoothing, "BLOCK", block)
+        assert np.array_equal(smooth(values.reshape(count, 68, 2), 0.12).reshape(count, -1), expected)
+        assert np.array_equal(smooth(values, 0.12, np.float32), expected.astype(np.float32))

@@ -11,6 +11,7 @@ import pytest
 
 from lipnet.config import CropConfig
 from lipnet.cropping.factory import make_cropper
+from lipnet.video import video_frames
 from lipnet.video.decode import iter_frames
 from lipnet.video.video_frames import VideoFrames, in_blocks
 
@@ -59,6 +60,17 @@ def test_frames_are_held_or_decoded_again(decoder: Decoder, held: int, calls: in
     for _ in range(2):
         assert [frame.sum() for frame in frames] == first
     assert decoder.calls == calls and decoder.peak <= peak
+
+
+def test_of_a_long_video_only_the_first_block_is_large(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(video_frames, "BLOCK_BYTES", 2 * FRAME_BYTES)
+    frames = VideoFrames(decoder, max_bytes=9 * FRAME_BYTES)
+    first = [frame.sum() for frame in frames]
+    assert decoder.peak <= 11
+    decoder.peak = decoder.in_memory
+    assert [frame.sum() for frame in frames] == first and decoder.peak <= 4
 
 
 @pytest.mark.parametrize(("held", "calls"), [(COUNT, 1), (5, 3)])
