@@ -11,7 +11,8 @@ import numpy as np
 
 from lipnet.config import CropConfig
 from lipnet.cropping.factory import make_cropper
-from lipnet.video.decode import iter_frames
+from lipnet.video.decode import VideoError, iter_frames
+from lipnet.video.resample import PictureCount
 from lipnet.video.video_frames import VideoFrames
 
 BLOCK = 256  # crops in memory
@@ -31,12 +32,15 @@ def crop_file(video: Path, out: Path, crop: CropConfig, max_pixels: int) -> Crop
     """Cut the mouth out of a video's frames and write the crops to the file ``out``.
 
     Raises:
-        LipnetError: the video cannot be read, its pictures have more than ``max_pixels`` px, or it shows no
-            face; the message names it.
+        LipnetError: the video cannot be read, its pictures have more than ``max_pixels`` px or are too few
+            (`PictureCount`), or it shows no face; the message names it.
     """
     frames = VideoFrames(partial(iter_frames, video, max_pixels=max_pixels))
     cropper = make_cropper(crop)
-    track = cropper.track(frames, str(video))
+    count = PictureCount()
+    track = cropper.track(map(count.add, frames), str(video))
+    if problem := count.problem():
+        raise VideoError(f"{video}: {problem}; get or convert the file again")
     images = iter(frames)
     with out.open("wb") as file:
         for start in range(0, len(track.found), BLOCK):

@@ -22,6 +22,7 @@ from lipnet.inference.quality import quality_warnings
 from lipnet.inference.segmentation import best_cut, find_utterances, is_speech
 from lipnet.inference.sentences import SentenceDecoder
 from lipnet.inference.transcript import Sentence, Transcript
+from lipnet.video.resample import PictureCount
 
 # In frames, at 25 a second.
 WINDOW = 100  # length at which a window is read: a GRID clip and a little more
@@ -57,6 +58,7 @@ class StreamingTranscriber:
         self.frames = 0  # pushed so far
         self.partial = ""  # text, by greedy search, of an utterance that has not ended
         self._tracker = cropper.start(name)
+        self._count = PictureCount()
         self._sentences: list[Sentence] = []
         self._tracks: list[FaceTrack] = []  # of the frames that have left the window
         self._face_found = False
@@ -77,7 +79,7 @@ class StreamingTranscriber:
 
         find the next frame's landmarks.
         """
-        return cut_patch(frame, self._tracker(frame), self.cropper.layout)
+        return cut_patch(frame, self._tracker(self._count.add(frame)), self.cropper.layout)
 
     def add(self, patch: Patch) -> list[Sentence]:
         """The second half of `push`."""
@@ -99,6 +101,7 @@ class StreamingTranscriber:
         track = None if self.live else FaceTrack.concatenate(self._tracks)
         if track is not None:
             track = replace(track, faces=faces_seen(self._tracker))
+        warnings = quality_warnings(self._sentences, track, self.decoder.grid_only)
         return Transcript(
             video=self.name,
             sentences=self._sentences,
@@ -106,7 +109,7 @@ class StreamingTranscriber:
             fps=FRAME_RATE,
             decoder=self.decoder.name,
             calibrated=self.decoder.calibration is not None,
-            warnings=quality_warnings(self._sentences, track, self.decoder.grid_only),
+            warnings=[*filter(None, [self._count.problem()]), *warnings],
             track=track,
         )
 

@@ -108,7 +108,9 @@ def _write(source: Path | Url, target: Path, captions: CaptionOverlay, audio_pac
         av.open(f"file:{target}", "w", format="mp4", container_options={"movflags": "+faststart"}) as output,
     ):
         stream = video_stream(container, str(source))
-        pictures = add_times(decode_pictures(container, stream, str(source)), float(_rate(stream)))
+        pictures = add_times(
+            decode_pictures(container, stream, str(source)), float(_rate(stream)), str(source)
+        )
         first = next(pictures)
         target.parent.mkdir(parents=True, exist_ok=True)
         track = _add_video(output, stream, first.rgb)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from lipnet.errors import LipnetError
 from lipnet.utils.files import as_bytes, write_atomically
+from lipnet.utils.log import Printer, handled
 from lipnet.utils.signals import Terminated, signals_raised
 from lipnet.utils.terminal import one_line
 
@@ -68,7 +69,7 @@ def command_line(main: Callable[[], int]) -> Callable[[], int]:
             if isinstance(stream, io.TextIOWrapper):  # file names may hold any bytes
                 stream.reconfigure(errors="backslashreplace")
         try:
-            with signals_raised():
+            with signals_raised(), handled(Printer()):
                 try:
                     code = main()
                 except SystemExit:  # of argparse, which has printed its help, or a message

@@ -21,6 +21,7 @@ from typing import Generic, TypeVar
 import cv2
 
 from lipnet.errors import LipnetError
+from lipnet.utils.log import LOG, Collector, handled
 
 AHEAD = 8  # tasks a worker that may be done, or in progress, before the one whose result is due
 MAX_MESSAGE = 300  # characters of an unexpected exception
@@ -61,7 +62,7 @@ class WorkerPool(Generic[Task, Result]):
         """Yield the function's result for each task, in their order.
 
         An exception of the function, or the end of a worker that is killed, is yielded as a LipnetError. The
-        next tasks are done meanwhile, a few for each worker.
+        next tasks are done meanwhile, a few for each worker. Warnings in workers are logged in this process.
 
         Raises:
             OSError: nothing can be written to the disk.
@@ -102,12 +103,14 @@ class WorkerPool(Generic[Task, Result]):
             worker = by_connection[connection]  # type: ignore[index]
             number = self._busy.pop(worker)
             try:
-                result = worker.connection.recv()
+                result, warnings = worker.connection.recv()
             except (EOFError, OSError):
                 worker.process.join()
                 yield number, LipnetError(KILLED)
                 continue
             self._idle.append(worker)
+            for warning in warnings:
+                LOG.warning(warning)
             if isinstance(result, OSError):
                 raise result
             yield number, result
@@ -133,7 +136,9 @@ def _work(connection: Connection, function: Callable[..., object]) -> None:
     with suppress(EOFError, OSError):
         while True:
             task = connection.recv()
-            connection.send(_attempt(function, task))
+            with handled(Collector()) as collector:
+                result = _attempt(function, task)
+            connection.send((result, collector.lines))
 
 
 def _attempt(function: Callable[..., object], task: object) -> object:

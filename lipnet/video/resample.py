@@ -18,6 +18,7 @@ MAX_HOLD_S = 10.0  # a longer step from one time stamp to the next is a fault of
 PAUSE_S = 1.0
 MAX_PAUSES_S = 60.0
 CUT_PAUSE_S = 0.2
+MAX_SHOWN = 5  # frames, 0.2 s at 25 fps: a picture that is shown for longer shows no speech
 ROUNDING_S = 1e-6  # tolerance of comparisons between times
 LOG = logging.getLogger(__name__)
 
@@ -36,6 +37,41 @@ class TimedPicture(NamedTuple):
     rgb: np.ndarray  # (H, W, 3) uint8
     time: float  # on the file's clock, which the sound has in common
     elapsed: float  # since the first picture, without the gaps that damage has left and the pauses cut out
+
+
+class PictureCount:
+    """How many pictures the frames of a video show, and how many frames only repeat one for long.
+
+    Attributes:
+        pictures: the number of pictures.
+        frames: the number of frames.
+        repeated: the number of frames that show a picture which has been shown for MAX_SHOWN frames before.
+    """
+
+    def __init__(self) -> None:
+        self.pictures = self.frames = self.repeated = 0
+        self._run = 0  # frames in a row with one picture
+        self._last: np.ndarray | None = None
+
+    def add(self, frame: np.ndarray) -> np.ndarray:
+        """Count the next frame, as `resample` yields it, and return it."""
+        is_new = frame is not self._last
+        self._last, self._run = frame, 1 if is_new else self._run + 1
+        self.pictures += is_new
+        self.frames += 1
+        self.repeated += self._run > MAX_SHOWN
+        return frame
+
+    def problem(self) -> str | None:
+        """Why the frames are no video of speech; None if they may be one."""
+        if self.pictures == 1:
+            return "has 1 picture, which is no speech"
+        if 2 * self.repeated > self.frames:
+            return (
+                f"has {self.pictures} pictures for {self.frames} frames: more than half of these only repeat "
+                f"a picture that is shown for longer than {MAX_SHOWN / 25:g} s"
+            )
+        return None
 
 
 class Clock:

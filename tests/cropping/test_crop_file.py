@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -50,3 +51,12 @@ def test_pictures_that_are_too_large_leave_no_file(video: Path, tmp_path: Path) 
     with pytest.raises(VideoError, match="pictures of 360x288 px"):
         crop_file(video, tmp_path / "crops", config("fixed"), 360 * 288 - 1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_is_no_clip(tmp_path: Path) -> None:
+    """Whatever number of frames its file claims to be shown for."""
+    for rate in (25, Fraction(1, 10)):
+        path = write_video(tmp_path / "a.mkv", [numbered(0, 360, 288)], rate=rate)
+        with pytest.raises(VideoError, match=r"a\.mkv: has 1 picture, which is no speech; get or convert"):
+            crop_file(path, tmp_path / "crops", config("fixed"), 360 * 288)
+    assert not (tmp_path / "crops").exists()

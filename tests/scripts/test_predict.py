@@ -110,6 +110,13 @@ def test_a_video_that_holds_still_is_doubted(videos: list[Path], tmp_path: Path)
     assert [f"warning: {still}: {warning}" for warning in warnings] == result.err.splitlines()
 
 
+def test_a_video_of_few_pictures_is_doubted(videos: list[Path], tmp_path: Path) -> None:
+    pictures = list(iter_frames(videos[0]))[::15]
+    slow = write_video(tmp_path / "slow.mkv", pictures, times_ms=[1000 * index for index in range(5)])
+    result = run_script("predict", slow, "--decoder", "greedy", "--format", "json")
+    assert json.loads(result.out)["warnings"][0].startswith("has 5 pictures for 101 frames: more than half")
+
+
 def test_a_replayed_file_is_read_live(videos: list[Path]) -> None:
     result = run_script("predict", "--camera", videos[0], "--decoder", "grammar")
     assert result.code == 0, result.err

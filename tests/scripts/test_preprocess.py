@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import video_files
 from tiny import (
     OVERRIDES,
     SCRIPTS,
@@ -208,6 +209,20 @@ def test_videos_that_are_too_large(videos: Path, tmp_path: Path) -> None:
     assert result.code == 2
     assert "\n  s2/swiq9a: " in result.err and "pictures of 360x288 px have more than" in result.err
     assert run_script(*given, "360x288").code == 0
+
+
+def test_a_video_of_still_pictures_is_named(videos: Path, tmp_path: Path) -> None:
+    """Eight pictures that claim more than a minute; the warning of the pauses comes once, as a line."""
+    root = tmp_path / "corpus" / "s1"
+    shutil.copytree(videos / "s1", root)
+    pictures = [video_files.numbered(number, 360, 288) for number in range(8)]
+    video_files.write_video(root / "take.mkv", pictures, times_ms=[9900 * number for number in range(8)])
+    (root / "take.txt").write_text("bin blue")
+    result = run_script("preprocess", tmp_path / "corpus", "--out", tmp_path / "out", *FIXED)
+    assert result.code == 1
+    assert "\n  s1/take: " in result.err and "take.mkv: has 8 pictures for 1" in result.err
+    [line] = [line for line in result.err.replace("\r", "\n").splitlines() if "shows still" in line]
+    assert line.startswith(f"warning: {root}/take.mkv: shows still pictures for more than 60 s")
 
 
 def test_a_clip_with_an_unexpected_error_is_named(videos: Path, tmp_path: Path) -> None:

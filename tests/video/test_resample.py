@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lipnet.video.resample import Picture, add_times, resample
+from lipnet.video.resample import Picture, PictureCount, add_times, resample
 
 BLACK = np.zeros((2, 2, 3), np.uint8)
 
@@ -70,3 +70,26 @@ def test_long_pauses_are_cut_after_a_minute(caplog: pytest.LogCaptureFixture) ->
     short = [Picture(BLACK, 0.9 * index, False) for index in range(360)]
     assert sum(1 for _ in resample(short, 1.0, 25.0)) == round(25 * (359 * 0.9 + 1.0))
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("times", "rate", "problem"),
+    [
+        ([0.1 * index for index in range(30)], 10, None),  # a slow webcam
+        ([0.2 * index for index in range(15)], 5, None),
+        ([0.04 * index for index in range(30)] + [5.0], 25, "has 31 pictures for 126 frames: more than half"),
+        ([0.04 * index for index in range(80)] + [5.0], 25, None),  # a pause
+        ([9.9 * index for index in range(4)], 0.1, "has 4 pictures for 993 frames: more than half"),
+        ([0.0], 0.1, "has 1 picture, which is no speech"),
+        ([0.0], 25, "has 1 picture, which is no speech"),
+    ],
+)
+def test_few_pictures_for_many_frames_are_no_video(
+    times: list[float], rate: float, problem: str | None
+) -> None:
+    count = PictureCount()
+    pictures = (Picture(BLACK.copy(), time, False) for time in times)
+    frames = [count.add(frame) for frame in resample(pictures, rate, 25.0)]
+    assert (count.pictures, count.frames) == (len(times), len(frames))
+    assert (count.problem() or "").startswith(problem or "")
+    assert (count.problem() is None) == (problem is None)
