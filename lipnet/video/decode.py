@@ -47,6 +47,10 @@ class VideoError(LipnetError):
     """A video from which no frame can be read."""
 
 
+class LargePicturesError(VideoError):
+    """A video whose pictures have more pixels than are allowed."""
+
+
 def read_video(source: VideoSource, fps: float = 25.0) -> np.ndarray:
     """Read a whole video as (T, H, W, 3) uint8 RGB, at ``fps`` frames a second.
 
@@ -151,12 +155,12 @@ def limit_size(stream: VideoStream, max_pixels: int, name: str) -> None:
     """Let a stream's decoder refuse pictures of far more than ``max_pixels``, before it has memory for them.
 
     Raises:
-        VideoError: the file says that they are larger.
+        LargePicturesError: the file says that they are larger.
     """
     if stream.width * stream.height > max_pixels:
-        raise VideoError(
+        raise LargePicturesError(
             f"{name}: pictures of {stream.width}x{stream.height} px have more than {max_pixels} px; make "
-            "them smaller, or give preprocess.py --max-pixels"
+            "them smaller, as by ffmpeg -i IN -vf scale=1280:-2 OUT"
         )
     padded = max_pixels * 5 // 4 + 128 * 128  # decoders count whole macroblocks
     stream.codec_context.options = {**stream.codec_context.options, "max_pixels": str(padded)}

@@ -313,7 +313,7 @@ def test_a_reencoded_clip_matches_the_original(grid_root: Path) -> None:
 def test_pictures_that_are_too_large_are_refused_before_they_are_decoded(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", CLIP[:3])
     assert len(list(iter_frames(path, max_pixels=128 * 64))) == 3
-    with pytest.raises(VideoError, match=r"a.mp4: pictures of 128x64 px have more than 8191 px; .*--max-pix"):
+    with pytest.raises(VideoError, match=r"a.mp4: pictures of 128x64 px have more than 8191 px; make"):
         next(iter_frames(path, max_pixels=128 * 64 - 1))
 
 
