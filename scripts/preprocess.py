@@ -25,8 +25,9 @@ from lipnet.errors import LipnetError
 from lipnet.settings import load_config
 from lipnet.tokenizer import Tokenizer
 from lipnet.utils.cli import ALL_PROBLEMS, command_line, make_parser, report_problems
-from lipnet.utils.files import lock_folder, temporary_files
+from lipnet.utils.files import errors_of, lock_folder, temporary_files
 from lipnet.utils.workers import WorkerPool, check_workers
+from lipnet.video.decode import LargePicturesError
 
 EXAMPLES = """examples:
   Crop the first hundred clips of each speaker with MTCNN, and also write an array for each clip:
@@ -231,7 +232,10 @@ def leave_out(clip: Clip, reason: str, corpus: Corpus, writer: CropStoreWriter) 
 
 def crop_clip(clip: Clip, crop: CropConfig, folder: Path, max_pixels: int) -> CropFile:
     """Crop a clip's video into a file in a folder. Runs in a worker process."""
-    return crop_file(clip.video, folder / uuid.uuid4().hex, crop, max_pixels)
+    try:
+        return crop_file(clip.video, folder / uuid.uuid4().hex, crop, max_pixels)
+    except LargePicturesError as error:
+        raise LipnetError(f"{error}, or give --max-pixels") from error
 
 
 def import_clip(clip: Clip, crop: CropConfig, folder: Path) -> CropFile:
@@ -240,7 +244,8 @@ def import_clip(clip: Clip, crop: CropConfig, folder: Path) -> CropFile:
     """
     crops = load_crops(clip.video, (crop.width, crop.height))
     path = folder / uuid.uuid4().hex
-    path.write_bytes(np.ascontiguousarray(crops).data)
+    with errors_of(path):
+        path.write_bytes(np.ascontiguousarray(crops).data)
     return CropFile(path, len(crops), len(crops), landmarks=load_landmarks(clip.video, len(crops)))
 
 

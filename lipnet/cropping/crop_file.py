@@ -11,6 +11,7 @@ import numpy as np
 
 from lipnet.config import CropConfig
 from lipnet.cropping.factory import make_cropper
+from lipnet.utils.files import errors_of
 from lipnet.video.decode import VideoError, iter_frames
 from lipnet.video.resample import PictureCount
 from lipnet.video.video_frames import VideoFrames
@@ -34,6 +35,7 @@ def crop_file(video: Path, out: Path, crop: CropConfig, max_pixels: int) -> Crop
     Raises:
         LipnetError: the video cannot be read, its pictures have more than ``max_pixels`` px or are too few
             (`PictureCount`), or it shows no face; the message names it.
+        OSError: ``out``, which it names, cannot be written.
     """
     frames = VideoFrames(partial(iter_frames, video, max_pixels=max_pixels))
     cropper = make_cropper(crop)
@@ -42,9 +44,13 @@ def crop_file(video: Path, out: Path, crop: CropConfig, max_pixels: int) -> Crop
     if problem := count.problem():
         raise VideoError(f"{video}: {problem}; get or convert the file again")
     images = iter(frames)
-    with out.open("wb") as file:
-        for start in range(0, len(track.found), BLOCK):
-            to_crop = track.to_crop[start : start + BLOCK]
-            file.write(cropper.crop(islice(images, len(to_crop)), to_crop).data)
+    try:
+        with errors_of(out), out.open("wb") as file:
+            for start in range(0, len(track.found), BLOCK):
+                to_crop = track.to_crop[start : start + BLOCK]
+                file.write(cropper.crop(islice(images, len(to_crop)), to_crop).data)
+    except OSError:  # the disk is full: there is room again for what is done
+        out.unlink(missing_ok=True)
+        raise
     landmarks = None if track.on_face is None else track.on_face.astype(np.float16)
     return CropFile(out, len(track.found), int(track.found.sum()), track.faces, landmarks)

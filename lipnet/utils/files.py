@@ -42,6 +42,17 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+@contextmanager
+def errors_of(path: Path) -> Iterator[None]:
+    """Give an OSError the name of the file that is written to, which those of an open file lack."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def as_bytes(text: str) -> bytes:
     """UTF-8, with escapes for the bytes of file names that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace")

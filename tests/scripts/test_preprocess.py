@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -208,6 +209,7 @@ def test_videos_that_are_too_large(videos: Path, tmp_path: Path) -> None:
     result = run_script(*given, "359x288")
     assert result.code == 2
     assert "\n  s2/swiq9a: " in result.err and "pictures of 360x288 px have more than" in result.err
+    assert "make them smaller, as by ffmpeg -i IN -vf scale=1280:-2 OUT, or give --max-pixels\n" in result.err
     assert run_script(*given, "360x288").code == 0
 
 
@@ -274,6 +276,32 @@ def test_output_that_cannot_be_written(videos: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     assert unreadable_stdout(*given, out=str(log)).code == 0
     assert "crops \\xe9: nothing to do, all 1 clips are there" in log.read_text()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limits of files' sizes")
+def test_a_full_disk_keeps_the_clips_before(videos: Path, tmp_path: Path) -> None:
+    """A limit of the size of files stands for it: the array of all clips may be as large as two of them."""
+    import resource
+
+    corpus, clip = tmp_path / "corpus" / "s1", min((videos / "s1").glob("*.mp4"))
+    corpus.mkdir(parents=True)
+    for clip_id in ("bbaf2n", "lgbm5p", "prwazs"):
+        shutil.copy(clip, corpus / f"{clip_id}.mp4")
+    given = (corpus.parent, "--out", tmp_path / "out", *FIXED)
+    size = 5 * 24 * 16 * 3 * 2
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, size + 100))
+
+    command = [sys.executable, str(SCRIPTS / "preprocess.py"), *map(str, given)]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit)
+    assert done.returncode == 2
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith(f"error: {tmp_path / 'out' / 's1.u8'}: file too large; check the path"), error
+    assert list(CropStore(tmp_path / "out").clips) == ["s1/bbaf2n", "s1/lgbm5p"]
+    assert (tmp_path / "out" / "s1.u8").stat().st_size == size
+    assert "1 clips cropped, 2 were there already" in run_script("preprocess", *given).out
 
 
 def test_videos_that_are_mouths(videos: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from lipnet.data.crop_store.index import (
     store_paths,
     video_state,
 )
-from lipnet.utils.files import write_atomically
+from lipnet.utils.files import errors_of, write_atomically
 
 SAVE_SECONDS = 5.0  # between two saves of the index: a killed run loses at most this much work
 
@@ -63,24 +64,30 @@ class CropStoreWriter:
     def __enter__(self) -> CropStoreWriter:
         self.array_path.parent.mkdir(parents=True, exist_ok=True)
         self._array, self._landmarks = (
-            path.open("r+b" if path.exists() else "w+b") for path in (self.array_path, self.landmarks_path)
+            path.open("r+b" if path.exists() else "w+b", buffering=0)
+            for path in (self.array_path, self.landmarks_path)
         )
         if self._lacks_clips:  # before their frames are overwritten by those of other clips
             self._save_index()
-        self._array.truncate(self.frames * frame_bytes(self.crop))
-        self._landmarks.truncate(self.frames * LANDMARK_BYTES)
-        self._array.seek(0, os.SEEK_END)
+        self._truncate()
         self._saved = time.monotonic()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.flush()
-        self._array.close()
-        self._landmarks.close()
+        try:
+            self.flush()
+        finally:
+            self._array.close()
+            self._landmarks.close()
         if not any(clip.landmarks for clip in self.clips.values()):
             self.landmarks_path.unlink()
         if not self.clips:
             self.array_path.unlink()
+
+    def _truncate(self) -> None:
+        """Cut off what is behind the last clip."""
+        self._array.truncate(self.frames * frame_bytes(self.crop))
+        self._landmarks.truncate(self.frames * LANDMARK_BYTES)
 
     def is_current(self, clip: Clip) -> bool:
         """Whether the clip is in the store, cropped from its video as the video is now.
@@ -109,12 +116,16 @@ class CropStoreWriter:
             landmarks: (T, 68, 2) float16, as `FaceTrack.on_face`; None: not known.
         """
         assert crops.dtype == np.uint8 and crops.shape[1:] == (self.crop.height, self.crop.width, 3)
-        self._array.write(np.ascontiguousarray(crops).data)
         frames = len(crops)
-        if landmarks is not None:
-            assert landmarks.dtype == np.float16 and landmarks.shape == (frames, *LANDMARK_SHAPE)
-            self._landmarks.seek(self.frames * LANDMARK_BYTES)  # beyond the end: zeros for clips without
-            self._landmarks.write(np.ascontiguousarray(landmarks).data)
+        try:
+            _write(self._array, self.frames * frame_bytes(self.crop), crops)
+            if landmarks is not None:
+                assert landmarks.dtype == np.float16 and landmarks.shape == (frames, *LANDMARK_SHAPE)
+                # beyond the end: zeros for clips without
+                _write(self._landmarks, self.frames * LANDMARK_BYTES, landmarks)
+        except OSError:  # the disk is full: there is room again for the index of the clips before this one
+            self._truncate()
+            raise
         state = self._states[clip.id] if clip.id in self._states else video_state(clip.video)
         self.clips[clip.id] = StoredClip(
             self.speaker,
@@ -140,8 +151,8 @@ class CropStoreWriter:
     def flush(self) -> None:
         """Save all clips so far: the arrays, then the index."""
         for array in (self._array, self._landmarks):
-            array.flush()
-            os.fsync(array.fileno())
+            with errors_of(Path(array.name)):
+                os.fsync(array.fileno())
         self._save_index()
         self._saved = time.monotonic()
 
@@ -186,6 +197,15 @@ def note_deleted(corpus: Corpus, root: Path, speakers: Iterable[str] | None = No
                     path
                 ):
                     corpus.problems[clip.name] = f"{path}: the video has been deleted"
+
+
+def _write(file: FileIO, position: int, array: np.ndarray) -> None:
+    """Write an array into an open file. Raises OSError with the file's name."""
+    left = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    with errors_of(Path(file.name)):
+        file.seek(position)
+        while left:
+            left = left[file.write(left) :]
 
 
 def _size(path: Path) -> int:
