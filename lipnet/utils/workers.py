@@ -22,6 +22,7 @@ import cv2
 
 from lipnet.errors import LipnetError
 from lipnet.utils.log import LOG, Collector, handled
+from lipnet.utils.signals import signals_deferred
 
 AHEAD = 8  # tasks a worker that may be done, or in progress, before the one whose result is due
 MAX_MESSAGE = 300  # characters of an unexpected exception
@@ -124,9 +125,9 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_work, args=(other, function), daemon=True)
-        with _interrupts_blocked():
+        with signals_deferred(), _interrupts_blocked():
             self.process.start()
-        other.close()  # so that the end of the worker is the end of the connection
+            other.close()  # so that the end of the worker is the end of the connection
 
 
 def _work(connection: Connection, function: Callable[..., object]) -> None:
