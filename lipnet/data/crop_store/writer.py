@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import time
 from collections.abc import Iterable
@@ -28,6 +29,7 @@ from lipnet.data.crop_store.index import (
 )
 from lipnet.utils.files import errors_of, write_atomically
 
+WRITE_BYTES = 16 * 2**20  # written at once
 SAVE_SECONDS = 5.0  # between two saves of the index: a killed run loses at most this much work
 
 
@@ -200,12 +202,18 @@ def note_deleted(corpus: Corpus, root: Path, speakers: Iterable[str] | None = No
 
 
 def _write(file: FileIO, position: int, array: np.ndarray) -> None:
-    """Write an array into an open file. Raises OSError with the file's name."""
+    """Write an array into an open file. Raises OSError with the file's name.
+
+    Of a memory-mapped array, what has been written does not stay in memory.
+    """
     left = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    mapped = array.base if isinstance(array.base, mmap.mmap) else None
     with errors_of(Path(file.name)):
         file.seek(position)
         while left:
-            left = left[file.write(left) :]
+            left = left[file.write(left[:WRITE_BYTES]) :]
+            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+                mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _size(path: Path) -> int:
