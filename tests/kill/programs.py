@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from lipnet.data.crop_index import SUFFIX
 from safetensors.torch import load_file
 
 from lipnet.data.crop_store import CropStore
+from lipnet.data.crop_store.index import SUFFIX
 from lipnet.data.splits import RECORD
 from lipnet.synthetic.corpus import plan_corpus, write_corpus
 
