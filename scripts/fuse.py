@@ -1,5 +1,5 @@
-"""Join the weights of a network that reads pixels and of one that reads landmarks: a two-stream network whose
-log-probabilities are the weighted mean of both (late fusion).
+"""Join the weights of a network that reads pixels and of one that reads landmarks into a two-stream network
+(late fusion).
 """
 
 from __future__ import annotations
@@ -27,8 +27,19 @@ def parse_arguments() -> argparse.Namespace:
     parser = make_parser(__doc__, EXAMPLES)
     parser.add_argument("pixels", type=Path, help="weights of a network that reads pixels")
     parser.add_argument("landmarks", type=Path, help="weights of a network that reads landmarks")
+    default = ModelConfig()
     parser.add_argument(
-        "--weight", type=float, default=0.5, help="of the landmarks in the mean, 0 to 1 (default: 0.5)"
+        "--weight",
+        type=float,
+        default=default.landmark_weight,
+        help="largest weight of the landmarks in the mean of both word heads, 0 to 1 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--entropy",
+        type=float,
+        default=default.landmark_entropy,
+        help="nats; the landmarks are trusted more where the mean entropy of the pixels' words is larger "
+        "(default: %(default)s)",
     )
     parser.add_argument("--out", type=Path, required=True, help="file to write")
     return parser.parse_args()
@@ -72,6 +83,7 @@ def joined_config(args: argparse.Namespace, pixels: ModelConfig, landmarks: Mode
         landmark_kernel=landmarks.landmark_kernel,
         landmark_hidden=landmarks.hidden,
         landmark_weight=args.weight,
+        landmark_entropy=args.entropy,
     )
 
 

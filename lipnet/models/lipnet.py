@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +18,10 @@ from lipnet.errors import ConfigError
 from lipnet.grid import WORDS
 from lipnet.models.check import check_model
 from lipnet.models.conv import ConvBlock, clip_moments, feature_size
+from lipnet.models.fusion import fuse_outputs
 from lipnet.models.init import initialize
 from lipnet.models.landmark_encoder import LandmarkEncoder, input_width, landmark_width, split_unknown
+from lipnet.models.output import Output as Output
 from lipnet.models.rnn import apply_recurrent, recurrent_layer
 
 # Statistics of the training set's mouth crops, RGB in [0, 1], from the paper authors' released code.
@@ -29,28 +30,13 @@ RGB_STD = (0.1139, 0.1078, 0.0917)
 MIN_STD = 1.0  # grey levels: keeps normalisation of a uniform clip from dividing by 0
 
 
-class Output(NamedTuple):
-    """The network's output for a batch."""
-
-    log_probs: Tensor  # (B, T * R, V) float32, natural log; symbol 0 is the CTC blank
-    lengths: Tensor  # (B,) int64 on the CPU: each clip's valid (unpadded) steps of the T * R
-    word_logits: list[Tensor]  # (B, T, K) float32 for each recurrent layer; class 0 is silence
-
-    @property
-    def word_log_probs(self) -> Tensor | None:
-        """(B, T, K) float32, the mean of the layers' log-probabilities; None without word heads."""
-        if not self.word_logits:
-            return None
-        return torch.stack([logits.log_softmax(-1) for logits in self.word_logits]).mean(0)
-
-
 class LipNet(nn.Module):
     """Raw mouth crops in, log-probabilities of characters out. Raises ConfigError on impossible sizes.
 
     With ``config.streams``, it reads landmarks instead of pixels, or both. Their features are concatenated
     before the recurrent layers (``fusion: joint``); or the landmarks have a recurrent layer of their own,
     whose states are concatenated with the last layer's (``output``); or a network of its own,
-    ``landmark_net``, reads them and the log-probabilities of both are averaged (``late``).
+    ``landmark_net``, reads them and the outputs of both are joined (``late``, see `fusion`).
     """
 
     mean: Tensor
@@ -117,7 +103,9 @@ class LipNet(nn.Module):
             return output
         assert landmarks is not None
         other = self.landmark_net(frames, lengths, landmarks)
-        return _averaged(output, other, landmarks, self.config)
+        if self.training:
+            return output._replace(streams=(output, other))
+        return fuse_outputs(output, other, split_unknown(landmarks)[1], self.config)
 
     def _encode(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """(B, T, H, W, 3) uint8, valid frames (B, T) bool -> (B, T, F) float32."""
@@ -218,15 +206,3 @@ def _pixel_statistics(config: ModelConfig) -> tuple[tuple[float, ...], tuple[flo
 def landmark_config(config: ModelConfig) -> ModelConfig:
     """The settings of the network that reads the landmarks in late fusion."""
     return replace(config, streams=["landmarks"], hidden=config.landmark_hidden)
-
-
-def _averaged(pixels: Output, other: Output, landmarks: Tensor, config: ModelConfig) -> Output:
-    """The weighted mean of both networks' log-probabilities; where landmarks are unknown, the pixels'."""
-    weight = config.landmark_weight * ~torch.isnan(landmarks[..., :1])  # (B, T, 1)
-    steps = weight.repeat_interleave(config.outputs_per_frame, dim=1)
-    log_probs = torch.lerp(pixels.log_probs, other.log_probs, steps).log_softmax(-1)
-    words = [
-        torch.lerp(ours.log_softmax(-1), theirs.log_softmax(-1), weight)
-        for ours, theirs in zip(pixels.word_logits, other.word_logits, strict=True)
-    ]
-    return Output(log_probs, pixels.lengths, words)

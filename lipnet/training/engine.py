@@ -75,8 +75,10 @@ def train_one_epoch(
         optimizer.zero_grad(set_to_none=True)
         with device.autocast():
             output = model(frames, batch.lengths, batch.landmarks)
-        losses = ctc_losses(output, batch)
-        ctc, words = ctc_loss(losses), word_loss(output, batch)
+        networks = output.streams or (output,)
+        losses = torch.cat([ctc_losses(one, batch) for one in networks])
+        ctc = ctc_loss(losses)
+        words = torch.stack([word_loss(one, batch) for one in networks]).mean()
         loss = ctc + config.word_loss * words
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm or math.inf)

@@ -9,7 +9,7 @@ the letters of ``models/lipnet.py``.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
@@ -19,20 +19,14 @@ from lipnet import __version__
 from lipnet.models.landmark_encoder import input_width
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import KEY, Metadata, dump_metadata
+from lipnet.models.onnx.fusion import Scores, fused_scores
 from lipnet.models.onnx.graph import Graph
-from lipnet.models.onnx.landmarks import landmark_features, landmark_weights
+from lipnet.models.onnx.landmarks import landmark_features
 from lipnet.models.onnx.pixels import pixel_features
 from lipnet.models.onnx.recurrent import recurrent
 from lipnet.models.rnn import Recurrent
 
 OPSET, IR_VERSION = 17, 8  # of the year 2022, read by ONNX Runtime from 1.12 on
-
-
-class _Scores(NamedTuple):
-    """The names of a network's log-probabilities."""
-
-    log_probs: str  # (B, T * R, V)
-    words: list[str]  # (B, T, K) of each recurrent layer
 
 
 def onnx_model(model: LipNet, metadata: Metadata) -> ModelProto:
@@ -53,7 +47,8 @@ def onnx_model(model: LipNet, metadata: Metadata) -> ModelProto:
     mask = _frame_mask(graph, model)
     scores = _network(graph, model, mask)
     if model.landmark_net is not None:
-        scores = _averaged(graph, model, scores, _network(graph, model.landmark_net, mask))
+        others = _network(graph, model.landmark_net, mask)
+        scores = fused_scores(graph, model.config, mask, scores, others)
     graph.add("Identity", scores.log_probs, output="log_probs")
     if scores.words:
         graph.add("Mean", *scores.words, output="word_log_probs")
@@ -69,7 +64,7 @@ def _frame_mask(graph: Graph, model: LipNet) -> str:
     return graph.add("Less", numbers, graph.reshape("lengths", -1, 1))  # (T,) and (B, 1) -> (B, T)
 
 
-def _network(graph: Graph, model: LipNet, mask: str) -> _Scores:
+def _network(graph: Graph, model: LipNet, mask: str) -> Scores:
     """A network, without that of its landmarks in late fusion; ``mask``: valid frames (B, T) bool."""
     features: list[str] = []
     states: list[str] = []  # of the landmarks' recurrent layer
@@ -87,7 +82,7 @@ def _network(graph: Graph, model: LipNet, mask: str) -> _Scores:
         if model.word_heads:
             words.append(_log_softmax(graph, graph.linear(cast(nn.Linear, model.word_heads[i]), x)))
     logits = graph.reshape(graph.linear(model.output, x), 0, -1, _symbols(model))  # -> (B, T * R, V)
-    return _Scores(_log_softmax(graph, logits), words)
+    return Scores(_log_softmax(graph, logits), words)
 
 
 def _joined(graph: Graph, features: list[str]) -> str:
@@ -97,17 +92,6 @@ def _joined(graph: Graph, features: list[str]) -> str:
 
 def _log_softmax(graph: Graph, x: str) -> str:
     return graph.add("LogSoftmax", x, axis=-1)
-
-
-def _averaged(graph: Graph, model: LipNet, pixels: _Scores, landmarks: _Scores) -> _Scores:
-    """As `lipnet._averaged`: the weighted means of two networks' log-probabilities."""
-    frames, steps = landmark_weights(graph, model.config)
-    log_probs = graph.lerp(pixels.log_probs, landmarks.log_probs, steps)
-    words = [
-        _log_softmax(graph, graph.lerp(ours, theirs, frames))
-        for ours, theirs in zip(pixels.words, landmarks.words, strict=True)
-    ]
-    return _Scores(_log_softmax(graph, log_probs), words)
 
 
 def _symbols(model: LipNet) -> int:

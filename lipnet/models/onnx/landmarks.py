@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from onnx import TensorProto
 from torch import nn
 
-from lipnet.config import ModelConfig
 from lipnet.models.conv import MaskedBatchNorm
 from lipnet.models.landmark_encoder import LandmarkEncoder
 from lipnet.models.lipnet import LipNet
@@ -55,13 +53,3 @@ def _encoder(graph: Graph, encoder: LandmarkEncoder, x: str, mask: str) -> str:
         )
         x = graph.add("Relu", batch_norm(graph, cast(MaskedBatchNorm, norm), x))
     return graph.add("Transpose", x, perm=(0, 2, 1))
-
-
-def landmark_weights(graph: Graph, config: ModelConfig) -> tuple[str, str]:
-    """In late fusion, the weight of the landmarks' log-probabilities: of each frame (B, T, 1), and of each
-    step (B, T * R, 1), float32.
-    """
-    known = graph.add("Cast", known_frames(graph), to=TensorProto.FLOAT)
-    frames = graph.add("Mul", known, graph.number(config.landmark_weight))
-    rate = graph.integers(1, 1, config.outputs_per_frame)
-    return frames, graph.reshape(graph.add("Expand", frames, rate), 0, -1, 1)
