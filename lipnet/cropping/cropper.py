@@ -32,6 +32,13 @@ def faces_seen(tracker: FrameTracker) -> int:
     return getattr(tracker, "most_faces", 1)
 
 
+def precise_landmarks(tracker: FrameTracker) -> np.ndarray | None:
+    """The landmarks of the frame that a tracker has seen last, (N, 2) frame px, before they were rounded; None
+    where none were found, and of a tracker that finds none.
+    """
+    return getattr(tracker, "precise", None)
+
+
 class NoFaceError(LipnetError):
     """A video without a face in any of its frames."""
 
@@ -118,9 +125,17 @@ class Cropper(ABC):
         """A new tracker for one video. It raises LipnetError, with the video's name, on unsuitable frames."""
 
     @abstractmethod
-    def build_track(self, landmarks: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
-        """The track of T consecutive frames, one or more, from their landmarks (N, 2), or None where not
-        found.
+    def build_track(
+        self,
+        landmarks: Sequence[np.ndarray | None],
+        name: str = "video",
+        precise: Sequence[np.ndarray | None] | None = None,
+    ) -> FaceTrack:
+        """The track of T consecutive frames, one or more.
+
+        Args:
+            landmarks: of each frame, (N, 2) frame px, or None where not found.
+            precise: the same as `precise_landmarks`, for ``on_face``; None: ``landmarks`` are.
 
         Raises NoFaceError, with the video's name, where none was found.
         """
@@ -145,7 +160,11 @@ class Cropper(ABC):
     def track(self, frames: Iterable[np.ndarray], name: str = "video") -> FaceTrack:
         """Where the mouth is in T frames, of which one is held at a time; errors as in a call."""
         tracker = self.start(name)
-        track = self.build_track(list(map(tracker, frames)), name)
+        landmarks, precise = [], []
+        for frame in frames:
+            landmarks.append(tracker(frame))
+            precise.append(precise_landmarks(tracker))
+        track = self.build_track(landmarks, name, precise)
         return replace(track, faces=faces_seen(tracker))
 
     @property
@@ -166,7 +185,12 @@ class FaceCropper(Cropper):
     def start(self, name: str = "video") -> FrameTracker:
         return self.tracker.start(self.config.detect_every, self.config.face)
 
-    def build_track(self, landmarks: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
+    def build_track(
+        self,
+        landmarks: Sequence[np.ndarray | None],
+        name: str = "video",
+        precise: Sequence[np.ndarray | None] | None = None,
+    ) -> FaceTrack:
         """Fill the gaps in T frames' landmarks and smooth them."""
         found = np.array([points is not None for points in landmarks], dtype=bool)
         if not found.any():
@@ -180,8 +204,9 @@ class FaceCropper(Cropper):
         if self.layout is IBUG_68:
             on_face = np.full(smoothed.shape, np.nan, np.float32)
             poses = fit_pose(smoothed, self.layout)
-            for frame, points in zip(np.flatnonzero(found), measured, strict=True):
-                on_face[frame] = transform(poses[frame], points)
+            for frame, points in enumerate(precise or landmarks):
+                if points is not None:
+                    on_face[frame] = transform(poses[frame], points)
         return FaceTrack(self.layout, self.size, smoothed, found, to_crop, on_face=on_face)
 
     def crop(self, images: Iterable[np.ndarray], to_crop: np.ndarray) -> np.ndarray:

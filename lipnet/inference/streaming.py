@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError, faces_seen
+from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError, faces_seen, precise_landmarks
 from lipnet.cropping.landmarks import clip_features
 from lipnet.cropping.patch import Patch, cut_patch
 from lipnet.grid import FRAME_RATE
@@ -79,7 +79,8 @@ class StreamingTranscriber:
 
         find the next frame's landmarks.
         """
-        return cut_patch(frame, self._tracker(self._count.add(frame)), self.cropper.layout)
+        patch = cut_patch(frame, self._tracker(self._count.add(frame)), self.cropper.layout)
+        return patch._replace(precise=precise_landmarks(self._tracker))
 
     def add(self, patch: Patch) -> list[Sentence]:
         """The second half of `push`."""
@@ -129,7 +130,8 @@ class StreamingTranscriber:
             track = FaceTrack.missing(length, self.cropper.layout, self.cropper.size)
             self._move_on(track, length if final else length - MARGIN)
             return
-        track = self.cropper.build_track(landmarks, self.name)
+        precise = [patch.precise for patch in self._window]
+        track = self.cropper.build_track(landmarks, self.name, precise)
         to_crop = track.to_crop @ np.stack([patch.to_frame for patch in self._window])
         crops = self.cropper.crop([patch.image for patch in self._window], to_crop)
         self._crops, self._on_face = crops, track.on_face
