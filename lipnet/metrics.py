@@ -99,26 +99,24 @@ class WordErrors:
 
 
 def bootstrap_interval(
-    counts: Sequence[ErrorCounts], groups: Sequence[str] | None = None
+    errors: Sequence[int], totals: Sequence[int], groups: Sequence[str] | None = None
 ) -> tuple[float, float]:
-    """The 95 % bootstrap interval of the word error rate of a corpus, as fractions.
+    """The 95 % bootstrap interval of an error rate, as fractions.
 
-    The percentile interval (Efron 1979; Bisani and Ney 2004) of RESAMPLES rates, each of as many sentences
-    drawn with replacement. The draws are the same in every call.
+    The percentile interval (Efron 1979; for error rates Bisani and Ney 2004) of RESAMPLES rates, each of as
+    many sentences drawn with replacement. The draws are the same in every call.
 
     Args:
-        counts: of each sentence, one or more.
+        errors: of each sentence, one or more.
+        totals: its words or characters.
         groups: of each sentence, such as its speaker: whole groups are drawn, which says how far the rate
-            holds for other speakers.
+            holds for other speakers. None: each sentence by itself.
     """
-    names = list(range(len(counts))) if groups is None else list(groups)
-    sums: dict[object, np.ndarray] = {}
-    for name, one in zip(names, counts, strict=True):
-        sums[name] = sums.get(name, 0) + np.array([one.word_errors, one.words])
-    table = np.stack(list(sums.values()))  # (G, 2)
+    _, index = np.unique(np.arange(len(errors)) if groups is None else groups, return_inverse=True)
+    table = np.stack([np.bincount(index, counts) for counts in (errors, totals)], axis=1)  # (G, 2)
     drawn = np.random.default_rng(0).multinomial(len(table), np.full(len(table), 1 / len(table)), RESAMPLES)
-    errors, words = (drawn @ table).T  # (RESAMPLES,) each
-    low, high = np.percentile(errors / np.maximum(words, 1), (2.5, 97.5))
+    resampled, words = (drawn @ table).T  # (RESAMPLES,) each
+    low, high = np.percentile(resampled / np.maximum(words, 1), (2.5, 97.5))
     return float(low), float(high)
 
 

@@ -83,8 +83,7 @@ def main() -> int:
         evaluation = evaluate_backend(network, batches, decoder)
     name = f"{args.decoder} {options.file}" if options.file else args.decoder
     print(evaluation.counts.summary(name))
-    low, high = bootstrap_interval(clip_counts(evaluation))
-    print(f"95 % interval of the WER: {100 * low:.1f} to {100 * high:.1f} % (bootstrap over clips)")
+    print(interval_line(evaluation))
     if args.out is not None:
         write_results(args.out, evaluation, metadata.info, args)
     return 0
@@ -127,7 +126,7 @@ def write_results(
         "grammar": str(args.grammar) if args.grammar else None,
         "dictionary": str(args.dictionary) if args.dictionary else None,
         "wer": counts.wer,
-        "wer_interval": bootstrap_interval(clip_counts(evaluation)),
+        "intervals": intervals(evaluation),
         "cer": counts.cer,
         "ser": counts.ser,
         **asdict(counts),
@@ -142,13 +141,26 @@ def write_results(
     write_atomically(folder / "predictions.csv", as_bytes(table.getvalue()))
 
 
-def clip_counts(evaluation: Evaluation) -> list[ErrorCounts]:
-    """The counts of each clip."""
+def intervals(evaluation: Evaluation) -> dict[str, tuple[float, float]]:
+    """The 95 % bootstrap intervals of the word and of the character error rate, as fractions."""
     counts = []
     for target, best in zip(evaluation.targets, evaluation.predictions, strict=True):
         counts.append(ErrorCounts())
         counts[-1].add(target, best.text)
-    return counts
+    return {
+        "wer": bootstrap_interval([one.word_errors for one in counts], [one.words for one in counts]),
+        "cer": bootstrap_interval(
+            [one.character_errors for one in counts], [one.characters for one in counts]
+        ),
+    }
+
+
+def interval_line(evaluation: Evaluation) -> str:
+    shown = [
+        f"{rate.upper()} {100 * low:.1f} to {100 * high:.1f} %"
+        for rate, (low, high) in intervals(evaluation).items()
+    ]
+    return f"95 % intervals: {', '.join(shown)} (bootstrap over clips)"
 
 
 def word_errors(evaluation: Evaluation) -> dict[str, Any]:

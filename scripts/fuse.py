@@ -18,6 +18,7 @@ from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
   %(prog)s runs/pixels/best.safetensors runs/landmarks/best.safetensors --out both.safetensors
+  %(prog)s runs/a/best.safetensors runs/b/best.safetensors --weight 0.5 --entropy 0.4 --out ab.safetensors
 """
 # What both networks must have in common, since one setting of the joined network says it.
 SHARED = ("alphabet", "outputs_per_frame", "layers", "cell", "bidirectional", "activation", "word_heads")

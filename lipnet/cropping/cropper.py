@@ -33,8 +33,9 @@ def faces_seen(tracker: FrameTracker) -> int:
 
 
 def precise_landmarks(tracker: FrameTracker) -> np.ndarray | None:
-    """The landmarks of the frame that a tracker has seen last, (N, 2) frame px, before they were rounded; None
-    where none were found, and of a tracker that finds none.
+    """The landmarks of the frame that a tracker has seen last, (N, 2) frame px, before they were rounded.
+
+    None where none were found, and of a tracker that finds none.
     """
     return getattr(tracker, "precise", None)
 

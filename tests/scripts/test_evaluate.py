@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from lipnet.data.corpus import Clip
 from lipnet.models.checkpoint import save_weights
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata
+
+RANGE = r"[\d.]+ to [\d.]+ %"
+INTERVALS = rf"95 % intervals: WER {RANGE}, CER {RANGE} \(bootstrap over clips\)"
 
 
 def test_evaluating_bad_input(
@@ -46,7 +50,9 @@ def test_the_line_names_the_decoder_that_auto_stands_for(
     save_weights(weights, model.state_dict(), Metadata(model.config, CROP, grid=grid))
     given = ("--weights", weights, "--data", crop_store, "--split", "dev", "--out", tmp_path / "out")
     result = run_script("evaluate", *given)
-    assert result.out.endswith(f" 2 clips, {resolved}\n"), result
+    line, intervals = result.out.splitlines()
+    assert line.endswith(f" 2 clips, {resolved}"), result
+    assert re.fullmatch(INTERVALS, intervals), result
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["decoder"] == resolved
 
 

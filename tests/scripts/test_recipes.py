@@ -177,7 +177,7 @@ def test_the_table_has_these_numbers() -> None:
 
 
 def test_every_recipe_is_checked_here() -> None:
-    assert set(RECIPES) == {*BY_HAND, "adapt", "smoke"}
+    assert set(RECIPES) == {*BY_HAND, "adapt", "smoke", "grid_fusion"}
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -186,7 +186,7 @@ def test_every_recipe_monitors_a_dev_list(name: str) -> None:
     config = load_config(CONFIGS / f"{name}.yaml")
     assert config.data.dev_splits
     assert config.train.eval_every < config.train.epochs
-    selecting = {"grid", "grid_small", "grid_large", "smoke", "keras_unseen", "landmarks"}
+    selecting = {"grid", "grid_small", "grid_large", "smoke", "keras_unseen", "landmarks", "grid_fusion"}
     assert config.train.select == ("best" if name in selecting else "last")
 
 

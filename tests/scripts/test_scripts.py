@@ -77,13 +77,17 @@ def test_evaluating_a_trained_run(decoder: str, store: Path, trained: Path, tmp_
     given = ("--weights", trained, "--data", store, "--split", split, "--decoder", decoder)
     result = start("evaluate", *given, "--out", tmp_path)
     assert result.code == 0, result.err
-    pattern = rf"WER [\d.]+ % \((\d+)/12 words\) CER [\d.]+ % \((\d+)/\d+ characters\) 2 clips, {decoder}\n"
-    line = re.fullmatch(pattern, result.out)
+    pattern = rf"WER [\d.]+ % \((\d+)/12 words\) CER [\d.]+ % \((\d+)/\d+ characters\) 2 clips, {decoder}"
+    rates, intervals = result.out.splitlines()
+    line = re.fullmatch(pattern, rates)
     assert line is not None
+    assert intervals.startswith("95 % intervals: WER ")
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert (metrics["decoder"], metrics["words"], metrics["sentences"]) == (decoder, 12, 2)
     assert [metrics["word_errors"], metrics["character_errors"]] == [int(count) for count in line.groups()]
     assert metrics["wer"] == metrics["word_errors"] / 12
+    low, high = metrics["intervals"]["wer"]
+    assert low <= metrics["wer"] <= high
     rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
     assert [row["clip"] for row in rows] == split.read_text().split()
     assert all(row["target"] == sentence_of(row["clip"].split("/")[1]) for row in rows)
