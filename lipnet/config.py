@@ -100,7 +100,7 @@ class ModelConfig:
     # averaged), joint (features are concatenated before the recurrent layers) or output (the landmarks have a
     # recurrent layer of their own, which is concatenated with the last one before the output layer)
     landmark_hidden: int = 192  # late, output: units per direction of the landmarks' recurrent layers
-    landmark_weight: float = 0.7  # late fusion: largest weight of the landmarks in the average of the words
+    landmark_weight: float = 0.5  # late fusion: largest weight of the landmarks in the average of the words
     landmark_entropy: float = (
         0.48  # nats; late fusion: mean entropy of the words that the pixels tell, at which
     )

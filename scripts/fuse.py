@@ -8,9 +8,11 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lipnet.config import ModelConfig
 from lipnet.errors import LipnetError
+from lipnet.grid import natural_key
 from lipnet.models.checkpoint import load_weights, save_weights
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata
@@ -53,7 +55,10 @@ def main() -> int:
     config = joined_config(args, of_pixels.model, of_landmarks.model)
     tensors = pixels.state_dict() | {f"landmark_net.{k}": v for k, v in landmarks.state_dict().items()}
     LipNet(config).load_state_dict(tensors)
-    info = {"pixels": of_pixels.info, "landmarks": of_landmarks.info}
+    info: dict[str, Any] = {"pixels": of_pixels.info, "landmarks": of_landmarks.info}
+    speakers = {name for one in info.values() for name in one.get("train_speakers", [])}
+    if speakers:
+        info["train_speakers"] = sorted(speakers, key=natural_key)
     metadata = Metadata(config, of_pixels.crop, info, grid=of_pixels.grid and of_landmarks.grid)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(args.out, tensors, metadata)

@@ -82,5 +82,6 @@ def test_the_wheel_holds_the_package_the_scripts_and_the_weights(tmp_path: Path)
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     expected = {str(path.relative_to(ROOT)) for path in (ROOT / "lipnet").rglob("*.py")}
     expected |= {f"lipnet/scripts/{path.name}" for path in (ROOT / "scripts").glob("*.py")}
-    expected |= {f"lipnet/weights/{name}" for name in ("grid.safetensors", "grid.arpa", "MODEL_CARD.md")}
+    weights = ("grid.safetensors", "landmarks.safetensors", "grid.arpa", "MODEL_CARD.md")
+    expected |= {f"lipnet/weights/{name}" for name in weights}
     assert names == expected

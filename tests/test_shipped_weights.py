@@ -26,7 +26,7 @@ from lipnet.models.checkpoint import load_weights
 from lipnet.models.lipnet import Output
 from lipnet.tokenizer import DEFAULT_TOKENIZER
 from lipnet.video.decode import iter_frames
-from lipnet.weights import FOLDER, LANGUAGE_MODEL, WEIGHTS
+from lipnet.weights import FOLDER, LANDMARK_WEIGHTS, LANGUAGE_MODEL, WEIGHTS
 
 SENTENCES = [" ".join(words) for words in product(*GRID_SLOTS)]
 SEED = 7001  # of speakers whom the weights have not seen
@@ -54,11 +54,15 @@ def output(reader: LipReader, synthetic: list[Path]) -> Output:
 
 
 def test_weights_and_metadata() -> None:
-    assert WEIGHTS.stat().st_size <= 10e6
+    assert WEIGHTS.stat().st_size <= 12e6
+    assert LANDMARK_WEIGHTS.stat().st_size <= 3e6
     assert (FOLDER / "MODEL_CARD.md").is_file()
     _, metadata = load_weights(WEIGHTS)
-    assert metadata.info["train_speakers"] == ["s1", "s3", "s4", "s30", "s32", "s33"]
-    assert set(metadata.info["dev"]) == {"dev_seen", "dev_unseen"}
+    assert metadata.model.streams == ["pixels", "landmarks"]
+    assert metadata.info["train_speakers"] == ["s1", "s3", "s4", "s5", "s30", "s31", "s32", "s33", "s34"]
+    assert set(metadata.info["pixels"]["dev"]) == {"dev_seen", "dev_unseen"}
+    _, metadata = load_weights(LANDMARK_WEIGHTS)
+    assert metadata.model.streams == ["landmarks"]
 
 
 def test_unseen_synthetic_speakers_are_read(reader: LipReader, synthetic: list[Path]) -> None:

@@ -99,7 +99,7 @@ class LipNet(nn.Module):
         # In float32: on CUDA, autocast would run recurrent layers in float16, whose gradients underflow.
         with torch.autocast(frames.device.type, enabled=False):
             output = self._read(torch.cat(self._drop_stream(features), dim=2), lengths, states)
-        if self.landmark_net is None:
+        if self.landmark_net is None or (self.training and is_frozen(self.landmark_net)):
             return output
         assert landmarks is not None
         other = self.landmark_net(frames, lengths, landmarks)
@@ -180,6 +180,8 @@ class LipNet(nn.Module):
         """
         modules = dict(self.named_modules())  # holds word_heads even if it is empty
         for part in parts:
+            if part == "landmark_net" and self.landmark_net is None:
+                continue  # recipes name it for the networks that have one
             if not part or part not in modules:
                 names = ", ".join(dict.fromkeys(name.split(".")[0] for name, _ in self.named_parameters()))
                 raise ConfigError(
@@ -190,6 +192,10 @@ class LipNet(nn.Module):
     def place(self, device: torch.device | str) -> LipNet:
         """Move to ``device`` in channels-last layout, which frames have and convolutions are fastest with."""
         return self.to(device).to(memory_format=torch.channels_last_3d)
+
+
+def is_frozen(module: nn.Module) -> bool:
+    return not any(parameter.requires_grad for parameter in module.parameters())
 
 
 def _pixel_statistics(config: ModelConfig) -> tuple[tuple[float, ...], tuple[float, ...]]:

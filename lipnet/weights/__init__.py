@@ -6,4 +6,5 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER / "grid.safetensors"  # described in MODEL_CARD.md
+LANDMARK_WEIGHTS = FOLDER / "landmarks.safetensors"  # of a small network that reads landmarks only
 LANGUAGE_MODEL = FOLDER / "grid.arpa"
