@@ -16,6 +16,8 @@ from lipnet.config import ModelConfig
 from lipnet.models.output import Output
 
 ENTROPY_SCALE = 0.05  # nats; of the logistic function that turns an entropy into a share
+# Above this share the characters are those of the landmarks: their network spells worse than it tells words.
+CHARACTER_SHARE = 0.88
 
 
 def fuse_outputs(pixels: Output, landmarks: Output, known: Tensor, config: ModelConfig) -> Output:
@@ -37,7 +39,7 @@ def fuse_outputs(pixels: Output, landmarks: Output, known: Tensor, config: Model
         torch.lerp(ours.log_softmax(-1), theirs.log_softmax(-1), config.landmark_weight * share)
         for ours, theirs in zip(pixels.word_logits, landmarks.word_logits, strict=True)
     ]
-    chosen = (share > 0.5).repeat_interleave(config.outputs_per_frame, dim=1)
+    chosen = (share > CHARACTER_SHARE).repeat_interleave(config.outputs_per_frame, dim=1)
     return Output(torch.where(chosen, landmarks.log_probs, pixels.log_probs), pixels.lengths, words)
 
 

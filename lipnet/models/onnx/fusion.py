@@ -8,7 +8,7 @@ from typing import NamedTuple
 from onnx import TensorProto
 
 from lipnet.config import ModelConfig
-from lipnet.models.fusion import ENTROPY_SCALE
+from lipnet.models.fusion import CHARACTER_SHARE, ENTROPY_SCALE
 from lipnet.models.onnx.graph import Graph
 from lipnet.models.onnx.landmarks import known_frames
 
@@ -34,7 +34,7 @@ def fused_scores(graph: Graph, config: ModelConfig, mask: str, pixels: Scores, l
         graph.add("LogSoftmax", graph.lerp(ours, theirs, frames), axis=-1)
         for ours, theirs in zip(pixels.words, landmarks.words, strict=True)
     ]
-    chosen = graph.add("Greater", _of_steps(graph, share, config), graph.number(0.5))
+    chosen = graph.add("Greater", _of_steps(graph, share, config), graph.number(CHARACTER_SHARE))
     return Scores(graph.add("Where", chosen, landmarks.log_probs, pixels.log_probs), words)
 
 
