@@ -122,7 +122,7 @@ def test_a_replayed_file_is_read_live(videos: list[Path]) -> None:
     assert result.code == 0, result.err
     *tentative, final = result.out.splitlines()
     assert tentative and all(line.startswith("... ") for line in tentative)
-    assert re.fullmatch(r" +\d\.\d\d - +\d\.\d\d s  (\w+ ){6} ?\(\d\.\d\d\)", final)
+    assert re.fullmatch(r" +\d\.\d\d - +\d\.\d\d s  (\w+ ){6} ?\(\d\.\d\d(, low confidence)?\)", final)
 
 
 def test_patterns_that_the_shell_left_alone(videos: list[Path], tmp_path: Path) -> None:
