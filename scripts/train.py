@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from lipnet.config import Config
-from lipnet.data.crop_store import CropStore, StoredClip
+from lipnet.data.crop_store import CropStore, StoredClip, without_speakers
 from lipnet.data.dataset import ClipDataset, Sample, SampleKey
 from lipnet.data.loaders import EpochSampler, collate, eval_loader, train_loader
 from lipnet.data.transforms import augment_pixels
@@ -121,10 +121,7 @@ def open_data(config: Config, pin: bool) -> Data:
     """Datasets and loaders of the splits that the config names; ``pin``: in page-locked memory."""
     corpus = open_corpus(config)
     tokenizer, inputs = Tokenizer(config.model.alphabet), (config.model.streams, config.model.landmark_input)
-    left_out = set(config.data.leave_out)
-    clips = [clip for clip in corpus.split(config.data.train_split) if clip.speaker not in left_out]
-    if not clips:
-        raise ConfigError(f"data.leave_out {config.data.leave_out}: no training clip is left")
+    clips = without_speakers(corpus.split(config.data.train_split), config.data.leave_out)
     mixed_in = open_mixed(config, corpus)
     train_set = ClipDataset(corpus, clips, tokenizer, config.augment, config.run.seed, mixed_in, *inputs)
     sampler = EpochSampler(train_set, config.data.batch_size, config.data.balance, config.data.mix)

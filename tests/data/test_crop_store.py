@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tiny import CROP, contents, make_clip, pack, random_crops, write_list
 
-from lipnet.data.crop_store import CropStore, CropStoreError, CropStoreWriter
+from lipnet.data.crop_store import CropStore, CropStoreError, CropStoreWriter, without_speakers
 from lipnet.data.splits import write_splits
 
 CLIPS = [
@@ -231,3 +231,17 @@ def test_crops_of_a_box_and_of_a_face_do_not_go_together(tmp_path: Path, clean: 
         boxes.check_crop(replace(box, frame=[360, 288]), "the weights need")
     with pytest.raises(CropStoreError, match=r"crop\.eye_distance=72, the weights need 9\.5: "):
         faces.check_crop(replace(CROP, eye_distance=9.5), "the weights need")
+
+
+def test_clips_without_some_speakers(tmp_path: Path) -> None:
+    others = [make_clip("s2", "swiq9a", 4), make_clip("s3", "lgbm5p", 4)]
+    pack(tmp_path, [*CLIPS, *others], [*LENGTHS, 4, 4])
+    clips = CropStore(tmp_path).split("all")
+    assert [clip.name for clip in without_speakers(clips, ["s1", "s3"])] == ["s2/swiq9a"]
+    assert without_speakers(clips, []) == clips
+    for speakers, message in (
+        (["s9"], "s9 has no training clip"),
+        (["s1", "s2", "s3"], "no training clip is left"),
+    ):
+        with pytest.raises(CropStoreError, match=message):
+            without_speakers(clips, speakers)

@@ -9,7 +9,15 @@ overwrites them.
 """
 
 from lipnet.data.crop_store.index import CropStoreError, StoredClip
-from lipnet.data.crop_store.store import CropStore
+from lipnet.data.crop_store.store import CropStore, without_speakers
 from lipnet.data.crop_store.writer import CropStoreWriter, note_deleted, remove_problems
 
-__all__ = ["CropStore", "CropStoreError", "CropStoreWriter", "StoredClip", "note_deleted", "remove_problems"]
+__all__ = [
+    "CropStore",
+    "CropStoreError",
+    "CropStoreWriter",
+    "StoredClip",
+    "note_deleted",
+    "remove_problems",
+    "without_speakers",
+]

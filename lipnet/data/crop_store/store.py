@@ -152,5 +152,20 @@ def _held(path: Path, size: int, clips: Sequence[StoredClip]) -> int:
     return count
 
 
+def without_speakers(clips: Sequence[StoredClip], speakers: Sequence[str]) -> list[StoredClip]:
+    """The clips but for those of ``speakers``.
+
+    Raises CropStoreError if a speaker has none of the clips, or all clips are theirs.
+    """
+    kept = [clip for clip in clips if clip.speaker not in speakers]
+    known = {clip.speaker for clip in clips}
+    for speaker in speakers:
+        if speaker not in known:
+            raise CropStoreError(f"data.leave_out: {speaker} has no training clip; leave the name out")
+    if not kept:
+        raise CropStoreError(f"data.leave_out {', '.join(speakers)}: no training clip is left; name fewer")
+    return kept
+
+
 def _shown(setting: Any) -> str:
     return f"{setting:g}" if isinstance(setting, float) else str(setting)
