@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from runs import Killed, assert_same_run, kill_at
 from tiny import CROP, Train, run_script, tiny_model
 
 from lipnet.config import Config
@@ -17,7 +18,6 @@ from lipnet.models.checkpoint import load_resume, load_weights, save_resume, sav
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata, dump_metadata, parse_metadata
 from lipnet.settings import OLD_NAMES, Settings, load_config, rename_old_names, save_config
-from runs import Killed, assert_same_run, kill_at
 
 # Of today's settings, the former names and values that are not the defaults.
 SETTINGS = {

@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from runs import log_of
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tiny import Train
-
-from runs import log_of
 
 
 @pytest.mark.parametrize("records", [0, 1, 5])
