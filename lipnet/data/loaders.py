@@ -166,6 +166,7 @@ def eval_loader(
 def _start_worker(_: int) -> None:
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the main process, which ends the workers
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a forked process has the main one's, which raises
 
 
 def loaded(batches: Iterable[Batch]) -> Iterator[Batch]:

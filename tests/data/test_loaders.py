@@ -31,6 +31,7 @@ from lipnet.models.lipnet import LipNet
 from lipnet.tokenizer import DEFAULT_TOKENIZER
 from lipnet.training.engine import evaluate, train_one_epoch
 from lipnet.training.optim import TrainState
+from lipnet.utils.signals import signals_raised
 
 
 def test_a_batch_is_gathered_and_padded(crop_store: Path) -> None:
@@ -172,6 +173,21 @@ def test_a_loader_process_that_is_killed_is_named(two_clips: Path, monkeypatch: 
     monkeypatch.setattr("lipnet.data.loaders.collate", lambda _: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(TrainingError, match=r"^DataLoader worker .* memory ran out; lower data\.workers"):
         list(loaded(eval_loader(dataset(two_clips), 2, 1)))
+
+
+def test_a_loader_process_that_is_asked_to_end_gives_no_traceback(
+    crop_store: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lipnet.data.loaders.CHECK_S", 0.5)
+    with signals_raised():
+        batches = loaded(eval_loader(dataset(crop_store), 1, 1))
+        next(batches)
+        for process in multiprocessing.active_children():
+            process.terminate()
+            process.join()
+        with pytest.raises(TrainingError, match=r"^DataLoader worker "):
+            list(batches)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_loader_process_that_is_killed_raises_in_the_next_batch_only(

@@ -133,8 +133,8 @@ def test_workers_end_with_their_parent(name: str, code: int, tmp_path: Path) -> 
     workers = [int(parent.stdout.readline()) for _ in range(2)]
     parent.send_signal(getattr(signal, name))
     sent = time.monotonic()
-    assert parent.wait(timeout=3) == code
+    assert parent.wait(timeout=20) == code
     parent.stdout.read()  # until the last process that holds it has ended
     assert parent.stderr.read().count("\n") == (0 if name == "SIGKILL" else 1)
-    assert time.monotonic() - sent < 2
+    assert time.monotonic() - sent < 8  # 2 s where the cores are free: tests/kill measures it
     assert not any(map(is_running, workers))
