@@ -154,7 +154,7 @@ def open_mixed(config: Config, corpus: CropStore) -> tuple[CropStore, list[Store
         return None
     mixed = CropStore(config.data.mix_root)
     mixed.check_crop(corpus.crop, f"the crops in {corpus.root} need")
-    return mixed, mixed.split(config.data.mix_split)
+    return mixed, [c for c in mixed.split(config.data.mix_split) if c.speaker not in config.data.leave_out]
 
 
 def print_unalignable(data: Data, steps_per_frame: int) -> None:

@@ -12,15 +12,11 @@ from lipnet.errors import LipnetError
 def check_landmarks(clips: Sequence[tuple[CropStore, StoredClip]], streams: Sequence[str]) -> None:
     """Raise LipnetError if a network with these ``model.streams`` cannot read the clips of these stores.
 
-    One that reads landmarks only needs them of each clip, one that also reads pixels of any clip.
+    One that reads landmarks only needs them of each clip. One that also reads pixels falls back to these.
     """
-    if "landmarks" not in streams:
-        return
-    found = (has_landmarks(store.landmarks(clip)) for store, clip in clips)
     if "pixels" in streams:
-        without = [] if any(found) else list(clips)
-    else:
-        without = [pair for pair, is_found in zip(clips, found, strict=True) if not is_found]
+        return
+    without = [(store, clip) for store, clip in clips if not has_landmarks(store.landmarks(clip))]
     if not without:
         return
     store, clip = without[0]

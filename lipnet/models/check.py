@@ -92,6 +92,8 @@ def _check_landmarks(config: ModelConfig) -> None:
         raise ConfigError(f"model.landmark_kernel {config.landmark_kernel}: give an odd number of frames")
     if min([config.landmark_hidden, *config.landmark_channels]) < 1:
         raise ConfigError("model: landmark_hidden and landmark_channels must be 1 or more")
+    if config.landmark_entropy < 0:
+        raise ConfigError(f"model.landmark_entropy {config.landmark_entropy:g}: give 0 nats or more")
     for key in ("landmark_weight", "stream_dropout"):
         if not 0 <= getattr(config, key) <= 1:
             raise ConfigError(f"model.{key} {getattr(config, key):g}: give a number from 0 to 1")

@@ -88,14 +88,12 @@ def test_a_clip_without_landmarks_is_named(store: Path, crop_store: Path, tmp_pa
     )
 
 
-def test_one_clip_with_landmarks_is_enough_where_pixels_are_read(
+def test_clips_without_landmarks_are_read_from_the_pixels(
     store: Path, crop_store: Path, tmp_path: Path
 ) -> None:
     weights = save_untrained(tmp_path / "w.safetensors", stream_model("joint"))
     assert evaluate(weights, store, "--decoder", "greedy").code == 0
-    assert_one_line(
-        evaluate(weights, crop_store), "10 of 10 clips have no", "model.streams is [pixels,landmarks]"
-    )
+    assert evaluate(weights, crop_store, "--decoder", "greedy").code == 0
 
 
 def test_training_needs_landmarks(store: Path, tmp_path: Path) -> None:
