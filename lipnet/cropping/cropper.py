@@ -60,7 +60,7 @@ class FaceTrack:
     to_crop: np.ndarray  # (T, 3, 3) float64: the affine map from frame px to crop px
     faces: int = 1  # the largest number of faces that were seen in one frame, as far as they were looked for
     # (T, 68, 2) float32, face units: the landmarks as measured, by a pose that is smoothed over time; NaN in
-    # frames without. None of a layout that has not 68 points on a face.
+    # frames without. None if they are not known, or of a layout that has not 68 points on a face.
     on_face: np.ndarray | None = None
 
     @classmethod
@@ -80,6 +80,17 @@ class FaceTrack:
             to_crop=self.to_crop[frames],
             on_face=None if self.on_face is None else self.on_face[frames],
         )
+
+    def with_measured(self, landmarks: Sequence[np.ndarray | None]) -> FaceTrack:
+        """The track with ``on_face``, from each frame's `precise_landmarks`."""
+        if self.layout is not IBUG_68:
+            return self
+        poses = fit_pose(self.landmarks, IBUG_68)
+        on_face = np.full(self.landmarks.shape, np.nan, np.float32)
+        for frame, points in enumerate(landmarks):
+            if points is not None:
+                on_face[frame] = transform(poses[frame], points)
+        return replace(self, on_face=on_face)
 
     @classmethod
     def concatenate(cls, parts: Sequence[FaceTrack]) -> FaceTrack:
@@ -126,17 +137,9 @@ class Cropper(ABC):
         """A new tracker for one video. It raises LipnetError, with the video's name, on unsuitable frames."""
 
     @abstractmethod
-    def build_track(
-        self,
-        landmarks: Sequence[np.ndarray | None],
-        name: str = "video",
-        precise: Sequence[np.ndarray | None] | None = None,
-    ) -> FaceTrack:
-        """The track of T consecutive frames, one or more.
-
-        Args:
-            landmarks: of each frame, (N, 2) frame px, or None where not found.
-            precise: the same as `precise_landmarks`, for ``on_face``; None: ``landmarks`` are.
+    def build_track(self, landmarks: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
+        """The track of T consecutive frames, one or more, from their landmarks (N, 2), frame px, or None where
+        not found.
 
         Raises NoFaceError, with the video's name, where none was found.
         """
@@ -165,7 +168,7 @@ class Cropper(ABC):
         for frame in frames:
             landmarks.append(tracker(frame))
             precise.append(precise_landmarks(tracker))
-        track = self.build_track(landmarks, name, precise)
+        track = self.build_track(landmarks, name).with_measured(precise)
         return replace(track, faces=faces_seen(tracker))
 
     @property
@@ -186,12 +189,7 @@ class FaceCropper(Cropper):
     def start(self, name: str = "video") -> FrameTracker:
         return self.tracker.start(self.config.detect_every, self.config.face)
 
-    def build_track(
-        self,
-        landmarks: Sequence[np.ndarray | None],
-        name: str = "video",
-        precise: Sequence[np.ndarray | None] | None = None,
-    ) -> FaceTrack:
+    def build_track(self, landmarks: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
         """Fill the gaps in T frames' landmarks and smooth them."""
         found = np.array([points is not None for points in landmarks], dtype=bool)
         if not found.any():
@@ -201,14 +199,7 @@ class FaceCropper(Cropper):
         to_crop = crop_transforms(
             smoothed, self.layout, self.size, self.config.eye_distance, self.config.center_offset
         )
-        on_face = None
-        if self.layout is IBUG_68:
-            on_face = np.full(smoothed.shape, np.nan, np.float32)
-            poses = fit_pose(smoothed, self.layout)
-            for frame, points in enumerate(precise or landmarks):
-                if points is not None:
-                    on_face[frame] = transform(poses[frame], points)
-        return FaceTrack(self.layout, self.size, smoothed, found, to_crop, on_face=on_face)
+        return FaceTrack(self.layout, self.size, smoothed, found, to_crop)
 
     def crop(self, images: Iterable[np.ndarray], to_crop: np.ndarray) -> np.ndarray:
         return np.stack(

@@ -28,12 +28,7 @@ class FixedBoxCropper(Cropper):
     def start(self, name: str = "video") -> FrameTracker:
         return partial(self._corners, name)
 
-    def build_track(
-        self,
-        landmarks: Sequence[np.ndarray | None],
-        name: str = "video",
-        precise: Sequence[np.ndarray | None] | None = None,
-    ) -> FaceTrack:
+    def build_track(self, landmarks: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
         corners = np.array(landmarks)
         to_crop = np.stack([self._to_crop(of_frame) for of_frame in corners])
         return FaceTrack(self.layout, self.size, corners, np.ones(len(corners), dtype=bool), to_crop)

@@ -130,8 +130,8 @@ class StreamingTranscriber:
             track = FaceTrack.missing(length, self.cropper.layout, self.cropper.size)
             self._move_on(track, length if final else length - MARGIN)
             return
-        precise = [patch.precise for patch in self._window]
-        track = self.cropper.build_track(landmarks, self.name, precise)
+        track = self.cropper.build_track(landmarks, self.name)
+        track = track.with_measured([patch.precise for patch in self._window])
         to_crop = track.to_crop @ np.stack([patch.to_frame for patch in self._window])
         crops = self.cropper.crop([patch.image for patch in self._window], to_crop)
         self._crops, self._on_face = crops, track.on_face

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from lipnet.config import CropConfig
-from lipnet.cropping.cropper import Cropper, NoFaceError, crop_transforms
+from lipnet.cropping.cropper import Cropper, NoFaceError, crop_transforms, precise_landmarks
 from lipnet.cropping.factory import make_cropper
-from lipnet.cropping.geometry import transform
+from lipnet.cropping.geometry import fit_pose, transform
 from lipnet.cropping.landmarks import IBUG_68
 from lipnet.synthetic.corpus import render_frames
 from lipnet.video.decode import read_video
@@ -150,3 +150,19 @@ def test_no_face_names_the_video(cropper: Cropper) -> None:
 def test_the_error_passes_from_a_worker_process() -> None:
     error = NoFaceError.of("a.mp4", 3)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_measured_landmarks_are_on_the_face_and_not_smoothed(cropper: Cropper, clip: np.ndarray) -> None:
+    frames = [*clip[:10], np.zeros_like(clip[0]), *clip[11:]]
+    tracker = cropper.start()
+    measured = [(tracker(frame), precise_landmarks(tracker)) for frame in frames]
+    track = cropper.track(frames)
+    assert track.on_face is not None and track.on_face.shape == (25, 68, 2)
+    poses = fit_pose(track.landmarks, IBUG_68)
+    for pose, (points, precise), on_face in zip(poses, measured, track.on_face, strict=True):
+        if points is None or precise is None:
+            assert points is precise is None and np.isnan(on_face).all()
+        else:
+            np.testing.assert_allclose(on_face, transform(pose, precise), atol=1e-5)
+            assert 0 < np.abs(points - precise).max() < 2  # px of the frame, in which a face unit is 50
+    assert sum(points is None for points, _ in measured) == 1

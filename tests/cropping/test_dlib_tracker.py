@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import dlib
+import numpy as np
 import pytest
 
 from lipnet.cropping.dlib_tracker import DlibTracker
+from lipnet.cropping.tracker import PATCH_BOX
 from lipnet.errors import LipnetError
+from lipnet.synthetic.corpus import render_frames
 
 
 def test_models_are_loaded_once() -> None:
@@ -36,3 +40,18 @@ def test_without_the_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(LipnetError, match="pip install face_recognition_models"):
         DlibTracker()
+
+
+def test_finer_landmarks_round_to_those_of_the_patch_itself() -> None:
+    """Otherwise crops would change."""
+    tracker = DlibTracker()
+    frame = next(iter(render_frames(seed=0, speaker=1, clip_id="bbaf2n")))
+    image = tracker.prepare(frame)
+    box = dlib.rectangle(*(round(edge) for edge in PATCH_BOX))
+    for left in range(90, 130, 3):  # the face at many places of the patch, also beyond its edges
+        patch = np.ascontiguousarray(image[80:208, left : left + 128])
+        found = tracker.find_landmarks(patch, check=False)
+        assert found is not None
+        expected = [(point.x, point.y) for point in tracker.predictor(patch, box).parts()]
+        assert np.array_equal(found.points, expected)
+        assert 0 < np.abs(found.precise - found.points).max() < 0.5

@@ -6,12 +6,13 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from onnx_files import export, perturbed_model
 from tiny import CROP, SCRIPTS, tiny_model
 
 from lipnet.config import ModelConfig
@@ -56,24 +57,6 @@ CONFIGS = {
     "one long kernel": tiny_model(channels=[2], kernels=[[5, 7, 1]], strides=[[1, 3, 3]], norm="batch"),
 }
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-
-
-def perturbed_model(config: ModelConfig) -> LipNet:
-    """A network whose biases and running statistics are all changed from their initial 0 or 1."""
-    torch.manual_seed(0)
-    model = LipNet(config).eval()
-    for tensor in model.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.add_(0.5 * (torch.rand_like(tensor) - 0.5))  # more would amplify rounding
-    return model
-
-
-def export(model: LipNet, metadata: Metadata | None = None) -> bytes:
-    from lipnet.models.onnx.export import onnx_model  # needs onnx
-
-    crop = replace(CROP, width=model.config.width, height=model.config.height)
-    content: bytes = onnx_model(model, metadata or Metadata(model.config, crop)).SerializeToString()
-    return content
 
 
 def random_clips(config: ModelConfig, lengths: tuple[int, ...] = LENGTHS) -> list[np.ndarray]:

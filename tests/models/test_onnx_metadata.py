@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from onnx_files import export
 from tiny import CROP, random_crops, tiny_model
 
 from lipnet.errors import CheckpointError
@@ -18,13 +19,6 @@ from lipnet.models.onnx.metadata import rewrite_onnx_metadata
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-
-
-def export(model: LipNet) -> bytes:
-    from lipnet.models.onnx.export import onnx_model  # needs onnx
-
-    content: bytes = onnx_model(model.eval(), Metadata(model.config, CROP)).SerializeToString()
-    return content
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from onnx_files import export, perturbed_model
 from tiny import CROP, tiny_model
 
 from lipnet.config import ModelConfig
@@ -48,24 +49,6 @@ for fusion in NAMES:
 every_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 
 
-def perturbed_model(config: ModelConfig) -> LipNet:
-    """A network whose biases and running statistics are all changed from their initial 0 or 1."""
-    torch.manual_seed(0)
-    model = LipNet(config).eval()
-    for tensor in model.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.add_(0.5 * (torch.rand_like(tensor) - 0.5))
-    return model
-
-
-def exported(model: LipNet) -> bytes:
-    from lipnet.models.onnx.export import onnx_model  # needs onnx
-
-    crop = replace(CROP, width=model.config.width, height=model.config.height)
-    content: bytes = onnx_model(model, Metadata(model.config, crop)).SerializeToString()
-    return content
-
-
 def random_clips(config: ModelConfig) -> tuple[list[np.ndarray], list[np.ndarray | None]]:
     """Crops and landmarks; those of the fourth clip are unknown, those of the fifth in two frames."""
     random = np.random.default_rng(0)
@@ -92,7 +75,7 @@ def pytorch_log_probs(
 @every_config
 def test_each_clip_of_a_padded_batch_gives_what_pytorch_computes_for_it_alone(config: ModelConfig) -> None:
     model = perturbed_model(config)
-    network, (crops, landmarks) = OnnxBackend(exported(model)), random_clips(config)
+    network, (crops, landmarks) = OnnxBackend(export(model)), random_clips(config)
     together = network(crops, landmarks)
     for clip, features, emissions in zip(crops, landmarks, together, strict=True):
         log_probs, words = pytorch_log_probs(model, clip, features)
@@ -106,7 +89,7 @@ def test_each_clip_of_a_padded_batch_gives_what_pytorch_computes_for_it_alone(co
 
 @every_config
 def test_without_landmarks_all_are_unknown(config: ModelConfig) -> None:
-    network, (crops, _) = OnnxBackend(exported(perturbed_model(config))), random_clips(config)
+    network, (crops, _) = OnnxBackend(export(perturbed_model(config))), random_clips(config)
     for one, other in zip(network(crops), network(crops, [None] * len(crops)), strict=True):
         assert np.array_equal(one.log_probs, other.log_probs)
 
@@ -114,7 +97,7 @@ def test_without_landmarks_all_are_unknown(config: ModelConfig) -> None:
 @pytest.mark.parametrize("fusion", NAMES)
 def test_landmarks_matter(fusion: str) -> None:
     network, (crops, landmarks) = (
-        OnnxBackend(exported(perturbed_model(config(fusion)))),
+        OnnxBackend(export(perturbed_model(config(fusion)))),
         random_clips(config(fusion)),
     )
     with_them, without = network(crops[:1], landmarks[:1]), network(crops[:1])
@@ -122,7 +105,7 @@ def test_landmarks_matter(fusion: str) -> None:
 
 
 def declared(fusion: str, **changes: object) -> dict[str, list[int | str]]:
-    graph = onnx.load_from_string(exported(perturbed_model(config(fusion, **changes))))
+    graph = onnx.load_from_string(export(perturbed_model(config(fusion, **changes))))
     onnx.checker.check_model(graph, full_check=True)
     return {
         value.name: [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
@@ -143,7 +126,7 @@ def test_a_graph_declares_the_inputs_of_its_streams(fusion: str) -> None:
 def with_streams(streams: Sequence[str], **changes: object) -> bytes:
     """A graph of both streams whose metadata says something else."""
     model = perturbed_model(config("late"))
-    graph = onnx.load_from_string(exported(model))
+    graph = onnx.load_from_string(export(model))
     metadata = Metadata(replace(model.config, streams=list(streams), **changes), CROP)  # type: ignore[arg-type]
     graph.ClearField("metadata_props")
     onnx.helper.set_model_props(graph, {KEY: dump_metadata(metadata)})
