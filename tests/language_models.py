@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from lipnet.decoding.arpa import load_arpa
@@ -48,3 +50,11 @@ def hand_written(folder: Path, text: str = HAND_WRITTEN) -> NGram:
     path = folder / "hand.arpa"
     path.write_bytes(text.encode())
     return load_arpa(path)
+
+
+def histories(sentences: Sequence[Sequence[str]], extra: Sequence[str]) -> list[tuple[str, ...]]:
+    """All histories in the sentences, and random ones that never occur."""
+    seen = {("<s>", *sentence)[:n] for sentence in sentences for n in range(1, len(sentence) + 2)}
+    rng = random.Random(0)
+    random_ones = [tuple(rng.choices(extra, k=rng.randint(0, 6))) for _ in range(60)]
+    return [*sorted(seen), *random_ones, *(("<s>", *history) for history in random_ones)]

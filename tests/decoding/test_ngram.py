@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,7 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from language_models import HAND_WRITTEN, SENTENCES, WORDS, hand_written
+from language_models import HAND_WRITTEN, SENTENCES, WORDS, hand_written, histories
 
 from lipnet.decoding.ngram import NGram, NGramError, estimate, is_character_model, perplexity
 from lipnet.errors import LipnetError
@@ -66,14 +65,6 @@ class Reference:
         discount = 0 if mine == 0 else d1 if mine == 1 else d2 if mine == 2 else d3
         freed = d1 * counts.count(1) + d2 * counts.count(2) + d3 * sum(c >= 3 for c in counts)
         return (mine - discount) / sum(counts) + freed / sum(counts) * shorter
-
-
-def histories(sentences: Sequence[Sequence[str]], extra: Sequence[str]) -> list[tuple[str, ...]]:
-    """All histories in the sentences, and random ones that never occur."""
-    seen = {("<s>", *sentence)[:n] for sentence in sentences for n in range(1, len(sentence) + 2)}
-    rng = random.Random(0)
-    random_ones = [tuple(rng.choices(extra, k=rng.randint(0, 6))) for _ in range(60)]
-    return [*sorted(seen), *random_ones, *(("<s>", *history) for history in random_ones)]
 
 
 def probability(model: NGram, context: str | tuple[str, ...], token: str) -> float:
@@ -218,49 +209,6 @@ def test_unknown_tokens_are_unk_in_contexts_too(tmp_path: Path) -> None:
     assert model.context(("b", "q")) == ("<unk>",)
     assert model.log_prob(("b", "q"), "a") / LN10 == pytest.approx(-0.7)
     assert model.log_prob(("q",), "r") / LN10 == pytest.approx(-0.3 - 1.0)
-
-
-def assert_contexts_are_states(model: NGram, sequences: Sequence[tuple[str, ...]]) -> None:
-    """A context gives the same probabilities as its history, and determines the next context."""
-    for history in sequences:
-        context = model.context(history)
-        assert len(context) < model.order and history[len(history) - len(context) :] == context
-        for token in model.vocabulary:
-            assert model.log_prob(context, token) == model.log_prob(history, token)
-            assert model.context((*context, token)) == model.context((*history, token))
-
-
-@pytest.mark.parametrize("order", [1, 2, 3, 5])
-def test_contexts_can_be_states_of_an_automaton(order: int) -> None:
-    model = estimate(SENTENCES, order, DEFAULT_TOKENIZER.alphabet)
-    assert_contexts_are_states(model, histories(SENTENCES[:2], DEFAULT_TOKENIZER.alphabet))
-
-
-def test_contexts_of_an_estimate() -> None:
-    model = estimate(["ab", "a"], order=3)
-    assert model.context(("<s>",)) == ("<s>",)
-    assert model.context(("<s>", "a")) == ("<s>", "a")
-    assert model.context(("a", "b")) == ("a", "b")
-    assert model.context(("b", "b")) == ("b",)
-    assert model.context(("a", "b", "a")) == ("a",)
-    assert model.context(("a", "q")) == ()
-    assert model.context(()) == ()
-
-
-def test_contexts_of_a_pruned_model(tmp_path: Path) -> None:
-    model = hand_written(tmp_path)
-    assert model.context(("<s>", "a")) == ("<s>", "a")
-    assert model.context(("<s>", "a", "b")) == (
-        "a",
-        "b",
-    )  # prefix of no trigram, but it has a back-off weight
-    assert model.context(("b", "b")) == ("b",)
-    assert model.context(("a", "</s>")) == ()
-    gap = NGram(3, {("a",): -1.0, ("b",): -1.0, ("a", "b", "a"): -0.1}, {})  # pruned away: the bigram ab
-    rng = random.Random(0)
-    sequences = [tuple(rng.choices("ab", k=rng.randint(0, 5))) for _ in range(50)]
-    for pruned in (model, gap):
-        assert_contexts_are_states(pruned, sequences)
 
 
 @pytest.mark.parametrize(
