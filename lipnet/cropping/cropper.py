@@ -138,8 +138,8 @@ class Cropper(ABC):
 
     @abstractmethod
     def build_track(self, landmarks: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
-        """The track of T consecutive frames, one or more, from their landmarks (N, 2), frame px, or None where
-        not found.
+        """The track of T consecutive frames, one or more, from their landmarks (N, 2), or None where not
+        found.
 
         Raises NoFaceError, with the video's name, where none was found.
         """

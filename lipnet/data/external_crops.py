@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lipnet.cropping.landmarks import has_landmarks
 from lipnet.data.corpus import Corpus, find_clips, is_hidden
 from lipnet.data.crop_store.index import LANDMARK_SHAPE
 from lipnet.errors import LipnetError
@@ -83,7 +84,7 @@ def load_crops(path: Path, size: tuple[int, int]) -> np.ndarray:
 
 
 def load_landmarks(path: Path, frames: int) -> np.ndarray | None:
-    """The landmarks beside the array ``path`` of a clip's crops: (T, 68, 2) float16; None if there are none.
+    """The landmarks beside the array ``path`` of crops: (T, 68, 2) float16; None if no frame has any.
 
     Raises:
         ExternalCropsError: a file cannot be read, or does not have those of ``frames`` frames.
@@ -97,7 +98,7 @@ def load_landmarks(path: Path, frames: int) -> np.ndarray | None:
         raise ExternalCropsError(
             f"{path}: an array of {landmarks.dtype} {landmarks.shape}; give numbers or NaN, float16 {shape}"
         )
-    return np.array(landmarks)
+    return np.array(landmarks) if has_landmarks(landmarks) else None
 
 
 def save_crops(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lipnet.cropping.landmarks import has_landmarks
 from lipnet.data.crop_store import CropStore, StoredClip
 from lipnet.errors import LipnetError
 
@@ -16,7 +15,7 @@ def check_landmarks(clips: Sequence[tuple[CropStore, StoredClip]], streams: Sequ
     """
     if "pixels" in streams:
         return
-    without = [(store, clip) for store, clip in clips if not has_landmarks(store.landmarks(clip))]
+    without = [(store, clip) for store, clip in clips if not clip.landmarks]
     if not without:
         return
     store, clip = without[0]

@@ -8,9 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tiny import CROP, random_crops
+from tiny import CROP, random_crops, random_landmarks
 
-from lipnet.data.external_crops import KINDS, ExternalCropsError, find_crops, load_crops, save_crops
+from lipnet.data.external_crops import (
+    KINDS,
+    ExternalCropsError,
+    find_crops,
+    load_crops,
+    load_landmarks,
+    save_crops,
+)
 from lipnet.errors import CorpusError
 
 SIZE = (CROP.width, CROP.height)
@@ -158,3 +165,20 @@ def test_an_array_that_is_a_broken_zip_file(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(b"PK\3\4 and no more")
     with pytest.raises(ExternalCropsError, match=r"a\.npy: cannot be read as an array"):
         load_crops(tmp_path / "a.npy", SIZE)
+
+
+def test_landmarks_are_beside_an_array(tmp_path: Path) -> None:
+    landmarks = random_landmarks(12)
+    landmarks[3] = np.nan
+    save_crops(tmp_path, "s1/bbaf2n", random_crops(12), "npy", landmarks)
+    array = tmp_path / "s1" / "bbaf2n.npy"
+    assert np.array_equal(load_landmarks(array, 12), landmarks, equal_nan=True)
+    assert [clip.id for clip in find_crops(tmp_path, "npy").clips] == ["bbaf2n"]  # no clip of their own
+    with pytest.raises(
+        ExternalCropsError, match=r"bbaf2n\.landmarks\.npy: .* float16 \(12, 68, 2\)"
+    ):
+        load_landmarks(array, 13)
+    np.save(tmp_path / "s1" / "bbaf2n.landmarks.npy", np.full_like(landmarks, np.nan))
+    assert load_landmarks(array, 12) is None
+    (tmp_path / "s1" / "bbaf2n.landmarks.npy").unlink()
+    assert load_landmarks(array, 12) is None
