@@ -174,9 +174,7 @@ def test_landmarks_are_beside_an_array(tmp_path: Path) -> None:
     array = tmp_path / "s1" / "bbaf2n.npy"
     assert np.array_equal(load_landmarks(array, 12), landmarks, equal_nan=True)
     assert [clip.id for clip in find_crops(tmp_path, "npy").clips] == ["bbaf2n"]  # no clip of their own
-    with pytest.raises(
-        ExternalCropsError, match=r"bbaf2n\.landmarks\.npy: .* float16 \(12, 68, 2\)"
-    ):
+    with pytest.raises(ExternalCropsError, match=r"bbaf2n\.landmarks\.npy: .* float16 \(12, 68, 2\)"):
         load_landmarks(array, 13)
     np.save(tmp_path / "s1" / "bbaf2n.landmarks.npy", np.full_like(landmarks, np.nan))
     assert load_landmarks(array, 12) is None
