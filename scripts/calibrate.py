@@ -11,8 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lipnet.cropping.landmarks import clip_features
-from lipnet.data.crop_store import CropStore
-from lipnet.data.landmark_check import check_landmarks
+from lipnet.data.crop_store import CropStore, check_landmarks
 from lipnet.decoding.base import Floats
 from lipnet.decoding.factory import DECODERS
 from lipnet.errors import LipnetError

@@ -19,8 +19,7 @@ from torch.utils.data import Dataset
 
 from lipnet.config import AugmentConfig
 from lipnet.cropping.landmarks import LANDMARK_INPUTS, MOUTH_POINTS, has_landmarks
-from lipnet.data.crop_store import CropStore, StoredClip
-from lipnet.data.landmark_check import check_landmarks
+from lipnet.data.crop_store import CropStore, StoredClip, check_landmarks
 from lipnet.data.landmark_transforms import augment_landmarks
 from lipnet.data.transforms import (
     SPLICE_UNITS,

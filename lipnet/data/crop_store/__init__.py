@@ -9,7 +9,7 @@ overwrites them.
 """
 
 from lipnet.data.crop_store.index import CropStoreError, StoredClip
-from lipnet.data.crop_store.store import CropStore, without_speakers
+from lipnet.data.crop_store.store import CropStore, check_landmarks, without_speakers
 from lipnet.data.crop_store.writer import CropStoreWriter, note_deleted, remove_problems
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "CropStoreError",
     "CropStoreWriter",
     "StoredClip",
+    "check_landmarks",
     "note_deleted",
     "remove_problems",
     "without_speakers",

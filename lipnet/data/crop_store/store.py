@@ -152,6 +152,27 @@ def _held(path: Path, size: int, clips: Sequence[StoredClip]) -> int:
     return count
 
 
+def check_landmarks(clips: Sequence[tuple[CropStore, StoredClip]], streams: Sequence[str]) -> None:
+    """Raise CropStoreError if a network with these ``model.streams`` cannot read the clips of these stores.
+
+    One that reads landmarks only needs them of each clip. One that also reads pixels falls back to these.
+    """
+    if "pixels" in streams:
+        return
+    without = [(store, clip) for store, clip in clips if not clip.landmarks]
+    if not without:
+        return
+    store, clip = without[0]
+    cause = "its crops were made without landmarks"
+    if store.crop.method != "dlib":
+        cause = f"crop.method {store.crop.method} finds none"
+    raise CropStoreError(
+        f"{store.root}: {len(without)} of {len(clips)} clips have no landmarks ({cause}), such as "
+        f"{clip.name}, but model.streams is [{','.join(streams)}]; preprocess into another folder with "
+        "crop.method=dlib, or use a network that reads pixels"
+    )
+
+
 def without_speakers(clips: Sequence[StoredClip], speakers: Sequence[str]) -> list[StoredClip]:
     """The clips but for those of ``speakers``.
 
