@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from lipnet.data.crop_store import CropStore
 from lipnet.data.dataset import Batch, ClipDataset
-from lipnet.data.loaders import eval_loader
+from lipnet.data.loading.loaders import eval_loader
 from lipnet.decoding.base import Decoder
 from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder, resolve_decoder
 from lipnet.errors import LipnetError

@@ -7,17 +7,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn, cast
+from typing import NoReturn
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from lipnet.config import Config
-from lipnet.data.crop_store import CropStore, StoredClip, without_speakers
-from lipnet.data.dataset import ClipDataset, Sample, SampleKey
-from lipnet.data.loaders import EpochSampler, collate, eval_loader, train_loader
+from lipnet.data.dataset import ClipDataset, SampleKey
+from lipnet.data.loading.loaders import collate
 from lipnet.data.transforms import augment_pixels
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.device import Device, choose_device, keep_freed_memory
@@ -25,7 +22,7 @@ from lipnet.errors import ConfigError
 from lipnet.models.flops import count_flops, count_parameters
 from lipnet.models.lipnet import LipNet
 from lipnet.settings import Settings
-from lipnet.tokenizer import Tokenizer
+from lipnet.training.data import Data, open_data, print_unalignable
 from lipnet.training.engine import Evaluation, Step, evaluate, train_one_epoch
 from lipnet.training.optim import TrainState
 from lipnet.training.pretrained import Pretrained, load_pretrained, origin, start_from
@@ -42,17 +39,7 @@ EXAMPLES = """examples:
     %(prog)s --config configs/grid.yaml data.root=data/grid run.dir=runs/b \\
         pretrained=runs/a/best.safetensors data.batch_size=4 train.lr=5e-4
 """
-NAMED_CLIPS = 3  # in a message about many
 SEED_STRIDE = 100_003  # between the seeds of two runs, so that no epochs of them have the same seed
-
-
-class Data(NamedTuple):
-    """The training data, and the dev splits by the names of their lists."""
-
-    train_set: ClipDataset
-    sampler: EpochSampler
-    train: DataLoader[Sample]
-    dev: dict[str, DataLoader[Sample]]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -112,69 +99,6 @@ def resumed_run(path: Path) -> tuple[RunDir, Pretrained | None]:
     """The run in ``path``; it needs its pretrained weights again if its first epoch was not completed."""
     run = RunDir.resume(path)
     return run, load_pretrained(run.config.pretrained) if run.epoch == 0 else None
-
-
-# Data
-
-
-def open_data(config: Config, pin: bool) -> Data:
-    """Datasets and loaders of the splits that the config names; ``pin``: in page-locked memory."""
-    corpus = open_corpus(config)
-    tokenizer, inputs = Tokenizer(config.model.alphabet), (config.model.streams, config.model.landmark_input)
-    clips = without_speakers(corpus.split(config.data.train_split), config.data.leave_out)
-    mixed_in = open_mixed(config, corpus)
-    train_set = ClipDataset(corpus, clips, tokenizer, config.augment, config.run.seed, mixed_in, *inputs)
-    sampler = EpochSampler(train_set, config.data.batch_size, config.data.balance, config.data.mix)
-    dev = {}
-    for split in config.data.dev_splits:
-        dev_set = ClipDataset(corpus, corpus.split(split), tokenizer, None, 0, None, *inputs)
-        if Path(split).stem in dev:
-            raise ConfigError(f"data.dev_splits: two lists are called {Path(split).stem}; rename one")
-        dev[Path(split).stem] = eval_loader(dev_set, config.data.batch_size, config.data.workers, pin)
-    return Data(train_set, sampler, train_loader(sampler, config.data.workers, pin), dev)
-
-
-def open_corpus(config: Config) -> CropStore:
-    """The crop store. Raises LipnetError if there is none, or its crops are not of the model's size."""
-    if not config.data.root:
-        raise ConfigError("data.root is not set: name the crop store that scripts/preprocess.py wrote")
-    corpus = CropStore(config.data.root)
-    crop, model = corpus.crop, config.model
-    if (crop.height, crop.width) != (model.height, model.width):
-        raise ConfigError(
-            f"{corpus.root} has crops of {crop.width}x{crop.height} px, the model reads "
-            f"{model.width}x{model.height}: set model.width and model.height, or preprocess again"
-        )
-    return corpus
-
-
-def open_mixed(config: Config, corpus: CropStore) -> tuple[CropStore, list[StoredClip]] | None:
-    """The crop store that is mixed in and its clips, if the config names one."""
-    if not config.data.mix_root:
-        return None
-    mixed = CropStore(config.data.mix_root)
-    mixed.check_crop(corpus.crop, f"the crops in {corpus.root} need")
-    return mixed, [c for c in mixed.split(config.data.mix_split) if c.speaker not in config.data.leave_out]
-
-
-def print_unalignable(data: Data, steps_per_frame: int) -> None:
-    """Count and name the clips whose text is longer than CTC can align to their frames.
-
-    Raises ConfigError if no training clip is left.
-    """
-    dev_sets = {name: cast(ClipDataset, loader.dataset) for name, loader in data.dev.items()}
-    for name, clips in {"training": data.train_set, **dev_sets}.items():
-        found = clips.unalignable(steps_per_frame)
-        some = ", ".join(f"{clip.name} ({len(clip.sentence)} characters)" for clip in found[:NAMED_CLIPS])
-        message = (
-            f"{len(found)} of {len(clips)} {name} clips have longer texts than CTC can align to their "
-            f"frames, such as {some}"
-        )
-        remedy = "correct their transcripts, or raise model.outputs_per_frame"
-        if clips is data.train_set and len(found) == len(clips):
-            raise ConfigError(f"{message}; {remedy}")
-        if found:
-            print(f"{message}: left out of the loss; {remedy}")
 
 
 # Training

@@ -61,7 +61,7 @@ def batches(crop_store: Path) -> list[Batch]:
     from tiny import dataset
 
     from lipnet.data.dataset import SampleKey
-    from lipnet.data.loaders import collate
+    from lipnet.data.loading.loaders import collate
 
     data = dataset(crop_store, "train", augment=None)
     return [collate([data[SampleKey(i)] for i in group]) for group in ((0, 1, 2), (3, 4, 5))]

@@ -12,7 +12,7 @@ from torch import nn
 
 from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data.dataset import Batch
-from lipnet.data.loaders import loaded
+from lipnet.data.loading.loaders import loaded
 from lipnet.data.transforms import augment_pixels
 from lipnet.decoding.base import Decoder, Hypothesis
 from lipnet.device import Device

@@ -15,7 +15,7 @@ from tiny import OFF, dataset, make_clip, pack
 from lipnet.data.alignments import Word
 from lipnet.data.crop_store import CropStore, StoredClip
 from lipnet.data.dataset import ClipDataset, SampleKey
-from lipnet.data.loaders import EpochSampler
+from lipnet.data.loading.sampler import EpochSampler
 from lipnet.tokenizer import DEFAULT_TOKENIZER
 
 

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data.dataset import Batch, Sample, SampleKey
-from lipnet.data.loaders import EpochSampler, collate, eval_loader, loaded, train_loader
-from lipnet.data.shared_memory import check_shared_memory
+from lipnet.data.loading.loaders import collate, eval_loader, loaded, train_loader
+from lipnet.data.loading.sampler import EpochSampler
+from lipnet.data.loading.shared_memory import check_shared_memory
 from lipnet.data.transforms import IGNORE
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.device import choose_device
@@ -120,7 +121,7 @@ def test_too_little_shared_memory_is_named(
     for free, fits in ((int(needed) + 1, True), (int(needed) - 1, False)):
         usage = (0, 0, free)
         monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: SimpleNamespace(free=usage[2]))
-        monkeypatch.setattr("lipnet.data.shared_memory.SHARED_MEMORY", tmp_path)
+        monkeypatch.setattr("lipnet.data.loading.shared_memory.SHARED_MEMORY", tmp_path)
         eval_loader(data, 3, workers=0)
         if fits:
             eval_loader(data, 3, workers=2)
@@ -133,7 +134,7 @@ def test_too_little_shared_memory_is_named(
 def test_clips_that_are_slowed_down_need_more_shared_memory(
     two_clips: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("lipnet.data.shared_memory.SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr("lipnet.data.loading.shared_memory.SHARED_MEMORY", tmp_path)
     fitting = 0.0
     for speed in (0.0, 0.5):
         data = dataset(two_clips, augment=replace(OFF, speed=speed))
@@ -169,8 +170,8 @@ def test_a_loader_that_fails_says_why_in_one_line(workers: int, two_clips: Path,
 
 
 def test_a_loader_process_that_is_killed_is_named(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipnet.data.loaders.CHECK_S", 0.5)
-    monkeypatch.setattr("lipnet.data.loaders.collate", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr("lipnet.data.loading.loaders.CHECK_S", 0.5)
+    monkeypatch.setattr("lipnet.data.loading.loaders.collate", lambda _: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(TrainingError, match=r"^DataLoader worker .* memory ran out; lower data\.workers"):
         list(loaded(eval_loader(dataset(two_clips), 2, 1)))
 
@@ -178,7 +179,7 @@ def test_a_loader_process_that_is_killed_is_named(two_clips: Path, monkeypatch: 
 def test_a_loader_process_that_is_asked_to_end_gives_no_traceback(
     crop_store: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("lipnet.data.loaders.CHECK_S", 0.5)
+    monkeypatch.setattr("lipnet.data.loading.loaders.CHECK_S", 0.5)
     with signals_raised():
         batches = loaded(eval_loader(dataset(crop_store), 1, 1))
         next(batches)
@@ -194,7 +195,7 @@ def test_a_loader_process_that_is_killed_raises_in_the_next_batch_only(
     crop_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exception at any other moment would be a traceback, or be lost."""
-    monkeypatch.setattr("lipnet.data.loaders.CHECK_S", 0.5)
+    monkeypatch.setattr("lipnet.data.loading.loaders.CHECK_S", 0.5)
     batches = loaded(eval_loader(dataset(crop_store), 1, 1))
     next(batches)
     for process in multiprocessing.active_children():
@@ -222,9 +223,9 @@ def test_a_slow_batch_is_waited_for(two_clips: Path, monkeypatch: pytest.MonkeyP
         time.sleep(0.7)
         return collate(samples)
 
-    monkeypatch.setattr("lipnet.data.loaders.CHECK_S", 0.2)
-    monkeypatch.setattr("lipnet.data.loaders.collate", slow_collate)
+    monkeypatch.setattr("lipnet.data.loading.loaders.CHECK_S", 0.2)
+    monkeypatch.setattr("lipnet.data.loading.loaders.collate", slow_collate)
     assert len(list(loaded(eval_loader(dataset(two_clips), 1, 1)))) == 2
-    monkeypatch.setattr("lipnet.data.loaders.TIMEOUT_S", 0.4)
+    monkeypatch.setattr("lipnet.data.loading.loaders.TIMEOUT_S", 0.4)
     with pytest.raises(TrainingError, match=r"^DataLoader timed out after 0 seconds; lower data\.workers"):
         list(loaded(eval_loader(dataset(two_clips), 1, 1)))

@@ -13,7 +13,7 @@ from train_steps import CPU, make_train_state, take_steps
 from lipnet.config import TrainConfig
 from lipnet.data.crop_store import CropStore
 from lipnet.data.dataset import Batch, ClipDataset
-from lipnet.data.loaders import eval_loader
+from lipnet.data.loading.loaders import eval_loader
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.errors import TrainingError
 from lipnet.models.lipnet import LipNet
