@@ -27,7 +27,7 @@ from lipnet.inference.reader import load_backend
 from lipnet.inference.torch_backend import TorchBackend
 from lipnet.metrics import ErrorCounts, WordErrors, bootstrap_interval
 from lipnet.tokenizer import Tokenizer
-from lipnet.training.engine import Evaluation, evaluate
+from lipnet.training.evaluation import Evaluation, evaluate
 from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.files import as_bytes, write_atomically
 from lipnet.weights import WEIGHTS

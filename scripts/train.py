@@ -23,7 +23,8 @@ from lipnet.models.flops import count_flops, count_parameters
 from lipnet.models.lipnet import LipNet
 from lipnet.settings import Settings
 from lipnet.training.data import Data, open_data, print_unalignable
-from lipnet.training.engine import Evaluation, Step, evaluate, train_one_epoch
+from lipnet.training.engine import Step, train_one_epoch
+from lipnet.training.evaluation import Evaluation, evaluate
 from lipnet.training.optim import TrainState
 from lipnet.training.pretrained import Pretrained, load_pretrained, origin, start_from
 from lipnet.training.run_dir import RunDir

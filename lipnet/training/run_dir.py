@@ -21,7 +21,8 @@ from lipnet.grid import is_grid_sentence, natural_key
 from lipnet.models.checkpoint import check_finite, save_weights, source_revision
 from lipnet.models.metadata import Metadata
 from lipnet.settings import load_config, save_config
-from lipnet.training.engine import Evaluation, Step
+from lipnet.training.engine import Step
+from lipnet.training.evaluation import Evaluation
 from lipnet.training.optim import TrainState
 from lipnet.training.progress import Progress, append_to_log, load_progress, read_log, save_progress
 from lipnet.utils.files import lock_folder

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from lipnet.training.engine import Evaluation, Step
+from lipnet.training.engine import Step
+from lipnet.training.evaluation import Evaluation
 from lipnet.training.run_dir import RunDir
 from lipnet.utils.files import as_bytes
 

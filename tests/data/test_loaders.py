@@ -30,7 +30,8 @@ from lipnet.device import choose_device
 from lipnet.errors import TrainingError
 from lipnet.models.lipnet import LipNet
 from lipnet.tokenizer import DEFAULT_TOKENIZER
-from lipnet.training.engine import evaluate, train_one_epoch
+from lipnet.training.engine import train_one_epoch
+from lipnet.training.evaluation import evaluate
 from lipnet.training.optim import TrainState
 from lipnet.utils.signals import signals_raised
 

@@ -18,7 +18,7 @@ from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.errors import TrainingError
 from lipnet.models.lipnet import LipNet
 from lipnet.tokenizer import DEFAULT_TOKENIZER
-from lipnet.training.engine import evaluate
+from lipnet.training.evaluation import evaluate
 from lipnet.training.optim import TrainState
 
 

@@ -51,7 +51,12 @@ def test_the_same_command_gives_the_same_run(finished_run: Path, train: Train, t
         ("lipnet.training.engine.word_loss", 1, 0, 0),  # before the first step
         ("lipnet.training.run_dir.save_progress", 1, 0, 0),  # all files of the first epoch but one are saved
         ("lipnet.training.engine.word_loss", 6, 1, 0),  # within the second epoch
-        ("lipnet.training.engine.evaluate", 2, 1, 1),  # before the second evaluation; with a loader process
+        (
+            "lipnet.training.evaluation.evaluate",
+            2,
+            1,
+            1,
+        ),  # before the second evaluation; with a loader process
         ("lipnet.training.run_dir.save_weights", 3, 1, 0),  # nothing of the second epoch is saved
         ("lipnet.training.run_dir.save_progress", 2, 1, 0),  # all but the last of its files are
     ],
