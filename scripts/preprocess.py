@@ -5,29 +5,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import uuid
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import groupby, tee
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
 from lipnet.config import Config, CropConfig
-from lipnet.cropping.crop_file import CropFile, crop_file
-from lipnet.data.corpus import Clip, Corpus, check_words, find_clips, select_clips
-from lipnet.data.crop_store import CropStore, CropStoreWriter, note_deleted, remove_problems
-from lipnet.data.external_crops import KINDS, find_crops, load_crops, load_landmarks, save_crops
+from lipnet.data.corpus import Corpus, find_clips, select_clips
+from lipnet.data.crop_store import CropStore, note_deleted, remove_problems
+from lipnet.data.external_crops import KINDS, find_crops
+from lipnet.data.preprocessing import crop_clip, export, import_clip, preprocess, summary
 from lipnet.data.splits import read_split, write_splits
 from lipnet.errors import LipnetError
 from lipnet.settings import load_config
 from lipnet.tokenizer import Tokenizer
 from lipnet.utils.cli import ALL_PROBLEMS, command_line, make_parser, report_problems
-from lipnet.utils.files import errors_of, lock_folder, temporary_files
+from lipnet.utils.files import lock_folder, temporary_files
 from lipnet.utils.workers import WorkerPool, check_workers
-from lipnet.video.decode import LargePicturesError
 
 EXAMPLES = """examples:
   Crop the first hundred clips of each speaker with MTCNN, and also write an array for each clip:
@@ -161,99 +154,6 @@ def find_corpus(args: argparse.Namespace, tokenizer: Tokenizer) -> Corpus:
         corpus = find_clips(args.corpus, args.aligns, speakers, tokenizer)
     note_deleted(corpus, args.out, speakers)
     return select_clips(corpus, args.pattern, args.first, args.last)
-
-
-def summary(counts: Counter[str], left_out: int, detects_faces: bool) -> str:
-    """One line about a run with the `preprocess` counts."""
-    relabelled = f", {counts['relabelled']} of them with new transcripts" if counts["relabelled"] else ""
-    if not counts["cropped"]:
-        return f"nothing to do, all {counts['present']} clips are there{relabelled}"
-    line = f"{counts['cropped']} clips cropped, {counts['present']} were there already{relabelled}"
-    line += f", {left_out} left out"
-    if detects_faces:
-        line += f"; a face in {100 * counts['faces'] / counts['frames']:.1f} % of the new frames"
-        if counts["several"]:
-            line += f"; several faces in {counts['several']} clips: see --face"
-    return line
-
-
-def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Clip, CropFile]) -> Counter[str]:
-    """Add the clips that the crop store ``out`` lacks, or whose videos have changed, cropped by workers.
-
-    Clips that cannot be cropped become ``corpus.problems`` and are removed from the store.
-
-    Returns:
-        How many clips were ``cropped``, how many were ``present`` before and how many of these were
-        ``relabelled`` (have a new transcript); how many ``frames`` were cropped and how many show ``faces``,
-        and how many clips show ``several`` faces at once.
-    """
-    counts: Counter[str] = Counter()
-    with tqdm(total=len(corpus.clips), unit="clip", smoothing=0.02) as bar:
-        for speaker, clips in groupby(corpus.clips, lambda clip: clip.speaker):
-            with CropStoreWriter(out, speaker, crop) as writer:
-                # While the first clips are cropped already, the next ones are looked up in the store.
-                missing, tasks = tee(missing_clips(clips, corpus, writer, counts, bar))
-                for clip, result in zip(missing, pool.map(tasks), strict=True):
-                    bar.update()
-                    if isinstance(result, LipnetError):
-                        leave_out(clip, str(result), corpus, writer)
-                    elif reason := check_words(clip, result.frames):
-                        leave_out(clip, reason, corpus, writer)
-                        result.path.unlink()
-                    else:
-                        shape = (result.frames, crop.height, crop.width, 3)
-                        crops = np.memmap(result.path, np.uint8, "r", shape=shape)
-                        writer.add(clip, crops, result.faces, result.landmarks)
-                        result.path.unlink()
-                        counts.update(cropped=1, frames=result.frames, faces=result.faces)
-                        counts.update(several=int(result.most_faces > 1))
-    return counts
-
-
-def missing_clips(
-    clips: Iterable[Clip], corpus: Corpus, writer: CropStoreWriter, counts: Counter[str], bar: tqdm
-) -> Iterator[Clip]:
-    """Yield the clips that have to be cropped; count and relabel those that the store has."""
-    for clip in clips:
-        if not writer.is_current(clip):
-            yield clip
-            continue
-        bar.update()
-        if reason := check_words(clip, writer.clips[clip.id].frames):
-            leave_out(clip, reason, corpus, writer)
-        else:
-            counts.update(present=1, relabelled=int(writer.relabel(clip)))
-
-
-def leave_out(clip: Clip, reason: str, corpus: Corpus, writer: CropStoreWriter) -> None:
-    corpus.problems[clip.name] = reason
-    writer.remove(clip.id)
-
-
-def crop_clip(clip: Clip, crop: CropConfig, folder: Path, max_pixels: int) -> CropFile:
-    """Crop a clip's video into a file in a folder. Runs in a worker process."""
-    try:
-        return crop_file(clip.video, folder / uuid.uuid4().hex, crop, max_pixels)
-    except LargePicturesError as error:
-        raise LipnetError(f"{error}, or give --max-pixels") from error
-
-
-def import_clip(clip: Clip, crop: CropConfig, folder: Path) -> CropFile:
-    """Copy the crops that another LipNet implementation has saved of a clip into a file in a folder. Runs in
-    a worker process.
-    """
-    crops = load_crops(clip.video, (crop.width, crop.height))
-    path = folder / uuid.uuid4().hex
-    with errors_of(path):
-        path.write_bytes(np.ascontiguousarray(crops).data)
-    return CropFile(path, len(crops), len(crops), landmarks=load_landmarks(clip.video, len(crops)))
-
-
-def export(corpus: Corpus, store: CropStore, folder: Path, kind: str) -> None:
-    """Write the crops of those clips of a corpus that are in the store as files of a kind (see `KINDS`)."""
-    clips = [store.clips[clip.name] for clip in corpus.clips if clip.name in store.clips]
-    for clip in tqdm(clips, unit="clip", desc=kind):
-        save_crops(folder, clip.name, store.crops(clip), kind, store.landmarks(clip))
 
 
 if __name__ == "__main__":
