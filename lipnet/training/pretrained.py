@@ -40,8 +40,11 @@ def start_from(pretrained: Pretrained, model: LipNet, freeze: Sequence[str]) -> 
     random = load_matching(model, pretrained.weights)
     matrices = {name for name, parameter in model.named_parameters() if parameter.ndim > 1}
     if matrices <= set(random):
+        read, reads = (" and ".join(one.config.streams) for one in (pretrained.weights, model))
+        remark = "" if read == reads else f" (they read {read}, it reads {reads})"
         raise ConfigError(
-            f"{pretrained.path}: no weights fit the model; leave out pretrained, or the changes of the model"
+            f"{pretrained.path}: no weights fit the model{remark}; leave out pretrained, or the changes of "
+            "the model"
         )
     for part in freeze:
         if any(name.startswith(f"{part}.") for name in random):

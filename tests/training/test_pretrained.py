@@ -10,8 +10,12 @@ import torch
 from runs import Killed, assert_same_run, kill_at
 from tiny import Train, assert_one_line, run_script, write_list
 
+from lipnet.config import CropConfig, ModelConfig
 from lipnet.data.crop_store import CropStore
+from lipnet.errors import ConfigError
 from lipnet.models.checkpoint import load_weights, save_weights
+from lipnet.models.lipnet import LipNet
+from lipnet.models.metadata import Metadata
 from lipnet.training import pretrained
 
 
@@ -88,6 +92,14 @@ def test_weights_that_do_not_fit_at_all(finished_run: Path, train: Train, tmp_pa
     other = ("model.channels=[2,3,5]", "model.hidden=3", "model.outputs_per_frame=2")
     result = train(tmp_path / "run", f"pretrained={finished_run / 'best.safetensors'}", *other)
     assert result.code == 2 and "no weights fit the model" in result.err
+
+
+def test_weights_of_the_other_stream_are_named() -> None:
+    pixels = LipNet(ModelConfig(channels=[2, 2, 2], hidden=2))
+    landmarks = LipNet(ModelConfig(streams=["landmarks"], landmark_channels=[], hidden=3))
+    given = pretrained.Pretrained("w.safetensors", landmarks, Metadata(landmarks.config, CropConfig()))
+    with pytest.raises(ConfigError, match=r"\(they read landmarks, it reads pixels\)"):
+        pretrained.start_from(given, pixels, [])
 
 
 def test_a_run_without_a_complete_epoch_loads_its_weights_again(
