@@ -143,6 +143,16 @@ BY_HAND: dict[str, list[Layer]] = {
     ],
     "grid": OURS,
     "grid_small": OURS,
+    # A stride of 3: 17x34 from 50x100, pooled 8x17, 4x8 and 2x4.
+    "grid_fast": [
+        conv(3, 32, 75, 17, 34, normed=True),
+        conv(32, 64, 27, 8, 17, normed=True),
+        conv(64, 128, 27, 4, 8, normed=True),
+        recurrent(128 * 2 * 4, 256),
+        recurrent(512, 256),
+        linear(512, 2 * 28),
+        *(linear(512, 52),) * 2,
+    ],
     "grid_large": [
         conv(3, 64, 75, 25, 50, normed=True),
         conv(64, 128, 75, 12, 25, normed=True),
@@ -186,11 +196,12 @@ def test_every_recipe_monitors_a_dev_list(name: str) -> None:
     config = load_config(CONFIGS / f"{name}.yaml")
     assert config.data.dev_splits
     assert config.train.eval_every < config.train.epochs
-    selecting = {"grid", "grid_small", "grid_large", "smoke", "keras_unseen", "landmarks", "grid_fusion"}
+    selecting = {"grid", "grid_small", "grid_fast", "grid_large", "grid_fusion", "landmarks", "smoke"}
+    selecting |= {"keras_unseen"}
     assert config.train.select == ("best" if name in selecting else "last")
 
 
-@pytest.mark.parametrize("name", sorted(BY_HAND.keys() - {"grid_small", "landmarks"}))
+@pytest.mark.parametrize("name", sorted(BY_HAND.keys() - {"grid_small", "grid_fast", "landmarks"}))
 def test_recipes_for_the_whole_corpus_use_the_lists_that_preprocessing_writes(name: str) -> None:
     data = load_config(CONFIGS / f"{name}.yaml").data
     assert (data.train_split, data.dev_splits) == ("unseen_fit", ["unseen_dev"])
@@ -199,6 +210,12 @@ def test_recipes_for_the_whole_corpus_use_the_lists_that_preprocessing_writes(na
 def test_grid_large_trains_as_grid_does() -> None:
     grid, large = (load_config(CONFIGS / f"{name}.yaml") for name in ("grid", "grid_large"))
     assert replace(grid, model=large.model, train=replace(grid.train, lr=large.train.lr)) == large
+
+
+def test_grid_fast_trains_as_grid_small_does_for_a_third_of_the_operations() -> None:
+    small, fast = (load_config(CONFIGS / f"{name}.yaml") for name in ("grid_small", "grid_fast"))
+    assert replace(small, model=fast.model) == fast
+    assert count_flops(fast.model) < 3.5e9 < count_flops(small.model) / 3
 
 
 def test_the_crop_settings_of_vipl_are_those_of_its_weights() -> None:
