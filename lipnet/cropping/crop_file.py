@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,13 +21,25 @@ BLOCK = 256  # crops in memory
 
 
 class CropFile(NamedTuple):
-    """A file of crops, (frames, height, width, 3) uint8 RGB, without a header."""
+    """Crops of a clip in a file without a header, (frames, height, width, 3) uint8 RGB."""
 
     path: Path
     frames: int
     faces: int  # number of frames in which a face was detected; all of them if no detector was used
     most_faces: int = 1  # in one frame
     landmarks: np.ndarray | None = None  # (frames, 68, 2) float16, as `FaceTrack.on_face`
+    start: int = 0  # frames before them in the file
+    is_temporary: bool = True  # the file has nothing else, and is not needed once the crops are stored
+
+    def crops(self, crop: CropConfig) -> np.ndarray:
+        """The crops, memory-mapped: (frames, height, width, 3) uint8 RGB."""
+        shape = (self.frames, crop.height, crop.width, 3)
+        return np.memmap(self.path, np.uint8, "r", self.start * math.prod(shape[1:]), shape)
+
+    def remove(self) -> None:
+        """Remove the file if it is temporary."""
+        if self.is_temporary:
+            self.path.unlink()
 
 
 def crop_file(video: Path, out: Path, crop: CropConfig, max_pixels: int) -> CropFile:

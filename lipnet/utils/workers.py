@@ -1,8 +1,8 @@
-"""Worker processes for long jobs, one per core.
+"""Pools of workers for long jobs, and the one of this machine: worker processes, one per core.
 
-Each worker does one task at a time, so that the task of a worker that is killed is known: it fails, another
-worker is started, and the other tasks are done. Workers end with the process that started them, however that
-ends.
+Each worker process does one task at a time, so that the task of a worker that is killed is known: it fails,
+another worker is started, and the other tasks are done. Workers end with the process that started them,
+however that ends. The pool of a Dask cluster is in `lipnet.utils.cluster`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import errno
 import multiprocessing
 import os
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from threading import Thread
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import cv2
 
@@ -31,6 +32,19 @@ KILLED = "its worker process was killed, perhaps because memory ran out; give fe
 END = object()
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Given = TypeVar("Given", contravariant=True)
+Yielded = TypeVar("Yielded", covariant=True)
+
+
+class WorkerError(LipnetError):
+    """A worker cannot do any task as it is. The job ends, since it would fail at one task after the other."""
+
+
+class Pool(Protocol[Given, Yielded]):
+    """What does the tasks of a job."""
+
+    def map(self, tasks: Iterable[Given]) -> Iterator[Yielded | LipnetError]:
+        """Yield the result of each task, or why it has none, in the order of the tasks."""
 
 
 def check_workers(workers: int) -> None:
@@ -39,7 +53,49 @@ def check_workers(workers: int) -> None:
         raise LipnetError(f"--workers {workers}: give 1 or more")
 
 
-class WorkerPool(Generic[Task, Result]):
+class OrderedPool(ABC, Generic[Task, Result]):
+    """Workers that end their tasks in any order."""
+
+    def map(self, tasks: Iterable[Task]) -> Iterator[Result | LipnetError]:
+        """Yield the function's result for each task, in their order.
+
+        An exception of the function, or the end of a worker that is killed, is yielded as a LipnetError. The
+        next tasks are done meanwhile, a few for each worker. Warnings of workers are logged in this process.
+
+        Raises:
+            OSError: nothing can be written to the disk.
+            WorkerError: see there.
+        """
+        remaining: Iterator[tuple[int, object]] = enumerate(tasks)
+        results: dict[int, Result | LipnetError] = {}  # those that are not due yet
+        due, started, is_done = 0, 0, False
+        while not is_done or due < started:
+            while not is_done and self._has_room(started - due):
+                number, task = next(remaining, (started, END))
+                is_done = task is END
+                if not is_done:
+                    self._start_task(number, task)
+                    started += 1
+            if due in results:
+                yield results.pop(due)
+                due += 1
+            elif due < started:
+                results.update(self._collect())
+
+    @abstractmethod
+    def _has_room(self, ahead: int) -> bool:
+        """Whether another task may be started, with ``ahead`` started whose results are not yielded yet."""
+
+    @abstractmethod
+    def _start_task(self, number: int, task: object) -> None:
+        """Start the ``number``-th task."""
+
+    @abstractmethod
+    def _collect(self) -> Iterator[tuple[int, Result | LipnetError]]:
+        """Wait for tasks that have ended, or for a short time; yield the numbers and results of these."""
+
+
+class WorkerPool(OrderedPool[Task, Result]):
     """Up to ``workers`` processes that apply one function to tasks. A context manager: its exit ends them."""
 
     def __init__(self, workers: int, function: Callable[[Task], Result]) -> None:
@@ -59,30 +115,8 @@ class WorkerPool(Generic[Task, Result]):
         for worker in workers:
             worker.process.join()
 
-    def map(self, tasks: Iterable[Task]) -> Iterator[Result | LipnetError]:
-        """Yield the function's result for each task, in their order.
-
-        An exception of the function, or the end of a worker that is killed, is yielded as a LipnetError. The
-        next tasks are done meanwhile, a few for each worker. Warnings in workers are logged in this process.
-
-        Raises:
-            OSError: nothing can be written to the disk.
-        """
-        remaining: Iterator[tuple[int, object]] = enumerate(tasks)
-        results: dict[int, Result | LipnetError] = {}  # those that are not due yet
-        due, started, is_done = 0, 0, False
-        while not is_done or due < started:
-            while not is_done and len(self._busy) < self.workers and started - due < AHEAD * self.workers:
-                number, task = next(remaining, (started, END))
-                is_done = task is END
-                if not is_done:
-                    self._start_task(number, task)
-                    started += 1
-            if due in results:
-                yield results.pop(due)
-                due += 1
-            elif due < started:
-                results.update(self._collect())
+    def _has_room(self, ahead: int) -> bool:
+        return len(self._busy) < self.workers and ahead < AHEAD * self.workers
 
     def _start_task(self, number: int, task: object) -> None:
         """Give a task to an idle worker, or else to a new one."""
@@ -98,23 +132,18 @@ class WorkerPool(Generic[Task, Result]):
             worker.connection.send(task)
 
     def _collect(self) -> Iterator[tuple[int, Result | LipnetError]]:
-        """Wait until at least one worker has done its task, or has ended; yield the tasks' results."""
         by_connection = {worker.connection: worker for worker in self._busy}
         for connection in wait(list(by_connection)):
             worker = by_connection[connection]  # type: ignore[index]
             number = self._busy.pop(worker)
             try:
-                result, warnings = worker.connection.recv()
+                outcome = worker.connection.recv()
             except (EOFError, OSError):
                 worker.process.join()
                 yield number, LipnetError(KILLED)
                 continue
             self._idle.append(worker)
-            for warning in warnings:
-                LOG.warning(warning)
-            if isinstance(result, OSError):
-                raise result
-            yield number, result
+            yield number, opened(outcome)
 
 
 class _Worker:
@@ -137,15 +166,34 @@ def _work(connection: Connection, function: Callable[..., object]) -> None:
     with suppress(EOFError, OSError):
         while True:
             task = connection.recv()
-            with handled(Collector()) as collector:
-                result = _attempt(function, task)
-            connection.send((result, collector.lines))
+            connection.send(attempt(function, task))
 
 
-def _attempt(function: Callable[..., object], task: object) -> object:
-    """The function's result, or its error: an OSError where nothing can be written, else a LipnetError."""
+def attempt(function: Callable[..., object], task: object) -> tuple[object, list[str]]:
+    """What a worker sends back of a task: the function's result, or its error, and the warnings.
+
+    The error is an OSError where nothing can be written, a WorkerError, or else a LipnetError.
+    """
+    with handled(Collector()) as collector:
+        result = _result(function, task)
+    return result, collector.lines
+
+
+def opened(outcome: tuple[Any, list[str]]) -> Any:
+    """The result, or the LipnetError, of what `attempt` has returned. Raises OSError and WorkerError."""
+    result, warnings = outcome
+    for warning in warnings:
+        LOG.warning(warning)
+    if isinstance(result, OSError | WorkerError):
+        raise result
+    return result
+
+
+def _result(function: Callable[..., object], task: object) -> object:
     try:
         return function(task)
+    except WorkerError as error:
+        return error
     except LipnetError as error:
         return LipnetError(str(error))
     except Exception as error:

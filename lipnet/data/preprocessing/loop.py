@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, tee
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from lipnet.config import CropConfig
@@ -16,7 +15,7 @@ from lipnet.data.corpus import Clip, Corpus, check_words
 from lipnet.data.crop_store import CropStore, CropStoreWriter
 from lipnet.data.external_crops import save_crops
 from lipnet.errors import LipnetError
-from lipnet.utils.workers import WorkerPool
+from lipnet.utils.workers import Pool
 
 
 def summary(counts: Counter[str], left_out: int, detects_faces: bool) -> str:
@@ -33,7 +32,7 @@ def summary(counts: Counter[str], left_out: int, detects_faces: bool) -> str:
     return line
 
 
-def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Clip, CropFile]) -> Counter[str]:
+def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: Pool[Clip, CropFile]) -> Counter[str]:
     """Add the clips that the crop store ``out`` lacks, or whose videos have changed, cropped by workers.
 
     Clips that cannot be cropped become ``corpus.problems`` and are removed from the store.
@@ -55,12 +54,10 @@ def preprocess(corpus: Corpus, out: Path, crop: CropConfig, pool: WorkerPool[Cli
                         leave_out(clip, str(result), corpus, writer)
                     elif reason := check_words(clip, result.frames):
                         leave_out(clip, reason, corpus, writer)
-                        result.path.unlink()
+                        result.remove()
                     else:
-                        shape = (result.frames, crop.height, crop.width, 3)
-                        crops = np.memmap(result.path, np.uint8, "r", shape=shape)
-                        writer.add(clip, crops, result.faces, result.landmarks)
-                        result.path.unlink()
+                        writer.add(clip, result.crops(crop), result.faces, result.landmarks)
+                        result.remove()
                         counts.update(cropped=1, frames=result.frames, faces=result.faces)
                         counts.update(several=int(result.most_faces > 1))
     return counts
