@@ -136,7 +136,7 @@ class DataConfig:
 
 @dataclass
 class AugmentConfig:
-    """Augmentation of training clips (``data/transforms.py``); 0 switches each kind off."""
+    """Augmentation of training clips (``data/*transforms.py``); 0 switches each kind off."""
 
     splice: float = 0.0  # probability of replacing each word by that of another clip, same slot and speaker
     trim: float = 0.0  # probability that a batch loses all silence at both ends, otherwise a random part

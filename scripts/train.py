@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from lipnet.data.dataset import ClipDataset, SampleKey
 from lipnet.data.loading.loaders import collate
-from lipnet.data.transforms import augment_pixels
+from lipnet.data.pixel_transforms import augment_pixels
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.device import Device, choose_device, keep_freed_memory
 from lipnet.errors import ConfigError

@@ -1,21 +1,16 @@
-"""Augmentation: temporal transforms as edits of frame-index lists, then pixel transforms of whole batches.
+"""Augmentation in time: edits of frame-index lists.
 
-Shapes: B batch, T frames, H and W pixels. Word classes are those of ``grid.WORD_CLASS``, 0 for silence.
+Shapes: T frames. Word classes are those of ``grid.WORD_CLASS``, 0 for silence.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import torch
-import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
 
-from lipnet.config import LUMA, AugmentConfig
 from lipnet.data.crop_store import StoredClip
 from lipnet.grid import WORD_CLASS, is_grid_sentence
 
@@ -171,66 +166,3 @@ def resample_frames(
     if not repeats.any():
         return excerpt
     return Excerpt(np.repeat(excerpt.indices, repeats), np.repeat(excerpt.words, repeats), excerpt.text)
-
-
-# Pixels
-
-
-def augment_pixels(frames: Tensor, config: AugmentConfig, mirrored: Tensor | None = None) -> Tensor:
-    """Mirror, rotate, scale and shift each clip, turn some grey, then change brightness and contrast.
-
-    Each clip is changed as a whole, independently of its length and padding. The changes are drawn from
-    torch's CPU generator. Pixels from outside the image repeat its border.
-
-    Args:
-        frames: (B, T, H, W, 3) uint8 RGB on any device.
-        mirrored: (B,) bool on the CPU: the clips to mirror; None: none of them.
-
-    Returns:
-        The same shape, dtype and device.
-    """
-    if not frames.numel():  # of networks that read landmarks only
-        return frames
-    draws = 2 * torch.rand(7, len(frames)) - 1  # -1 to 1
-    if mirrored is None:
-        mirrored = torch.zeros(len(frames), dtype=torch.bool)
-    frames = _warp(frames, _affine_transforms(mirrored, draws[:4], config))
-    is_grey = (draws[6] + 1) / 2 < config.grey
-    if is_grey.any():
-        frames = frames.clone()
-        luma = frames[is_grey].float() @ torch.tensor(LUMA, device=frames.device)  # (N, T, H, W)
-        frames[is_grey] = luma.round().to(torch.uint8)[..., None]
-    if config.brightness or config.contrast:
-        offset, factor = draws[4:6, :, None, None, None, None].to(frames.device)
-        x = frames.float()
-        mean = x[:, :1].mean((1, 2, 3, 4), keepdim=True)  # of the first frame, which is never padding
-        x = (x - mean) * (1 + config.contrast * factor) + mean + 255 * config.brightness * offset
-        frames = x.round().clamp(0, 255).to(torch.uint8)
-    return frames
-
-
-def _affine_transforms(mirrored: Tensor, draws: Tensor, config: AugmentConfig) -> Tensor:
-    """(B,) bool, (4, B) numbers from -1 to 1 -> (B, 2, 3) from output to input px, from the centre."""
-    mirror = torch.where(mirrored, -1.0, 1.0)
-    shift = (draws[:2] * config.shift).round()
-    scale = 1 + draws[2] * config.scale
-    angle = draws[3] * math.radians(config.rotation)
-    cos, sin = angle.cos() / scale, angle.sin() / scale
-    linear = torch.stack([torch.stack([mirror * cos, mirror * sin]), torch.stack([-sin, cos])])  # (2, 2, B)
-    offset = -(linear * shift).sum(1)
-    return torch.cat([linear, offset[:, None]], dim=1).movedim(-1, 0)
-
-
-def _warp(frames: Tensor, transforms: Tensor) -> Tensor:
-    """Each clip of (B, T, H, W, 3) uint8 under its own (2, 3) transform, bilinear."""
-    identity = torch.eye(2, 3).expand_as(transforms)
-    if torch.equal(transforms, identity):
-        return frames
-    batch, time, height, width, _ = frames.shape
-    half = torch.tensor([width, height]) / 2
-    scaled = transforms * torch.cat([half, torch.ones(1)])  # grid_sample's coordinates go from -1 to 1
-    grid = F.affine_grid(scaled / half[:, None], [batch, 1, height, width], align_corners=False)
-    # All frames of a clip are channels of one image, so that its grid is used once.
-    images = frames.permute(0, 1, 4, 2, 3).flatten(1, 2).float()  # (B, T * 3, H, W)
-    images = F.grid_sample(images, grid.to(frames.device), padding_mode="border", align_corners=False)
-    return images.round().to(torch.uint8).unflatten(1, (time, 3)).permute(0, 1, 3, 4, 2).contiguous()

@@ -13,7 +13,7 @@ from torch import nn
 from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data.dataset import Batch
 from lipnet.data.loading.loaders import loaded
-from lipnet.data.transforms import augment_pixels
+from lipnet.data.pixel_transforms import augment_pixels
 from lipnet.device import Device
 from lipnet.errors import TrainingError
 from lipnet.training.losses import ctc_loss, ctc_losses, word_loss

@@ -6,12 +6,13 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+import pytest
 import torch
 from tiny import OFF
 from torch import Tensor
 
 from lipnet.config import AugmentConfig
-from lipnet.data.transforms import augment_pixels
+from lipnet.data.pixel_transforms import augment_pixels
 
 
 def random_clips(*shape: int) -> Tensor:
@@ -44,6 +45,17 @@ def test_shifts_repeat_the_border() -> None:
         ]
         seen.add(move)
     assert seen == set(product(range(-2, 3), repeat=2))
+
+
+@pytest.mark.parametrize("shift", [0, 3, 9])
+def test_shifts_and_mirroring_give_the_pixels_of_a_warp(shift: int) -> None:
+    """9 px are more than these crops have. With a scale, however small, they are warped."""
+    frames, mirrored = random_clips(40, 2, 6, 8), torch.arange(40) % 2 == 0
+    changed = []
+    for scale in (0.0, 1e-9):
+        torch.manual_seed(0)
+        changed.append(augment_pixels(frames, replace(OFF, shift=shift, scale=scale), mirrored))
+    assert torch.equal(changed[0], changed[1])
 
 
 def blob_centres(
