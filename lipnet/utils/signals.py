@@ -60,5 +60,15 @@ def signals_deferred() -> Iterator[None]:
             handler(number, None)
 
 
+def heed_ends() -> None:
+    """SIGTERM and SIGHUP end this process, which was forked from one that handles them.
+
+    They stay ignored where they are (``nohup``).
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _terminate(number: int, _: object) -> None:
     raise Terminated(number)

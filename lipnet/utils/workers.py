@@ -11,6 +11,7 @@ import errno
 import multiprocessing
 import os
 import signal
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,9 +24,10 @@ import cv2
 
 from lipnet.errors import LipnetError
 from lipnet.utils.log import LOG, Collector, handled
-from lipnet.utils.signals import signals_deferred
+from lipnet.utils.signals import heed_ends, signals_deferred
 
 AHEAD = 8  # tasks a worker that may be done, or in progress, before the one whose result is due
+FORKS = sys.platform == "linux"
 MAX_MESSAGE = 300  # characters of an unexpected exception
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # which all later tasks would meet too
 KILLED = "its worker process was killed, perhaps because memory ran out; give fewer --workers"
@@ -98,10 +100,25 @@ class OrderedPool(ABC, Generic[Task, Result]):
 class WorkerPool(OrderedPool[Task, Result]):
     """Up to ``workers`` processes that apply one function to tasks. A context manager: its exit ends them."""
 
-    def __init__(self, workers: int, function: Callable[[Task], Result]) -> None:
-        """``function`` must be picklable."""
+    def __init__(
+        self,
+        workers: int,
+        function: Callable[[Task], Result],
+        ahead: int = AHEAD,
+        forked: bool = False,
+        patience: float | None = None,
+    ) -> None:
+        """``function`` must be picklable, unless the processes are forked.
+
+        Args:
+            ahead: tasks a worker that may be done, or in progress, before the one whose result is due.
+            forked: start within milliseconds with what this process has in memory, where the system can. The
+                function must not use OpenCV, whose threads do not survive that, nor a GPU.
+            patience: seconds after which a WorkerError is raised if no task has ended; None: wait for ever.
+        """
         check_workers(workers)
-        self.workers, self.function = workers, function
+        self.workers, self.function, self.ahead, self.patience = workers, function, ahead, patience
+        self._start = "fork" if forked and FORKS else "spawn"
         self._idle: list[_Worker] = []
         self._busy: dict[_Worker, int] = {}  # the number of the task that each is at
 
@@ -116,7 +133,7 @@ class WorkerPool(OrderedPool[Task, Result]):
             worker.process.join()
 
     def _has_room(self, ahead: int) -> bool:
-        return len(self._busy) < self.workers and ahead < AHEAD * self.workers
+        return len(self._busy) < self.workers and ahead < self.ahead * self.workers
 
     def _start_task(self, number: int, task: object) -> None:
         """Give a task to an idle worker, or else to a new one."""
@@ -126,15 +143,18 @@ class WorkerPool(OrderedPool[Task, Result]):
                 worker.connection.send(task)
                 self._busy[worker] = number
                 return
-        worker = _Worker(self.function)
+        worker = _Worker(self.function, self._start)
         self._busy[worker] = number
         with suppress(OSError):  # it was killed at once: `_collect` sees that
             worker.connection.send(task)
 
     def _collect(self) -> Iterator[tuple[int, Result | LipnetError]]:
         by_connection = {worker.connection: worker for worker in self._busy}
-        for connection in wait(list(by_connection)):
-            worker = by_connection[connection]  # type: ignore[index]
+        ready = wait(list(by_connection), self.patience)
+        if not ready:
+            raise WorkerError(f"no worker process has ended its task within {self.patience:.0f} s")
+        for connection in ready:
+            worker = by_connection[connection]
             number = self._busy.pop(worker)
             try:
                 outcome = worker.connection.recv()
@@ -149,20 +169,22 @@ class WorkerPool(OrderedPool[Task, Result]):
 class _Worker:
     """A process, and the connection over which it gets tasks and returns results."""
 
-    def __init__(self, function: Callable[..., object]) -> None:
-        # Spawned rather than forked, since OpenCV's threads do not survive a fork.
-        context = multiprocessing.get_context("spawn")
+    def __init__(self, function: Callable[..., object], start: str) -> None:
+        context: Any = multiprocessing.get_context(start)
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=_work, args=(other, function), daemon=True)
+        self.process = context.Process(target=_work, args=(other, function, start), daemon=True)
         with signals_deferred(), _interrupts_blocked():
             self.process.start()
             other.close()  # so that the end of the worker is the end of the connection
 
 
-def _work(connection: Connection, function: Callable[..., object]) -> None:
+def _work(connection: Connection, function: Callable[..., object], start: str) -> None:
     """What a worker process does: tasks, until its parent ends or closes the connection."""
     end_with_parent()
-    cv2.setNumThreads(1)  # every core has a process already
+    if start == "fork":
+        heed_ends()
+    else:
+        cv2.setNumThreads(1)  # every core has a process already
     with suppress(EOFError, OSError):
         while True:
             task = connection.recv()

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import pytest
 
 from lipnet.errors import LipnetError
-from lipnet.utils.workers import WorkerPool, check_workers
+from lipnet.utils.workers import WorkerError, WorkerPool, check_workers
 
 
 def describe(task: str) -> str:
@@ -43,8 +44,9 @@ def opencv_threads(_: None) -> int:
     return int(cv2.getNumThreads())
 
 
-def test_results_are_in_the_order_of_the_tasks() -> None:
-    with WorkerPool(2, slow_first) as pool:
+@pytest.mark.parametrize("forked", [False, True])
+def test_results_are_in_the_order_of_the_tasks(forked: bool) -> None:
+    with WorkerPool(2, slow_first, forked=forked) as pool:
         results = list(pool.map(range(40)))
         assert [result[0] for result in results if isinstance(result, tuple)] == list(range(40))
         processes = {result[1] for result in results if isinstance(result, tuple)}
@@ -57,9 +59,30 @@ def test_workers_have_one_opencv_thread() -> None:
         assert list(pool.map([None])) == [1]
 
 
-def test_tasks_that_fail_do_not_end_the_others() -> None:
+def test_few_tasks_are_done_ahead() -> None:
+    given = []
+
+    def tasks() -> Iterator[int]:
+        for number in range(10):
+            given.append(number)
+            yield number
+
+    with WorkerPool(2, str, ahead=1, forked=True) as pool:
+        for number, _ in enumerate(pool.map(tasks())):
+            assert len(given) <= number + 2
+
+
+def test_a_task_that_does_not_end_is_waited_for_as_long_as_is_said() -> None:
+    with WorkerPool(1, time.sleep, forked=True, patience=0.1) as pool:
+        assert list(pool.map([0.0])) == [None]
+        with pytest.raises(WorkerError, match=r"no worker process has ended its task within 0 s"):
+            list(pool.map([9.0]))
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_tasks_that_fail_do_not_end_the_others(forked: bool) -> None:
     tasks = ["a", "killed", "cv2", "b", "killed", "memory", "recursion", "named", "c"]
-    with WorkerPool(2, describe) as pool:
+    with WorkerPool(2, describe, forked=forked) as pool:
         results = list(map(str, pool.map(tasks)))
     assert [results[index] for index in (0, 3, 8)] == ["A", "B", "C"]
     assert results[1] == results[4]
@@ -92,7 +115,7 @@ def work(task):
 
 @command_line
 def main():
-    with WorkerPool(2, work) as pool:
+    with WorkerPool(2, work, forked=FORKED) as pool:
         list(pool.map(range(9)))
     return 0
 
@@ -119,12 +142,13 @@ def heed_signals() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("forked", [False, True])
 @pytest.mark.parametrize(
     ("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130), ("SIGKILL", -9)]
 )
-def test_workers_end_with_their_parent(name: str, code: int, tmp_path: Path) -> None:
+def test_workers_end_with_their_parent(name: str, code: int, forked: bool, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(SCRIPT))
+    script.write_text(textwrap.dedent(SCRIPT).replace("FORKED", str(forked)))
     parent = subprocess.Popen(
         [sys.executable, script],
         stdout=subprocess.PIPE,
