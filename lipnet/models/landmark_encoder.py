@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lipnet.config import ModelConfig
 from lipnet.cropping.landmarks import LANDMARK_INPUTS
+from lipnet.models.batch import Padding
 from lipnet.models.conv import MaskedBatchNorm
 
 
@@ -28,13 +29,15 @@ class LandmarkEncoder(nn.Module):
         self.norms = nn.ModuleList(MaskedBatchNorm(width) for width in widths[1:])
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, T, F) float32 without NaN, valid frames (B, T) bool -> (B, T, C) float32."""
+    def forward(self, x: Tensor, padding: Padding) -> Tensor:
+        """(B, T, F) float32 without NaN -> (B, T, C) float32."""
         x = x.transpose(1, 2)  # (B, C, T)
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            if mask is not None:
-                x = x.masked_fill(~mask[:, None], 0)  # padding is what the convolution itself pads with
-            x = norm(conv(x)[..., None, None], mask)[..., 0, 0]
+            if padding.mask is not None:
+                x = x.masked_fill(
+                    ~padding.mask[:, None], 0
+                )  # padding is what the convolution itself pads with
+            x = norm(conv(x)[..., None, None], padding)[..., 0, 0]
             x = self.dropout(x.relu())
         return x.transpose(1, 2)
 

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from lipnet.config import LUMA, ModelConfig
 from lipnet.errors import ConfigError
 from lipnet.grid import WORDS
+from lipnet.models.batch import Output as Output
+from lipnet.models.batch import Padding
 from lipnet.models.check import check_model
 from lipnet.models.conv import ConvBlock, clip_moments, feature_size
 from lipnet.models.fusion import fuse_outputs
 from lipnet.models.init import initialize
 from lipnet.models.landmark_encoder import LandmarkEncoder, input_width, landmark_width, split_unknown
-from lipnet.models.output import Output as Output
 from lipnet.models.rnn import apply_recurrent, recurrent_layer
 
 # Statistics of the training set's mouth crops, RGB in [0, 1], from the paper authors' released code.
@@ -41,6 +42,7 @@ class LipNet(nn.Module):
 
     mean: Tensor
     std: Tensor
+    luma: Tensor
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -72,6 +74,7 @@ class LipNet(nn.Module):
         mean, std = (255 * torch.tensor(values, device="cpu") for values in _pixel_statistics(config))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
+        self.register_buffer("luma", torch.tensor(LUMA, device="cpu"), persistent=False)
         initialize(self, config.init)
 
     def forward(self, frames: Tensor, lengths: Tensor, landmarks: Tensor | None = None) -> Output:
@@ -84,21 +87,21 @@ class LipNet(nn.Module):
             landmarks: (B, T, F) float32, `clip_features` of each clip, NaN in clips without; None: no clip
                 has any. Not used by a network that reads pixels only.
         """
-        valid = torch.arange(frames.shape[1])[None, :] < lengths[:, None]  # (B, T)
-        mask = None if bool(valid.all()) else valid.to(frames.device)
+        padding = Padding.of(lengths, frames.shape[1], frames.device)
         if landmarks is None and "landmarks" in self.config.streams:
             landmarks = self.mean.new_full((*frames.shape[:2], input_width(self.config)), torch.nan)
         features: list[Tensor] = []
         states: list[Tensor] = []  # of the landmarks' recurrent layer
         if "pixels" in self.config.streams:
-            features.append(self._encode(frames, mask))
+            features.append(self._encode(frames, padding))
         if self.landmark_encoder is not None:
             assert landmarks is not None
-            encoded = self._encode_landmarks(landmarks, mask, lengths)
+            encoded = self._encode_landmarks(landmarks, padding)
             (features if self.landmark_recurrent is None else states).append(encoded)
         # In float32: on CUDA, autocast would run recurrent layers in float16, whose gradients underflow.
         with torch.autocast(frames.device.type, enabled=False):
-            output = self._read(torch.cat(self._drop_stream(features), dim=2), lengths, states)
+            x = torch.cat(self._drop_stream(features), dim=2)
+            output = self._read(x, lengths, padding, states)
         if self.landmark_net is None or (self.training and is_frozen(self.landmark_net)):
             return output
         assert landmarks is not None
@@ -107,16 +110,16 @@ class LipNet(nn.Module):
             return output._replace(streams=(output, other))
         return fuse_outputs(output, other, split_unknown(landmarks)[1], self.config)
 
-    def _encode(self, frames: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, T, H, W, 3) uint8, valid frames (B, T) bool -> (B, T, F) float32."""
+    def _encode(self, frames: Tensor, padding: Padding) -> Tensor:
+        """(B, T, H, W, 3) uint8 -> (B, T, F) float32."""
         # In float32 whatever the precision of the convolutions: bfloat16 moves the input by up to 0.028 std.
         with torch.autocast(frames.device.type, enabled=False):
-            x = self._normalize(frames, mask)
+            x = self._normalize(frames, padding.mask)
         for block in self.blocks:
-            x = block(x, mask)
+            x = block(x, padding)
         return x.permute(0, 2, 1, 3, 4).flatten(2).float()  # (B, C, T, H, W) -> (B, T, F)
 
-    def _encode_landmarks(self, landmarks: Tensor, mask: Tensor | None, lengths: Tensor) -> Tensor:
+    def _encode_landmarks(self, landmarks: Tensor, padding: Padding) -> Tensor:
         """(B, T, F) float32, NaN where unknown -> (B, T, C) float32, 0 where unknown.
 
         After the landmarks' recurrent layer, if there is one.
@@ -124,9 +127,9 @@ class LipNet(nn.Module):
         assert self.landmark_encoder is not None
         known_landmarks, known = split_unknown(landmarks)
         with torch.autocast(landmarks.device.type, enabled=False):
-            x = self.landmark_encoder(known_landmarks, mask) * known
+            x = self.landmark_encoder(known_landmarks, padding) * known
             if self.landmark_recurrent is not None:
-                x = self._recur(self.landmark_recurrent, x, lengths) * known
+                x = self._recur(self.landmark_recurrent, x, padding) * known
         return x
 
     def _drop_stream(self, features: list[Tensor]) -> list[Tensor]:
@@ -141,7 +144,7 @@ class LipNet(nn.Module):
         """(B, T, H, W, 3) uint8, valid frames (B, T) bool -> (B, C, T, H, W) float32."""
         x = frames.float()
         if self.config.in_channels == 1:
-            x = x @ x.new_tensor(LUMA)[:, None]
+            x = x @ self.luma[:, None]
         if self.config.normalization != "clip":
             x = (x - self.mean) / self.std
         x = x.permute(0, 4, 1, 2, 3)  # a view that is channels-last already
@@ -150,21 +153,21 @@ class LipNet(nn.Module):
             x = (x - mean) / variance.sqrt().clamp_min(MIN_STD)
         return x
 
-    def _recur(self, layer: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
+    def _recur(self, layer: nn.Module, x: Tensor, padding: Padding) -> Tensor:
         """One recurrent layer: (B, T, F) float32 -> (B, T, D * hidden)."""
-        x = apply_recurrent(layer, x, lengths)
+        x = apply_recurrent(layer, x, padding)
         if self.config.activation == "relu":
             x = x.relu()
         return self.dropout(x)
 
-    def _read(self, x: Tensor, lengths: Tensor, states: list[Tensor]) -> Output:
+    def _read(self, x: Tensor, lengths: Tensor, padding: Padding, states: list[Tensor]) -> Output:
         """Recurrent layers and output layers: (B, T, F) float32, valid frames (B,) -> Output.
 
         ``states``: none, or those of the landmarks' recurrent layer, which join the last layer's.
         """
         word_logits = []
         for i, layer in enumerate(self.recurrent):
-            x = self._recur(layer, x, lengths)
+            x = self._recur(layer, x, padding)
             if i == len(self.recurrent) - 1:
                 x = torch.cat(self._drop_stream([x, *states]), dim=2)
             if self.word_heads:

@@ -10,9 +10,10 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from lipnet.config import ModelConfig
+from lipnet.models.batch import Padding, put, take
 
 CELLS = ("gru", "lstm", "keras_gru")
 CANDIDATES: dict[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "linear": lambda x: x}
@@ -39,13 +40,12 @@ class KerasGru(nn.Module):
             self.register_parameter(f"weight_hh_l0{suffix}", nn.Parameter(torch.empty(3 * hidden, hidden)))
             self.register_parameter(f"bias_ih_l0{suffix}", nn.Parameter(torch.empty(3 * hidden)))
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, F) float32, valid frames (B,) int64 -> (B, T, D * hidden), 0 in padding."""
-        mask = (torch.arange(x.shape[1])[None, :] < lengths[:, None]).to(x.device)
-        return torch.cat([self._read(x, mask, suffix) for suffix in directions(self)], dim=2)
+    def forward(self, x: Tensor, padding: Padding) -> Tensor:
+        """(B, T, F) float32 -> (B, T, D * hidden), 0 in padding."""
+        return torch.cat([self._read(x, padding.mask, suffix) for suffix in directions(self)], dim=2)
 
-    def _read(self, x: Tensor, mask: Tensor, suffix: str) -> Tensor:
-        """One direction: (B, T, F), mask (B, T) bool -> (B, T, hidden)."""
+    def _read(self, x: Tensor, mask: Tensor | None, suffix: str) -> Tensor:
+        """One direction: (B, T, F), valid frames (B, T) bool -> (B, T, hidden)."""
         inputs = F.linear(
             x, self.get_parameter(f"weight_ih_l0{suffix}"), self.get_parameter(f"bias_ih_l0{suffix}")
         ).unbind(1)
@@ -54,8 +54,9 @@ class KerasGru(nn.Module):
         states = [state] * len(inputs)
         frames = range(len(inputs))
         for frame in reversed(frames) if suffix else frames:
-            # The mask keeps the backward state at 0 up to the clip's last valid frame.
-            state = self._step(inputs[frame], state, recurrence) * mask[:, frame, None]
+            state = self._step(inputs[frame], state, recurrence)
+            if mask is not None:  # keeps the backward state at 0 up to the clip's last valid frame
+                state = state * mask[:, frame, None]
             states[frame] = state
         return torch.stack(states, dim=1)
 
@@ -79,20 +80,15 @@ def recurrent_layer(config: ModelConfig, inputs: int) -> Recurrent:
     return cell(inputs, config.hidden, batch_first=True, bidirectional=config.bidirectional)
 
 
-def apply_recurrent(layer: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
-    """Run a layer of `recurrent_layer` over a padded batch.
-
-    Args:
-        x: (B, T, F) float32.
-        lengths: (B,) int64 on the CPU, each clip's valid frames.
-
-    Returns:
-        (B, T, D * hidden) float32, 0 in padding.
+def apply_recurrent(layer: nn.Module, x: Tensor, padding: Padding) -> Tensor:
+    """Run a layer of `recurrent_layer` over a padded batch: (B, T, F) float32 -> (B, T, D * hidden) float32,
+    0 in padding.
     """
     if isinstance(layer, KerasGru):
-        return layer(x, lengths)
-    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+        return layer(x, padding)
+    frames = take(x.flatten(0, 1), padding.packed)
+    states = layer(PackedSequence(frames, padding.clips))[0].data
+    return put(states, padding.packed, x.shape[0] * x.shape[1]).unflatten(0, x.shape[:2])
 
 
 def directions(layer: Recurrent) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from tiny import random_frames, tiny_model
 from torch import nn
 
 from lipnet.config import ModelConfig
+from lipnet.models.batch import Padding
 from lipnet.models.conv import EPSILON, feature_size
 from lipnet.models.lipnet import LipNet
 
@@ -51,9 +52,9 @@ def test_instance_normalisation_is_over_each_clip_and_channel() -> None:
     x = 3 * torch.randn(2, 4, 5, 6, 7) + 2
     expected = nn.functional.instance_norm(x, weight=norm.weight, bias=norm.bias, eps=EPSILON)
     torch.testing.assert_close(norm(x), expected)
-    mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    padding = Padding.of(torch.tensor([5, 3]), 5, x.device)
     alone = nn.functional.instance_norm(x[1:, :, :3], weight=norm.weight, bias=norm.bias, eps=EPSILON)
-    torch.testing.assert_close(norm(x, mask)[1:, :, :3], alone)
+    torch.testing.assert_close(norm(x, padding)[1:, :, :3], alone)
 
 
 def test_blocks_may_have_their_own_dropout() -> None:

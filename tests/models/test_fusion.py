@@ -10,8 +10,8 @@ from tiny import tiny_model
 from torch import Tensor
 
 from lipnet.grid import WORDS
+from lipnet.models.batch import Output
 from lipnet.models.fusion import ENTROPY_SCALE, fuse_outputs, landmark_share
-from lipnet.models.output import Output
 
 CONFIG = tiny_model(landmark_weight=0.7, landmark_entropy=0.5, outputs_per_frame=2, word_heads=True)
 CLASSES = len(WORDS) + 1

@@ -8,10 +8,11 @@ import torch
 from tiny import tiny_model
 from torch import Tensor
 
+from lipnet.models.batch import Padding
 from lipnet.models.rnn import KerasGru, apply_recurrent, recurrent_layer
 
 INPUTS, HIDDEN = 5, 4
-LENGTHS = torch.tensor([6, 9, 1])
+PADDING = Padding.of(torch.tensor([6, 9, 1]), 9, torch.device("cpu"))
 
 
 def random_layer(bidirectional: bool, candidate: str) -> KerasGru:
@@ -45,8 +46,8 @@ def reference(layer: KerasGru, clip: np.ndarray, suffix: str) -> np.ndarray:
 def test_each_clip_of_a_padded_batch_equals_the_formula(bidirectional: bool, candidate: str) -> None:
     layer = random_layer(bidirectional, candidate)
     x = 4 * torch.randn(3, 9, INPUTS)  # the padding is noise
-    together = apply_recurrent(layer, x, LENGTHS).detach().numpy()
-    for clip, read, length in zip(x.numpy(), together, LENGTHS.tolist(), strict=True):
+    together = apply_recurrent(layer, x, PADDING).detach().numpy()
+    for clip, read, length in zip(x.numpy(), together, (6, 9, 1), strict=True):
         expected = [reference(layer, clip[:length], "")]
         if bidirectional:
             expected.append(reference(layer, clip[:length][::-1], "_reverse")[::-1])
@@ -65,7 +66,8 @@ def test_its_gates_are_hard_sigmoids() -> None:
     def last(keep: float) -> Tensor:
         with torch.no_grad():
             layer.get_parameter("bias_ih_l0")[HIDDEN : 2 * HIDDEN] = keep
-        return layer(torch.ones(1, 2, INPUTS), torch.tensor([2]))[0, 1]
+        padding = Padding.of(torch.tensor([2]), 2, torch.device("cpu"))
+        return layer(torch.ones(1, 2, INPUTS), padding)[0, 1]
 
     assert last(-2.5).tolist() == [INPUTS] * HIDDEN
     assert last(2.5).tolist() == [0] * HIDDEN
@@ -78,11 +80,11 @@ def test_the_common_contract_of_all_cells(cell: str, bidirectional: bool) -> Non
     if isinstance(layer, KerasGru):
         layer = random_layer(bidirectional, "tanh")
     x = torch.randn(3, 9, INPUTS, requires_grad=True)
-    y = apply_recurrent(layer, x, LENGTHS)
+    y = apply_recurrent(layer, x, PADDING)
     assert y.shape == (3, 9, (2 if bidirectional else 1) * HIDDEN)
     assert not y[0, 6:].any()
     y.sum().backward()
     assert x.grad is not None and not x.grad[0, 6:].any() and bool(x.grad[0, :6].any())
     # In a forward-only layer, no frame depends on a later one.
-    sees_later = torch.autograd.grad(apply_recurrent(layer, x, LENGTHS)[1, 0].sum(), x)[0][1, 1:].any()
+    sees_later = torch.autograd.grad(apply_recurrent(layer, x, PADDING)[1, 0].sum(), x)[0][1, 1:].any()
     assert bool(sees_later) == bidirectional
