@@ -10,7 +10,7 @@ overwrites them.
 
 from lipnet.data.crop_store.index import CropStoreError, StoredClip
 from lipnet.data.crop_store.store import CropStore, check_landmarks, without_speakers
-from lipnet.data.crop_store.writer import CropStoreWriter, note_deleted, remove_problems
+from lipnet.data.crop_store.writer import CropStoreWriter, check_same_crop, note_deleted, remove_problems
 
 __all__ = [
     "CropStore",
@@ -18,6 +18,7 @@ __all__ = [
     "CropStoreWriter",
     "StoredClip",
     "check_landmarks",
+    "check_same_crop",
     "note_deleted",
     "remove_problems",
     "without_speakers",

@@ -156,10 +156,16 @@ def read_index(path: Path, speaker: str) -> CropIndex:
 def read_indexes(root: Path) -> list[CropIndex]:
     """The indexes of all speakers in a crop store, in natural order; empty if there are none.
 
+    Hidden folders, such as that of the parts of a job array, hold none.
+
     Raises CropStoreError if one cannot be used.
     """
-    paths = [path for path in sorted(root.rglob(f"*{SUFFIX}")) if not path.name.startswith("._")]
-    indexes = [read_index(path, path.relative_to(root).as_posix().removesuffix(SUFFIX)) for path in paths]
+    paths = [path.relative_to(root) for path in sorted(root.rglob(f"*{SUFFIX}"))]
+    indexes = [
+        read_index(root / path, path.as_posix().removesuffix(SUFFIX))
+        for path in paths
+        if not path.name.startswith("._") and not any(part.startswith(".") for part in path.parts[:-1])
+    ]
     return sorted(indexes, key=lambda index: natural_key(index.speaker))
 
 

@@ -46,11 +46,7 @@ class CropStoreWriter:
         stored: dict[str, StoredClip] = {}
         if self.index_path.exists():
             index = read_index(self.index_path, speaker)
-            if index.crop != crop:
-                raise CropStoreError(
-                    f"{self.index_path}: cropped with other settings ({_differences(index.crop, crop)}); "
-                    "give another --out, or delete this crop store"
-                )
+            check_same_crop(self.index_path, index.crop, crop)
             stored = index.clips
             # Clips that are missing in a truncated array are cropped again.
             held = _size(self.array_path) // frame_bytes(crop)
@@ -220,9 +216,15 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _differences(old: CropConfig, new: CropConfig) -> str:
-    return ", ".join(
-        f"{key} {getattr(old, key)!r} there, {value!r} now"
-        for key, value in asdict(new).items()
-        if getattr(old, key) != value
-    )
+def check_same_crop(path: Path, there: CropConfig, now: CropConfig) -> None:
+    """Raises CropStoreError if crops at ``path`` have crop settings other than those of this run."""
+    differences = [
+        f"{key} {getattr(there, key)!r} there, {value!r} now"
+        for key, value in asdict(now).items()
+        if getattr(there, key) != value
+    ]
+    if differences:
+        raise CropStoreError(
+            f"{path}: cropped with other settings ({', '.join(differences)}); give another --out, or "
+            "delete this crop store"
+        )

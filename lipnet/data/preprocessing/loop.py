@@ -18,12 +18,12 @@ from lipnet.errors import LipnetError
 from lipnet.utils.workers import Pool
 
 
-def summary(counts: Counter[str], left_out: int, detects_faces: bool) -> str:
-    """One line about a run with the `preprocess` counts."""
+def summary(counts: Counter[str], left_out: int, detects_faces: bool, done: str = "cropped") -> str:
+    """One line about a run with the `preprocess` counts, which has ``done`` something with the clips."""
     relabelled = f", {counts['relabelled']} of them with new transcripts" if counts["relabelled"] else ""
     if not counts["cropped"]:
         return f"nothing to do, all {counts['present']} clips are there{relabelled}"
-    line = f"{counts['cropped']} clips cropped, {counts['present']} were there already{relabelled}"
+    line = f"{counts['cropped']} clips {done}, {counts['present']} were there already{relabelled}"
     line += f", {left_out} left out"
     if detects_faces:
         line += f"; a face in {100 * counts['faces'] / counts['frames']:.1f} % of the new frames"
@@ -83,8 +83,12 @@ def leave_out(clip: Clip, reason: str, corpus: Corpus, writer: CropStoreWriter) 
     writer.remove(clip.id)
 
 
-def export(corpus: Corpus, store: CropStore, folder: Path, kind: str) -> None:
-    """Write the crops of those clips of a corpus that are in the store as files of a kind (see `KINDS`)."""
+def export(corpus: Corpus, store: CropStore, out: Path, kind: str) -> None:
+    """Write the crops of those clips of a corpus that are in the store as files of a kind (see `KINDS`).
+
+    They are in the folder OUT_KIND beside the folder ``out``.
+    """
+    folder = out.resolve().with_name(f"{out.resolve().name}_{kind}")
     clips = [store.clips[clip.name] for clip in corpus.clips if clip.name in store.clips]
     for clip in tqdm(clips, unit="clip", desc=kind):
         save_crops(folder, clip.name, store.crops(clip), kind, store.landmarks(clip))
