@@ -18,7 +18,7 @@ OLDEST := .venv-oldest
 OLDEST_TESTS := tests/test_config.py tests/test_metrics.py $(addprefix tests/,video cropping data decoding \
 	models training inference output)
 
-.PHONY: install demo smoke loso test test-slow test-all test-oldest fuzz kill lint clean
+.PHONY: install demo smoke loso test test-slow test-all test-oldest fuzz kill benchmark lint clean
 
 install: $(VENV)/installed
 
@@ -82,6 +82,11 @@ fuzz: install
 kill: N = 50
 kill: install
 	PYTHONPATH=tests $(BIN)/python -m kill $(N) --seed $(SEED) --jobs $(JOBS)
+
+# The speed of cropping, training and reading on this machine; OPTIONS='--only step' and others as benchmark.py has.
+OPTIONS ?=
+benchmark: install
+	$(BIN)/python scripts/benchmark.py --out runs/benchmark.json $(OPTIONS)
 
 lint: install
 	$(BIN)/ruff format --check .
