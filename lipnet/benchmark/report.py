@@ -23,8 +23,7 @@ FORMAT = 1
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "av", "dlib-bin", "onnxruntime")
 SHOWN = {  # details in the table, and how they are written
     "gflops": "{:.0f} GFLOP/s",
-    "share_of_peak": "{:.0%} of the matrix product's",
-    "peak_gflops": "{:.0f}",
+    "share_of_peak": "{:.0%} of a matrix product's",
     "peak_gb": "{:.1f} GB",
     "peak_mb": "{:.0f} MB",
     "seconds": "{:.1f} s",
@@ -107,7 +106,7 @@ def heading(where: Mapping[str, Any]) -> str:
     return f"{machine}; torch {where['versions']['torch']}, lipnet {revision}"
 
 
-HEAD = f"{'part':<11}{'':<20}{'median':>9} {'unit':<12} {'lowest - highest':<20}"
+HEAD = f"{'part':<11}{'':<20}{'median':>9} {'unit':<17}{'lowest - highest':<20}"
 
 
 def row(result: Result) -> str:
@@ -116,5 +115,5 @@ def row(result: Result) -> str:
         form.format(result.details[key]) for key, form in SHOWN.items() if key in result.details
     )
     limits = f"{result.lowest:.4g} - {result.highest:.4g}"
-    line = f"{result.part:<11}{result.name:<20}{result.value:>9.4g} {result.unit:<12} {limits:<20} {details}"
+    line = f"{result.part:<11}{result.name:<20}{result.value:>9.4g} {result.unit:<17}{limits:<20}{details}"
     return line.rstrip()

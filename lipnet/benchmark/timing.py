@@ -53,8 +53,8 @@ class Result:
 
     @classmethod
     def real_time(cls, part: str, name: str, timing: Timing, seconds: float, **details: float) -> Result:
-        """Seconds of computing a second of video; each repeat reads ``seconds`` of it."""
-        return cls._of(part, name, "s/s of video", [one / seconds for one in timing.seconds], details)
+        """Seconds of computing for each second of a video; each repeat reads ``seconds`` of it."""
+        return cls._of(part, name, "real-time factor", [one / seconds for one in timing.seconds], details)
 
     @classmethod
     def _of(

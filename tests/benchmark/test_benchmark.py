@@ -57,7 +57,7 @@ RESULT: Mapping[str, Any] = {
     "repeats": WHOLE,
     "details": dict,
 }
-UNITS = {"clips/s", "ms/clip", "s/s of video"}
+UNITS = {"clips/s", "ms/clip", "real-time factor"}
 DETAILS = {"gflops", "share_of_peak", "peak_gflops", "peak_gb", "peak_mb", "seconds", "workers"}
 VERSIONS = {"lipnet", "python", "cuda", "cudnn", "torch", "numpy", "av"}
 
@@ -149,7 +149,7 @@ def test_the_report_of_a_gpu() -> None:
     assert (speed.value, speed.lowest, speed.highest) == (50, 25, 100)
     columns = row(speed).split()
     assert columns[:5] == ["step", "batch", "32", "50", "clips/s"]
-    assert "70000 GFLOP/s, 10% of the matrix product's, 6.2 GB" in row(speed)
+    assert "70000 GFLOP/s, 10% of a matrix product's, 6.2 GB" in row(speed)
 
 
 @pytest.mark.parametrize(
