@@ -12,7 +12,7 @@ from lipnet.errors import ConfigError
 
 # Largest sizes, far beyond useful ones: a wrong one is refused before memory is allocated for it.
 MAX_CROP = {"width": 1024, "height": 1024, "eye_distance": 10_000, "center_offset": 100}
-MAX_CROP |= {"box": 100_000, "frame": 100_000, "detect_every": 1_000_000}
+MAX_CROP |= {"box": 100_000, "frame": 100_000, "detect_every": 1_000_000, "landmarks_every": 1000}
 MAX_MODEL = {"height": 1024, "width": 1024, "channels": 8192, "kernels": 64, "strides": 64, "paddings": 64}
 MAX_MODEL |= {"landmark_channels": 8192, "landmark_kernel": 1001, "landmark_hidden": 16_384}
 MAX_MODEL |= {"hidden": 16_384, "layers": 64, "outputs_per_frame": 64}
@@ -36,7 +36,9 @@ class CropConfig:
     center_offset: float = 0.0  # eye distances from the mouth's centre down to the crop's; negative: up
     box: list[int] = field(default_factory=list)  # fixed: top, bottom, left, right edge, px of the frame
     frame: list[int] = field(default_factory=list)  # fixed: width, height of the frames that the box is for
-    detect_every: int = 8  # frames between face detections; landmarks are found in every frame
+    detect_every: int = 8  # dlib, mtcnn: frames between face detections
+    landmarks_every: int = 2  # dlib, mtcnn: frames between two in which landmarks are looked for; they are
+    # interpolated in the others
     face: str = (
         "largest"  # dlib, mtcnn: of several faces the largest, left, right or, from the left, 1, 2, ...
     )
@@ -45,7 +47,7 @@ class CropConfig:
     def __post_init__(self) -> None:
         """Raises ConfigError on an unknown method, a number out of range, or a box without pixels."""
         _check_limits("crop", vars(self), MAX_CROP)
-        for key in ("width", "height", "eye_distance", "detect_every"):
+        for key in ("width", "height", "eye_distance", "detect_every", "landmarks_every"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"crop.{key} {getattr(self, key):g}: give 1 or more")
         if self.method not in CROP_METHODS:
@@ -179,9 +181,13 @@ class TrainConfig:
     word_loss: float = 1.0  # weight of the word heads' cross-entropy beside the CTC loss
     eval_every: int = 1  # epochs between evaluations of the dev splits
     select: str = "best"  # best.safetensors is the epoch with the best mean dev WER, or always the last
+    log_every: int = 0  # steps between two reads of the losses, for which a GPU is waited for; 0: 20 on a
+    # GPU, 1 on a CPU. A loss that is not finite is noticed then, before anything is saved
 
     def __post_init__(self) -> None:
-        """Raises ConfigError on an unknown selection."""
+        """Raises ConfigError on an unknown selection, or a negative number of steps."""
+        if self.log_every < 0:
+            raise ConfigError(f"train.log_every {self.log_every}: give 0 or more")
         if self.select not in SELECTIONS:
             raise ConfigError(f"train.select {self.select!r}: choose one of {', '.join(SELECTIONS)}")
 
@@ -193,7 +199,11 @@ class RunConfig:
     dir: str = ""  # run directory, must not hold a run yet
     seed: int = 0
     device: str = "auto"  # auto, cpu, cuda or cuda:N
-    precision: str = "auto"  # auto, float32 or bfloat16; auto: bfloat16 if the device supports it in hardware
+    precision: str = (
+        "auto"  # of convolutions and linear layers: float32, bfloat16, float16, or auto: bfloat16
+    )
+    # if the device supports it in hardware, else float16 on a GPU and float32 on a CPU
+    compile: bool = False  # compile convolutional blocks and output layers (torch.compile) when a run starts
 
 
 @dataclass

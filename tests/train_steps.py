@@ -14,7 +14,7 @@ from lipnet.models.lipnet import LipNet
 from lipnet.training.engine import Step, train_one_epoch
 from lipnet.training.optim import TrainState
 
-CPU = Device(torch.device("cpu"), bfloat16=False)
+CPU = Device(torch.device("cpu"))
 
 
 def make_train_state(config: TrainConfig, steps: int = 2) -> TrainState:

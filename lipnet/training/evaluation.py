@@ -14,7 +14,7 @@ from lipnet.decoding.base import Decoder, Hypothesis
 from lipnet.device import Device
 from lipnet.metrics import ErrorCounts
 from lipnet.models.lipnet import LipNet, Output
-from lipnet.training.losses import ctc_loss, ctc_losses
+from lipnet.training.losses import alignable, ctc_losses
 
 
 @dataclass
@@ -52,9 +52,8 @@ def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, device: 
         batch = batch.to(device.torch_device, non_blocking=True)
         with device.autocast():
             output = model(batch.frames, batch.lengths, batch.landmarks)
-        losses = ctc_losses(output, batch)
-        loss += ctc_loss(losses).item() * len(losses)
-        clips += len(losses)
+        loss += ctc_losses(output, batch).sum().item()
+        clips += int(alignable(output, batch).sum())
         result.add(batch, [ranked[0] for ranked in decode(decoder, output)])
     result.loss = loss / clips if clips else math.nan
     return result

@@ -12,7 +12,7 @@ from torch import Tensor
 from lipnet.data.dataset import Batch, ctc_steps
 from lipnet.data.transforms import IGNORE
 from lipnet.models.lipnet import Output
-from lipnet.training.losses import ctc_loss, ctc_losses, frame_weights, word_loss
+from lipnet.training.losses import alignable, batch_losses, ctc_losses, frame_weights
 
 
 def random_log_probs(*shape: int, seed: int = 0) -> Tensor:
@@ -47,22 +47,22 @@ def test_ctc_loss_is_the_mean_over_clips_of_nats_per_symbol() -> None:
     log_probs = random_log_probs(3, 5, 3)
     targets, lengths = [[1, 2], [2], [1, 1, 2]], [5, 2, 4]
     output, batch = Output(log_probs, torch.tensor(lengths), []), label_batch(targets, lengths)
-    ctc, words = ctc_loss(ctc_losses(output, batch)), word_loss(output, batch)
+    ctc, words, counts = batch_losses(output, batch)
     expected = [
         -math.log(path_sum(log_probs[i, :length], target)) / len(target)
         for i, (target, length) in enumerate(zip(targets, lengths, strict=True))
     ]
     assert ctc.item() == pytest.approx(sum(expected) / 3, rel=1e-5)
-    assert words.item() == 0
+    assert words.item() == 0 and counts.tolist() == [3, 3]
 
 
 def test_a_clip_shorter_than_its_text_is_left_out_of_the_mean() -> None:
     """Two equal neighbours need a blank between them: four steps for three symbols."""
     log_probs = random_log_probs(2, 4, 3).requires_grad_()
     output, batch = Output(log_probs, torch.tensor([3, 4]), []), label_batch([[1, 1, 2], [1]], [3, 4])
-    losses = ctc_losses(output, batch)
-    ctc = ctc_loss(losses)
-    assert len(losses) == 1
+    ctc, _, counts = batch_losses(output, batch)
+    assert counts.tolist() == [1, 2] and ctc_losses(output, batch)[0] == 0
+    assert alignable(output, batch).tolist() == [False, True]
     assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[1].detach(), [1])), rel=1e-5)
     ctc.backward()
     assert log_probs.grad is not None
@@ -71,9 +71,9 @@ def test_a_clip_shorter_than_its_text_is_left_out_of_the_mean() -> None:
 
 def test_without_a_clip_that_fits_the_loss_is_zero() -> None:
     log_probs = random_log_probs(1, 2, 3).requires_grad_()
-    losses = ctc_losses(Output(log_probs, torch.tensor([2]), []), label_batch([[1, 1]], [2]))
-    ctc_loss(losses).backward()
-    assert len(losses) == 0 and ctc_loss(losses).item() == 0
+    ctc, _, counts = batch_losses(Output(log_probs, torch.tensor([2]), []), label_batch([[1, 1]], [2]))
+    ctc.backward()
+    assert counts.tolist() == [0, 1] and ctc.item() == 0
     assert log_probs.grad is not None and not log_probs.grad.any()
 
 
@@ -81,7 +81,7 @@ def test_cross_entropy_ignores_frames_without_a_known_word() -> None:
     heads = [torch.randn(2, 3, 5), torch.randn(2, 3, 5)]
     words = [[1, IGNORE, 4], [0, IGNORE, IGNORE]]
     batch = label_batch([[1], [1]], [3, 1], words)
-    loss = word_loss(Output(random_log_probs(2, 3, 3), torch.tensor([3, 1]), heads), batch)
+    _, loss, _ = batch_losses(Output(random_log_probs(2, 3, 3), torch.tensor([3, 1]), heads), batch)
     known = [(0, 0, 1), (0, 2, 4), (1, 0, 0)]
     expected = [-head.log_softmax(-1)[i, t, word].item() for head in heads for i, t, word in known]
     assert loss.item() == pytest.approx(sum(expected) / 6, rel=1e-5)
@@ -98,13 +98,14 @@ def test_the_loss_uses_all_steps_of_each_clip() -> None:
     """With two outputs a frame, a clip of two frames has four steps, enough for three characters."""
     log_probs = random_log_probs(1, 6, 3)
     batch = label_batch([[1, 2, 1]], [2])
-    ctc = ctc_loss(ctc_losses(Output(log_probs, torch.tensor([4]), []), batch))
+    ctc, _, _ = batch_losses(Output(log_probs, torch.tensor([4]), []), batch)
     assert ctc.item() == pytest.approx(-math.log(path_sum(log_probs[0, :4], [1, 2, 1])) / 3, rel=1e-5)
 
 
 def test_without_any_alignment_the_word_loss_is_zero() -> None:
     logits = torch.randn(1, 3, 5, requires_grad=True)
-    loss = word_loss(Output(random_log_probs(1, 3, 3), torch.tensor([3]), [logits]), label_batch([[1]], [3]))
+    output = Output(random_log_probs(1, 3, 3), torch.tensor([3]), [logits])
+    _, loss, _ = batch_losses(output, label_batch([[1]], [3]))
     assert loss.item() == 0
     loss.backward()
     assert logits.grad is not None and not logits.grad.any()
@@ -118,9 +119,9 @@ def test_losses_are_in_float32_under_autocast() -> None:
     targets = [[1, 2, 3]] * 16
     output = Output(random_log_probs(16, 75, 28), torch.tensor([75] * 16), heads)
     batch = label_batch(targets, [75] * 16, words)
-    exact = word_loss(output, batch), ctc_loss(ctc_losses(output, batch))
+    exact = batch_losses(output, batch)
     with torch.autocast("cpu", torch.bfloat16):
-        under_autocast = word_loss(output, batch), ctc_loss(ctc_losses(output, batch))
-    for loss, expected in zip(under_autocast, exact, strict=True):
+        under_autocast = batch_losses(output, batch)
+    for loss, expected in zip(under_autocast[:2], exact[:2], strict=True):
         assert loss.dtype == torch.float32
         assert loss.item() == pytest.approx(expected.item(), rel=1e-6)

@@ -48,9 +48,9 @@ def test_the_same_command_gives_the_same_run(finished_run: Path, train: Train, t
 @pytest.mark.parametrize(
     ("target", "call", "epochs", "workers"),
     [
-        ("lipnet.training.engine.word_loss", 1, 0, 0),  # before the first step
+        ("lipnet.training.losses.word_loss", 1, 0, 0),  # before the first step
         ("lipnet.training.run_dir.save_progress", 1, 0, 0),  # all files of the first epoch but one are saved
-        ("lipnet.training.engine.word_loss", 6, 1, 0),  # within the second epoch
+        ("lipnet.training.losses.word_loss", 6, 1, 0),  # within the second epoch
         (
             "lipnet.training.evaluation.evaluate",
             2,
