@@ -16,6 +16,7 @@ from lipnet.data.alignments import Word
 from lipnet.data.crop_store import CropStore, StoredClip
 from lipnet.data.dataset import ClipDataset, SampleKey
 from lipnet.data.loading.sampler import EpochSampler
+from lipnet.errors import ConfigError
 from lipnet.tokenizer import DEFAULT_TOKENIZER
 
 
@@ -76,6 +77,28 @@ def test_an_epoch_has_every_clip_once(crop_store: Path) -> None:
         assert sorted(key.clip for batch in batches for key in batch) == list(range(10))
         assert {key.epoch for batch in batches for key in batch} == {epoch}
         assert all(len({key.trim for key in batch}) == 1 for batch in batches)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_processes_share_the_batches(count: int, crop_store: Path) -> None:
+    """Together they have the batches of one process with as many times the clips."""
+    data = dataset(crop_store, augment=replace(OFF, trim=0.6))
+    for size in (1, 2):
+        alone = EpochSampler(data, count * size)
+        shares = [EpochSampler(data, size, rank=rank, count=count) for rank in range(count)]
+        for epoch in range(3):
+            parts = [epoch_of(share, epoch) for share in shares]
+            together = [sorted(key for part in batch for key in part) for batch in zip(*parts, strict=True)]
+            assert len(together) == len(shares[0]) and all(part for batch in parts for part in batch)
+            rest = 10 % (count * size)
+            if rest == 0 or rest >= count:
+                assert together == [sorted(batch) for batch in epoch_of(alone, epoch)]
+            assert sorted(key.clip for batch in together for key in batch) == list(range(10))
+
+
+def test_more_processes_than_clips_are_refused(crop_store: Path) -> None:
+    with pytest.raises(ConfigError, match="an epoch of 10 clips cannot be shared by 11 processes; start few"):
+        EpochSampler(dataset(crop_store), 3, count=11)
 
 
 def test_batches_of_similar_length_have_little_padding(tmp_path: Path) -> None:

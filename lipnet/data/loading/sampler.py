@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ from torch.utils.data import Sampler
 
 from lipnet.data.dataset import ClipDataset, SampleKey
 from lipnet.data.transforms import long_words
+from lipnet.errors import ConfigError
 
 POOL_BATCHES = 16  # clips of so many batches are sorted by length together, which saves padding
 ROUNDING = 1e-6  # error of a sum of shares, at most
@@ -23,11 +23,24 @@ class EpochSampler(Sampler[list[SampleKey]]):
     in. Within each corpus, a speaker's share is proportional to their clip count to the power ``balance``:
     at 1 each clip occurs once, at 0 all speakers occur equally often. Single words of the clips are extra
     items, with a probability that ``augment`` gives.
+
+    Several processes share batches of ``batch_size`` items for each of them. The process ``rank`` of
+    ``count`` has every count-th item of a batch, so that all have about as many frames.
     """
 
-    def __init__(self, dataset: ClipDataset, batch_size: int, balance: float = 1.0, mix: float = 1.0) -> None:
+    def __init__(
+        self,
+        dataset: ClipDataset,
+        batch_size: int,
+        balance: float = 1.0,
+        mix: float = 1.0,
+        rank: int = 0,
+        count: int = 1,
+    ) -> None:
+        """Raises ConfigError if there are fewer clips than processes."""
         assert dataset.augment is not None
         self.dataset, self.augment, self.batch_size = dataset, dataset.augment, batch_size
+        self.rank, self.count = rank, count
         main, mixed = range(dataset.main), range(dataset.main, len(dataset))
         self.expected = np.concatenate(  # occurrences of each clip in an epoch, on average
             [
@@ -38,14 +51,18 @@ class EpochSampler(Sampler[list[SampleKey]]):
         self.words = [long_words(clip) if self.augment.word_clips else [] for clip in dataset.clips]
         self.word_counts = np.array([len(words) for words in self.words], np.int64)
         self.epoch = 0
+        if self.expected.sum() < count:
+            clips = f"an epoch of {self.expected.sum():.0f} clips"
+            raise ConfigError(f"{clips} cannot be shared by {count} processes; start fewer of them")
 
     def __len__(self) -> int:
         """Batches of this epoch."""
         return self.steps(self.items(self.epoch))
 
     def steps(self, items: int) -> int:
-        """Batches of that many items."""
-        return math.ceil(items / self.batch_size)
+        """Batches of that many items, in each process."""
+        full, rest = divmod(items, self.batch_size * self.count)
+        return max(full + (rest >= self.count), 1)  # see `_batches`
 
     def items(self, epoch: int) -> int:
         """Number of items in any epoch: clips and single words, which become fewer."""
@@ -59,7 +76,7 @@ class EpochSampler(Sampler[list[SampleKey]]):
         rng = self._rng(self.epoch)
         for batch in self._batches(self._keys(self.epoch, rng), rng):
             trim = self._draw_trim(rng)  # one for the whole batch, whose clips have similar lengths
-            yield [key._replace(trim=trim) for key in batch]
+            yield [key._replace(trim=trim) for key in batch[self.rank :: self.count]]
 
     def _rng(self, epoch: int) -> np.random.Generator:
         return np.random.default_rng((self.dataset.seed, epoch))
@@ -82,13 +99,18 @@ class EpochSampler(Sampler[list[SampleKey]]):
         return clips + [key._replace(word=word) for key in chosen for word in self.words[key.clip]]
 
     def _batches(self, keys: list[SampleKey], rng: np.random.Generator) -> list[list[SampleKey]]:
-        """Shuffled items in batches of similar length, in random order."""
+        """Shuffled items in batches of similar length, in random order; those of all processes together.
+
+        A last batch with fewer items than processes is joined to the one before, so that each has one.
+        """
         keys = [keys[i] for i in rng.permutation(len(keys))]
-        batches = []
-        pool = self.batch_size * POOL_BATCHES
-        for start in range(0, len(keys), pool):
-            chunk = sorted(keys[start : start + pool], key=self._length)
-            batches += [chunk[i : i + self.batch_size] for i in range(0, len(chunk), self.batch_size)]
+        batches: list[list[SampleKey]] = []
+        size = self.batch_size * self.count
+        for start in range(0, len(keys), size * POOL_BATCHES):
+            chunk = sorted(keys[start : start + size * POOL_BATCHES], key=self._length)
+            batches += [chunk[i : i + size] for i in range(0, len(chunk), size)]
+        if len(batches) > 1 and len(batches[-1]) < self.count:
+            batches[-2:] = [batches[-2] + batches[-1]]
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def _length(self, key: SampleKey) -> float:
