@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 # Bounds of numbers by key; all others are 0 or more.
 SIGNED = {"center_offset"}  # may be negative
-COUNTS = {"width", "height", "eye_distance", "detect_every", "batch_size", "epochs", "eval_every"}  # from 1
+COUNTS = {"width", "height", "eye_distance", "detect_every", "landmarks_every"}  # from 1
+COUNTS |= {"batch_size", "epochs", "eval_every"}
 FRACTIONS = {"ema", "balance"}  # 0 to 1, as is every float of the augment section
 HIGHEST = {"seed": 2**32 - 1, "epochs": 1_000_000, "batch_size": 65_536, "workers": 1024, "mix": 1000}
 HIGHEST |= {"shift": 1000, "rotation": 360}

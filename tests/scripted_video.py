@@ -81,7 +81,7 @@ class FakeTracker:
 
     layout = IBUG_68
 
-    def start(self, detect_every: int, face: str = "largest") -> FrameTracker:
+    def start(self, config: CropConfig) -> FrameTracker:
         face = np.stack([np.linspace(20, 40, 68), np.linspace(20, 40, 68)[::-1]], axis=1)
         face[36:42], face[42:48] = (20, 25), (40, 25)
         face[27:31] = (30, 30)

@@ -15,7 +15,7 @@ import numpy as np
 from lipnet.config import CropConfig
 from lipnet.cropping.geometry import fit_pose, mouth_centre, transform, warp
 from lipnet.cropping.landmarks import IBUG_68, FaceLayout, LandmarkLayout
-from lipnet.cropping.smoothing import fill_gaps, smooth
+from lipnet.cropping.smoothing import fill_gaps, interpolate_held, smooth
 from lipnet.cropping.tracker import FaceTracker
 from lipnet.errors import LipnetError
 
@@ -38,6 +38,11 @@ def precise_landmarks(tracker: FrameTracker) -> np.ndarray | None:
     None where none were found, and of a tracker that finds none.
     """
     return getattr(tracker, "precise", None)
+
+
+def is_held(tracker: FrameTracker) -> bool:
+    """Whether a tracker has not looked at the last frame, and gave the landmarks of the one before."""
+    return getattr(tracker, "held", False)
 
 
 class NoFaceError(LipnetError):
@@ -164,11 +169,13 @@ class Cropper(ABC):
     def track(self, frames: Iterable[np.ndarray], name: str = "video") -> FaceTrack:
         """Where the mouth is in T frames, of which one is held at a time; errors as in a call."""
         tracker = self.start(name)
-        landmarks, precise = [], []
+        landmarks, precise, held = [], [], []
         for frame in frames:
             landmarks.append(tracker(frame))
             precise.append(precise_landmarks(tracker))
-        track = self.build_track(landmarks, name).with_measured(precise)
+            held.append(is_held(tracker))
+        track = self.build_track(interpolate_held(landmarks, held), name)
+        track = track.with_measured(interpolate_held(precise, held))
         return replace(track, faces=faces_seen(tracker))
 
     @property
@@ -187,7 +194,7 @@ class FaceCropper(Cropper):
         self.tracker, self.layout = tracker, tracker.layout
 
     def start(self, name: str = "video") -> FrameTracker:
-        return self.tracker.start(self.config.detect_every, self.config.face)
+        return self.tracker.start(self.config)
 
     def build_track(self, landmarks: Sequence[np.ndarray | None], name: str = "video") -> FaceTrack:
         """Fill the gaps in T frames' landmarks and smooth them."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 BLOCK = 512  # frames of which all estimates are in memory
@@ -19,6 +21,29 @@ def fill_gaps(points: np.ndarray, found: np.ndarray) -> np.ndarray:
     frames, columns = np.flatnonzero(found), points.reshape(len(points), -1).T
     filled = np.stack([np.interp(np.arange(len(found)), frames, column) for column in columns], axis=1)
     return filled.reshape(len(found), *points.shape[1:])
+
+
+def interpolate_held(points: Sequence[np.ndarray | None], held: Sequence[bool]) -> list[np.ndarray | None]:
+    """Interpolate landmarks (N, 2) between the frames in which they were looked for.
+
+    Args:
+        points: of each frame; None where there is no face.
+        held: (T,), whether a frame has the landmarks of the one before. It keeps them where the next frame
+            that was looked at has none, or is not among these.
+    """
+    result = list(points)
+    run: list[int] = []  # held frames since the last one that was looked at
+    for frame, is_held in enumerate(held):
+        if is_held:
+            run.append(frame)
+            continue
+        now = points[frame]
+        for step, inner in enumerate(run, start=1):
+            before = points[inner]
+            if before is not None and now is not None:
+                result[inner] = before + (now - before) * (step / (len(run) + 1))
+        run = []
+    return result
 
 
 def smooth(values: np.ndarray, band: float, dtype: type = np.float64) -> np.ndarray:

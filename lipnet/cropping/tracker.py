@@ -8,6 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from lipnet.config import CropConfig
 from lipnet.cropping.geometry import (
     BOX_DOWN,
     BOX_SIDE,
@@ -75,12 +76,9 @@ class FaceTracker(ABC):
         With ``check``, None where no face is detected there; without, a face may be taken for granted.
         """
 
-    def start(self, detect_every: int, face: str = "largest") -> FaceTracking:
-        """Tracking of one more video; every ``detect_every`` frames the detector confirms the face.
-
-        ``face`` is as ``crop.face`` has it: largest, left, right, or a number that counts from the left.
-        """
-        return FaceTracking(self, detect_every, face)
+    def start(self, config: CropConfig) -> FaceTracking:
+        """Tracking of one more video, with ``detect_every``, ``landmarks_every`` and ``face``."""
+        return FaceTracking(self, config)
 
 
 class FaceTracking:
@@ -90,11 +88,14 @@ class FaceTracking:
 
     Attributes:
         most_faces: the largest number of faces that a search of a whole frame has found.
+        held: whether the last frame was not looked at, and has the landmarks of the one before.
     """
 
-    def __init__(self, tracker: FaceTracker, detect_every: int, face: str) -> None:
-        self._tracker, self._detect_every, self._which = tracker, detect_every, face
+    def __init__(self, tracker: FaceTracker, config: CropConfig) -> None:
+        self._tracker, self._which = tracker, config.face
+        self._detect_every, self._landmarks_every = config.detect_every, config.landmarks_every
         self.most_faces = 0
+        self.held = False
         self._face: Face | None = None  # as last seen
         self._lost = 0  # frames since then
         self._frames = 0  # so far
@@ -102,16 +103,24 @@ class FaceTracking:
 
     def __call__(self, frame: np.ndarray) -> np.ndarray | None:
         """The landmarks (N, 2), frame px, of the next frame, (H, W, 3) uint8 RGB, or None without a face."""
-        if frame is not self._previous:  # a picture that is shown for longer comes as the same array
+        # A picture that is shown for longer comes as the same array.
+        if frame is not self._previous or self.held:
             self._previous = frame
-            self._update(self._tracker.prepare(frame), due=self._frames % self._detect_every == 0)
+            due = self._frames % self._detect_every == 0
+            self.held = self._is_found and not due and self._frames % self._landmarks_every > 0
+            if not self.held:
+                self._update(self._tracker.prepare(frame), due)
         self._frames += 1
-        return self._face.landmarks if self._face is not None and not self._lost else None
+        return self._face.landmarks if self._face is not None and self._is_found else None
+
+    @property
+    def _is_found(self) -> bool:
+        return self._face is not None and not self._lost
 
     @property
     def precise(self) -> np.ndarray | None:
         """The landmarks of the last frame, (N, 2) frame px, before they were rounded; None without a face."""
-        return self._face.precise if self._face is not None and not self._lost else None
+        return self._face.precise if self._face is not None and self._is_found else None
 
     def _update(self, image: np.ndarray, due: bool) -> None:
         last = self._face

@@ -64,6 +64,8 @@ def parse_metadata(text: str) -> Metadata:
     is_changed = DIGEST in content and content[DIGEST] != _digest(content)
     known = {entry.name for entry in fields(Metadata)}
     content = {key: value for key, value in rename_old_names(content).items() if key in known}
+    if isinstance(crop := content.get("crop"), dict):
+        crop.setdefault("landmarks_every", 1)  # what versions without this setting did
     metadata = build(Metadata, content)
     _check(metadata)
     if is_changed:  # such as the order of the alphabet, which nothing else would show

@@ -12,9 +12,11 @@ import pytest
 
 from lipnet.config import CropConfig
 from lipnet.cropping.cropper import Cropper, NoFaceError, crop_transforms, precise_landmarks
+from lipnet.cropping.dlib_tracker import DlibTracker
 from lipnet.cropping.factory import make_cropper
 from lipnet.cropping.geometry import fit_pose, transform
 from lipnet.cropping.landmarks import IBUG_68
+from lipnet.cropping.tracker import PatchLandmarks
 from lipnet.synthetic.corpus import render_frames
 from lipnet.video.decode import read_video
 
@@ -152,7 +154,8 @@ def test_the_error_passes_from_a_worker_process() -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
-def test_measured_landmarks_are_on_the_face_and_not_smoothed(cropper: Cropper, clip: np.ndarray) -> None:
+def test_measured_landmarks_are_on_the_face_and_not_smoothed(clip: np.ndarray) -> None:
+    cropper = make_cropper(CropConfig(landmarks_every=1))
     frames = [*clip[:10], np.zeros_like(clip[0]), *clip[11:]]
     tracker = cropper.start()
     measured = [(tracker(frame), precise_landmarks(tracker)) for frame in frames]
@@ -166,3 +169,35 @@ def test_measured_landmarks_are_on_the_face_and_not_smoothed(cropper: Cropper, c
             np.testing.assert_allclose(on_face, transform(pose, precise), atol=1e-5)
             assert 0 < np.abs(points - precise).max() < 2  # px of the frame, in which a face unit is 50
     assert sum(points is None for points, _ in measured) == 1
+
+
+def test_landmarks_in_every_second_frame_give_nearly_the_same_crops(
+    cropper: Cropper, clip: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[bool] = []
+    found = DlibTracker.find_landmarks
+
+    def counted(self: DlibTracker, patch: np.ndarray, check: bool) -> PatchLandmarks | None:
+        calls.append(check)
+        return found(self, patch, check)
+
+    monkeypatch.setattr(DlibTracker, "find_landmarks", counted)
+    every = make_cropper(CropConfig(landmarks_every=1)).track(clip)
+    of_all = len(calls)
+    second = cropper.track(clip)
+    assert (of_all, len(calls) - of_all) == (26, 14)  # the first frame's are found twice
+    assert second.found.all()
+    corners = np.array([(0, 0), (99, 0), (0, 49), (99, 49)], dtype=np.float64)  # px of the crop
+    moved = transform(second.to_crop @ np.linalg.inv(every.to_crop), corners) - corners
+    assert np.abs(moved).max() < 1.5
+    assert second.on_face is not None and every.on_face is not None
+    # In every other frame, the mean of its neighbours.
+    halfway = (second.on_face[:-2:2] + second.on_face[2::2]) / 2
+    assert np.abs(second.on_face[1:-1:2] - halfway).max() < 0.01  # face units; poses change a little
+
+
+def test_a_hidden_face_is_looked_for_in_every_frame(cropper: Cropper, clip: np.ndarray) -> None:
+    gap = clip.copy()
+    gap[8:11] = 128
+    found = cropper.track(gap).found
+    assert found.tolist() == [True] * 8 + [False] * 3 + [True] * 14

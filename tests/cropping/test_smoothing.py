@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lipnet.cropping import smoothing
-from lipnet.cropping.smoothing import fill_gaps, smooth
+from lipnet.cropping.smoothing import fill_gaps, interpolate_held, smooth
 
 
 def test_fill_gaps_interpolates_and_holds_the_ends() -> None:
@@ -14,6 +14,20 @@ def test_fill_gaps_interpolates_and_holds_the_ends() -> None:
     filled = fill_gaps(np.array([[[1.0, 10.0]], [[4.0, 40.0]]]), found)
     np.testing.assert_allclose(filled[:, 0, 0], [1, 1, 2, 3, 4, 4])
     np.testing.assert_allclose(filled[:, 0, 1], [10, 10, 20, 30, 40, 40])
+
+
+def test_held_landmarks_lie_between_those_before_and_after() -> None:
+    values = [None, 1.0, 1.0, 3.0, 3.0, 3.0, 9.0, 9.0, None, 5.0, 5.0]
+    held = [False, False, True, False, True, True, False, True, False, False, True]
+    points = [None if value is None else np.full((2, 2), value) for value in values]
+    expected = [None, 1, 2, 3, 5, 7, 9, 9, None, 5, 5]  # the last of a run without an end keep theirs
+    for one, number in zip(interpolate_held(points, held), expected, strict=True):
+        assert one is None if number is None else (one == number).all()  # type: ignore[union-attr]
+
+
+def test_a_part_may_start_with_held_landmarks() -> None:
+    [first, second] = interpolate_held([np.zeros((1, 2)), np.ones((1, 2))], [True, False])
+    assert first is not None and second is not None and (first == 0.5).all() and (second == 1).all()
 
 
 @pytest.mark.parametrize("band", [0.012, 0.12])

@@ -36,7 +36,7 @@ KINDS = {
     list: "a list",
     dict: "an object",
 }
-POSITIVE = {"width", "height", "eye_distance", "detect_every"}  # crop settings
+POSITIVE = {"width", "height", "eye_distance", "detect_every", "landmarks_every"}  # crop settings
 
 
 class CropStoreError(LipnetError):
@@ -178,7 +178,7 @@ def _crop(settings: dict[str, Any]) -> CropConfig:
         for number in value if isinstance(value, list) else [value] if key in POSITIVE else []:
             if not 0 <= _as(float, number, f"crop.{key}") < MAX_COUNT or (key in POSITIVE and number == 0):
                 raise ValueError(f"crop.{key} is {reprlib.repr(value)}")
-    return CropConfig(**settings)
+    return CropConfig(**{"landmarks_every": 1, **settings})  # what versions without this setting did
 
 
 def _clip(speaker: str, clip_id: str, entry: dict[str, Any]) -> StoredClip:
