@@ -15,7 +15,7 @@ from lipnet.benchmark.inputs import GPU_SIZES, Bench, Sizes
 from lipnet.benchmark.parts import PARTS
 from lipnet.benchmark.report import HEAD, environment, heading, row, to_json
 from lipnet.benchmark.timing import Result
-from lipnet.device import choose_device, keep_freed_memory
+from lipnet.device import choose_device
 from lipnet.errors import LipnetError
 from lipnet.settings import load_config
 from lipnet.utils.cli import command_line, make_parser
@@ -57,16 +57,14 @@ def main() -> int:
     args = parse_arguments()
     parts = chosen_parts(args)
     device = choose_device(args.device, args.precision)
-    is_cuda = device.torch_device.type == "cuda"
-    if not is_cuda:
-        keep_freed_memory()
+    device.tune()
     where = environment(device)
     if where["load"] is not None and where["load"] > BUSY * where["cores"]:
         LOG.warning(
             f"the machine is not at rest (load {where['load']:g}), the numbers are worse than its own"
         )
     config = load_config(args.config, args.overrides)
-    batch_sizes = numbers(args.batch_size) if args.batch_size else GPU_BATCHES if is_cuda else CPU_BATCH
+    batch_sizes = numbers(args.batch_size) if args.batch_size else GPU_BATCHES if device.is_gpu else CPU_BATCH
     what = {
         "config": str(args.config),
         "settings": args.overrides,
@@ -76,7 +74,7 @@ def main() -> int:
     print(heading(where))
     print(HEAD)
     with tempfile.TemporaryDirectory(prefix="lipnet-benchmark-") as folder:
-        sizes = chosen_sizes(args, GPU_SIZES if is_cuda else Sizes())
+        sizes = chosen_sizes(args, GPU_SIZES if device.is_gpu else Sizes())
         bench = Bench(config, device, Path(folder), args.weights, batch_sizes, sizes)
         run(bench, parts, where, what, args.out)
     return 0

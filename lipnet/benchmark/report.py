@@ -33,9 +33,8 @@ SHOWN = {  # details in the table, and how they are written
 
 def environment(device: Device) -> dict[str, Any]:
     """What numbers depend on besides the code: device, threads, precision, versions; and the commit."""
-    is_cuda = device.torch_device.type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(device.torch_device) if is_cuda else cpu_name(),
+        "device": torch.cuda.get_device_name(device.torch_device) if device.is_gpu else cpu_name(),
         "device_type": device.torch_device.type,
         "cpu": cpu_name(),
         "cores": os.cpu_count(),

@@ -83,7 +83,7 @@ def measure(work: Callable[[], object], repeats: int, device: Device | None = No
 
 def synchronize(device: Device | None) -> None:
     """Wait until an accelerator has done what it was given."""
-    if device is not None and device.torch_device.type == "cuda":
+    if device is not None and device.is_gpu:
         torch.cuda.synchronize(device.torch_device)
 
 

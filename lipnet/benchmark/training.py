@@ -19,7 +19,7 @@ from lipnet.data.loading.sampler import EpochSampler
 from lipnet.data.pixel_transforms import augment_pixels
 from lipnet.models.flops import CLIP_FRAMES
 from lipnet.models.lipnet import LipNet
-from lipnet.training.engine import train_one_epoch
+from lipnet.training.engine import to_device, train_one_epoch
 from lipnet.training.optim import TrainState
 
 STEPS = 100_000  # of the learning-rate schedule, of which the first few are measured
@@ -38,7 +38,7 @@ def load(bench: Bench) -> Iterator[Result]:
     """Batches from loader processes, as many as the recipe has; nothing without any."""
     workers = bench.config.data.workers
     for size in bench.batch_sizes if workers else ():
-        batches = endless(train_loader(make_sampler(bench, size), workers, is_cuda(bench)))
+        batches = endless(train_loader(make_sampler(bench, size), workers, bench.device.is_gpu))
         count = gathered_batches(bench, size)
         # The first time, the processes start and get ahead.
         timing = measure(partial(take, batches, count), bench.sizes.repeats)
@@ -66,7 +66,7 @@ def forward(bench: Bench) -> Iterator[Result]:
 def step(bench: Bench) -> Iterator[Result]:
     """Optimisation steps: transfer, augmentation, forward and backward pass, update; without loading."""
     for size in bench.batch_sizes:
-        state = TrainState(make_model(bench), bench.config.train, STEPS)
+        state = make_state(bench)
         batches = make_batches(bench, size)
         reset_memory(bench)
         timing = measure(partial(train, bench, state, batches), bench.sizes.repeats, bench.device)
@@ -78,10 +78,10 @@ def step(bench: Bench) -> Iterator[Result]:
 def epoch(bench: Bench) -> Iterator[Result]:
     """A whole epoch of the corpus, loading included, after a few steps that warm up."""
     for size in bench.batch_sizes:
-        state = TrainState(make_model(bench), bench.config.train, STEPS)
+        state = make_state(bench)
         train(bench, state, make_batches(bench, size))
         sampler = make_sampler(bench, size)
-        loader = train_loader(sampler, bench.config.data.workers, is_cuda(bench))
+        loader = train_loader(sampler, bench.config.data.workers, bench.device.is_gpu)
         reset_memory(bench)
         synchronize(bench.device)
         started = time.perf_counter()
@@ -132,12 +132,12 @@ def make_sampler(bench: Bench, size: int) -> EpochSampler:
 
 def make_batches(bench: Bench, size: int) -> list[Batch]:
     """The first batches of the epoch, in page-locked memory where they go to a GPU."""
-    loader = train_loader(make_sampler(bench, size), 0, is_cuda(bench))
+    loader = train_loader(make_sampler(bench, size), 0, bench.device.is_gpu)
     return list(islice(loader, bench.sizes.batches))
 
 
 def on_device(bench: Bench, batches: Iterable[Batch]) -> list[Batch]:
-    return [batch.to(bench.device.torch_device) for batch in batches]
+    return [to_device(batch, bench.device) for batch in batches]
 
 
 def gathered_batches(bench: Bench, size: int) -> int:
@@ -147,6 +147,11 @@ def gathered_batches(bench: Bench, size: int) -> int:
 def make_model(bench: Bench) -> LipNet:
     torch.manual_seed(bench.config.run.seed)
     return LipNet(bench.config.model).place(bench.device.torch_device)
+
+
+def make_state(bench: Bench) -> TrainState:
+    is_scaled = bench.device.dtype == torch.float16
+    return TrainState(make_model(bench), bench.config.train, STEPS, is_scaled)
 
 
 def count_clips(batches: list[Batch]) -> int:
@@ -164,17 +169,13 @@ def share(work: float, peak: float) -> dict[str, float]:
     return {"gflops": work / 1e9, "share_of_peak": work / peak, "peak_gflops": peak / 1e9}
 
 
-def is_cuda(bench: Bench) -> bool:
-    return bench.device.torch_device.type == "cuda"
-
-
 def reset_memory(bench: Bench) -> None:
-    if is_cuda(bench):
+    if bench.device.is_gpu:
         torch.cuda.reset_peak_memory_stats(bench.device.torch_device)
 
 
 def memory(bench: Bench) -> dict[str, float]:
     """The largest amount of GPU memory that tensors have taken; nothing on a CPU."""
-    if not is_cuda(bench):
+    if not bench.device.is_gpu:
         return {}
     return {"peak_gb": torch.cuda.max_memory_allocated(bench.device.torch_device) / 1e9}
