@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -191,6 +192,18 @@ class LipNet(nn.Module):
                     f"train.freeze {part}: choose from {names}, or one element of these, such as blocks.0"
                 )
             modules[part].requires_grad_(False)
+
+    def compile_parts(self, **options: Any) -> None:
+        """Compile convolutions and output layers when they are first used.
+
+        Recurrent layers are single operations already. ``options``: of `torch.compile`.
+        """
+        parts = [*self.blocks, self.landmark_encoder, self.output, *self.word_heads]
+        for part in parts:
+            if part is not None:
+                part.compile(**options)
+        if self.landmark_net is not None:
+            self.landmark_net.compile_parts(**options)
 
     def place(self, device: torch.device | str) -> LipNet:
         """Move to ``device`` in channels-last layout, which frames have and convolutions are fastest with."""

@@ -14,6 +14,7 @@ from lipnet.data.loading.loaders import eval_loader, train_loader
 from lipnet.data.loading.sampler import EpochSampler
 from lipnet.errors import ConfigError
 from lipnet.tokenizer import Tokenizer
+from lipnet.training.distributed import ALONE, Processes
 
 NAMED_CLIPS = 3  # in a message about many
 
@@ -27,17 +28,19 @@ class Data(NamedTuple):
     dev: dict[str, DataLoader[Sample]]
 
 
-def open_data(config: Config, pin: bool) -> Data:
+def open_data(config: Config, pin: bool, processes: Processes = ALONE) -> Data:
     """Datasets and loaders of the splits that the config names; ``pin``: in page-locked memory."""
     corpus = open_corpus(config)
     tokenizer, inputs = Tokenizer(config.model.alphabet), (config.model.streams, config.model.landmark_input)
     clips = without_speakers(corpus.split(config.data.train_split), config.data.leave_out)
     mixed_in = open_mixed(config, corpus)
     train_set = ClipDataset(corpus, clips, tokenizer, config.augment, config.run.seed, mixed_in, *inputs)
-    sampler = EpochSampler(train_set, config.data.batch_size, config.data.balance, config.data.mix)
+    settings = (config.data.batch_size, config.data.balance, config.data.mix)
+    sampler = EpochSampler(train_set, *settings, processes.rank, processes.count)
     dev = {}
     for split in config.data.dev_splits:
-        dev_set = ClipDataset(corpus, corpus.split(split), tokenizer, None, 0, None, *inputs)
+        clips = corpus.split(split)[processes.rank :: processes.count]
+        dev_set = ClipDataset(corpus, clips, tokenizer, None, 0, None, *inputs)
         if Path(split).stem in dev:
             raise ConfigError(f"data.dev_splits: two lists are called {Path(split).stem}; rename one")
         dev[Path(split).stem] = eval_loader(dev_set, config.data.batch_size, config.data.workers, pin)

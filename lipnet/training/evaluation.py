@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -26,6 +26,7 @@ class Evaluation:
     targets: list[str] = field(default_factory=list)
     predictions: list[Hypothesis] = field(default_factory=list)
     loss: float = math.nan  # mean CTC loss, nats per symbol, of the clips that have the steps for their text
+    aligned: int = 0  # number of these clips
 
     def add(self, batch: Batch, hypotheses: list[Hypothesis]) -> None:
         """Count the errors of the best hypothesis of each clip of a batch."""
@@ -55,5 +56,21 @@ def evaluate(model: LipNet, batches: Iterable[Batch], decoder: Decoder, device: 
         loss += ctc_losses(output, batch).sum().item()
         clips += int(alignable(output, batch).sum())
         result.add(batch, [ranked[0] for ranked in decode(decoder, output)])
-    result.loss = loss / clips if clips else math.nan
+    result.loss, result.aligned = loss / clips if clips else math.nan, clips
+    return result
+
+
+def join(parts: Sequence[Evaluation]) -> Evaluation:
+    """The evaluation of a split of which each of N parts has every N-th clip, from its own number on."""
+    if len(parts) == 1:
+        return parts[0]
+    result = Evaluation(aligned=sum(part.aligned for part in parts))
+    for position in range(sum(len(part.names) for part in parts)):
+        part, place = parts[position % len(parts)], position // len(parts)
+        result.counts.add(part.targets[place], part.predictions[place].text)
+        result.names.append(part.names[place])
+        result.targets.append(part.targets[place])
+        result.predictions.append(part.predictions[place])
+    total = sum(part.loss * part.aligned for part in parts if part.aligned)
+    result.loss = total / result.aligned if result.aligned else math.nan
     return result

@@ -31,8 +31,9 @@ from lipnet.utils.files import lock_folder
 class RunDir:
     """The progress of one training run."""
 
-    def __init__(self, path: Path, config: Config) -> None:
-        self.path, self.config = path, config
+    def __init__(self, path: Path, config: Config, writes: bool = True) -> None:
+        """``writes``: whether this process writes the files; of several that train together, one does."""
+        self.path, self.config, self.writes = path, config, writes
         self.epoch = 0  # complete epochs
         self.step = 0  # optimisation steps in them
         self.best = math.inf  # lowest mean WER of the dev splits so far, a fraction
@@ -42,7 +43,7 @@ class RunDir:
         self._opened = self._resume_stamp()
 
     @classmethod
-    def create(cls, config: Config) -> RunDir:
+    def create(cls, config: Config, writes: bool = True) -> RunDir:
         """A new run in ``config.run.dir``. Raises ConfigError if that is not set or already holds a run."""
         if not config.run.dir:
             raise ConfigError("run.dir is not set: name the directory of the new run, such as run.dir=runs/a")
@@ -51,14 +52,14 @@ class RunDir:
             raise ConfigError(
                 f"{path} holds a run: continue it with --resume {path}, or name another run.dir"
             )
-        return cls(path, config)
+        return cls(path, config, writes)
 
     @classmethod
-    def resume(cls, path: Path) -> RunDir:
+    def resume(cls, path: Path, writes: bool = True) -> RunDir:
         """The run in ``path`` as of its last complete epoch. Raises ConfigError if there is none."""
         if not (path / "config.yaml").exists():
             raise ConfigError(f"{path}: no run to resume; start one with --config FILE run.dir={path}")
-        run = cls(path, load_config(path / "config.yaml"))
+        run = cls(path, load_config(path / "config.yaml"), writes)
         if (path / "resume.pt").exists():
             progress = load_progress(path / "resume.pt")
             run.epoch, run.step, run.best = progress.epoch, progress.step, progress.best
@@ -70,10 +71,14 @@ class RunDir:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other processes from writing into the directory, which is created if it does not exist.
+        A process that does not write into it does nothing.
 
         Raises LipnetError if the directory cannot be made, or another process writes into it, or has done so
         since this run was opened.
         """
+        if not self.writes:
+            yield
+            return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -93,15 +98,19 @@ class RunDir:
         path = self.path / "resume.pt"
         return (path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None
 
-    def begin(self, train_state: TrainState, train_set: ClipDataset) -> None:
+    def begin(self, train_state: TrainState, train_set: ClipDataset, steps: int | None = None) -> None:
         """Write the configuration, with the crop settings of the data, and restore a resumed train state.
+
+        Args:
+            steps: those of the complete epochs with the batches that the run has now; None: as they were.
 
         Raises ConfigError if an edited config does not fit the saved state.
         """
-        save_config(replace(self.config, crop=train_set.corpus.crop), self.path / "config.yaml")
+        if self.writes:
+            save_config(replace(self.config, crop=train_set.corpus.crop), self.path / "config.yaml")
         if self._saved_train_state is not None:
             try:
-                train_state.load_state_dict(self._saved_train_state)
+                train_state.load_state_dict(self._saved_train_state, steps)
                 check_finite(train_state.model.state_dict())
             except (LookupError, ValueError, RuntimeError, TypeError, AttributeError) as error:
                 raise ConfigError(
@@ -120,7 +129,7 @@ class RunDir:
         evaluations: dict[str, Evaluation],
         seconds: float,
     ) -> dict[str, Any]:
-        """Save the checkpoints, the log and the resume state of an epoch.
+        """Save the checkpoints, the log and the resume state of an epoch, in the process that writes.
 
         Args:
             evaluations: of the dev splits by name; empty if the epoch was not evaluated, which then cannot
@@ -133,6 +142,8 @@ class RunDir:
         self.epoch += 1
         self.step += len(steps)
         line = log_line(self.epoch, self.step, steps, evaluations, seconds)
+        if not self.writes:
+            return line
         metadata = Metadata(
             self.config.model,
             train_set.corpus.crop,

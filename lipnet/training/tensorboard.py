@@ -30,12 +30,12 @@ def _if_writable(
 
     @wraps(method)
     def wrapper(logger: TensorBoardLogger, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        if logger.failed:
+        if logger.is_off:
             return
         try:
             method(logger, *args, **kwargs)
         except OSError as error:
-            logger.failed = True
+            logger.is_off = True
             reason = (error.strerror or "error").lower()
             line = f"warning: TensorBoard's file cannot be written ({reason}); training goes on without it"
             tqdm.write(line, file=sys.stderr)
@@ -47,7 +47,7 @@ class TensorBoardLogger:
     """Writes the curves, predictions and crops of a run. Use as a context manager."""
 
     def __init__(self, run: RunDir) -> None:
-        self.failed = False  # whether the file cannot be written
+        self.is_off = not run.writes  # also after the file could not be written
         # The writer's thread hands its error over; printed by Python too, it would be a traceback.
         self._excepthook, threading.excepthook = threading.excepthook, self._on_thread_error
         self._open(run)
