@@ -22,6 +22,7 @@ EXTRAS = {
     ],
     "export": ["onnx>=1.16", "onnxruntime>=1.18"],
     "convert": ["h5py>=3.10"],
+    "cluster": ["distributed>=2024.2"],
     "notebook": ["nbclient", "ipykernel", "matplotlib"],
 }
 # For the tests: other implementations of the edit distance, and readers of subtitles. editdistance has no
