@@ -1,4 +1,4 @@
-"""Kill preprocess.py and train.py at random moments and continue them. ``PYTHONPATH=tests python -m kill -h``
+"""Kill preprocess.py, its shards and train.py at random moments. ``PYTHONPATH=tests python -m kill -h``
 
 A killed program must leave no process after 2 s, and the continued one must write what an uninterrupted one
 writes.
@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from .moments import draw_moments
-from .programs import Preprocess, Train
+from .programs import Preprocess, Shards, Train
 from .runner import Runner
 
 
@@ -24,15 +24,18 @@ def main() -> int:
     parser.add_argument("count", type=int, nargs="?", default=50, help="kills of each program (default: 50)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: 0)")
     parser.add_argument("--only", type=int, metavar="NUMBER", help="only the kill of this number")
-    parser.add_argument("--program", choices=("preprocess", "train"), help="only this program")
+    parser.add_argument("--program", choices=("preprocess", "shards", "train"), help="only this program")
     parser.add_argument("--jobs", type=int, default=2, help="kills at the same time (default: 2)")
     args = parser.parse_args()
     folder = Path(mkdtemp(prefix="lipnet-kill-"))
-    preprocess = Runner(Preprocess(folder / "corpus"), folder / "preprocess")
+    program = Preprocess(folder / "corpus")
+    preprocess = Runner(program, folder / "preprocess")
     findings = 0
-    if args.program != "train":
+    if args.program in (None, "preprocess"):
         findings += report(preprocess, args)
-    if args.program != "preprocess":
+    if args.program in (None, "shards"):
+        findings += report(Runner(Shards(program.corpus), folder / "shards"), args)
+    if args.program in (None, "train"):
         findings += report(Runner(Train(preprocess.reference), folder / "train"), args)
     if findings:
         print(f"what they have written is in {folder}")

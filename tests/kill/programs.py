@@ -36,6 +36,18 @@ TRAINING = (
     "train.ema=0.9",
     "run.device=cpu",
 )
+# One process after the other would be in the way of signals to their parent.
+STEPS = """
+import runpy, sys
+script, *arguments = sys.argv[1:]
+for step in ("--shard=1/2", "--shard=2/2", "--merge"):
+    sys.argv = [script, *arguments, step]
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
 TIMES = {"seconds", "clips_per_second"}  # of an epoch in the log: they differ between any two runs
 
 
@@ -72,14 +84,24 @@ class Preprocess:
         ]
 
     def differences(self, reference: Path, out: Path, moment: Moment) -> list[str]:
-        expected, found = _files(reference), _files(out)
-        names = sorted(
-            name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
-        )
+        names = _different_files(reference, out)
         if moment.target == "worker":
             names = [name for name in names if not name.endswith((".u8", SUFFIX, RECORD))]
             names += _different_clips(CropStore(reference), CropStore(out))
         return names
+
+
+class Shards(Preprocess):
+    """Two shards and then their merge, which writes in the order of the corpus whatever was killed."""
+
+    name = "shards"
+
+    def command(self, out: Path, moment: Moment | None) -> list[object]:
+        _, *command = super().command(out, moment)
+        return [sys.executable, "-c", STEPS, *command]
+
+    def differences(self, reference: Path, out: Path, _: Moment) -> list[str]:
+        return _different_files(reference, out)
 
 
 class Train:
@@ -115,6 +137,11 @@ class Train:
 def _files(folder: Path) -> dict[str, bytes]:
     paths = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def _different_files(expected: Path, found: Path) -> list[str]:
+    before, after = _files(expected), _files(found)
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
 def _run_files(folder: Path) -> set[str]:

@@ -12,7 +12,7 @@ if sys.platform != "linux":
     pytest.skip("needs /proc", allow_module_level=True)
 
 from kill.moments import CASES, draw_moments
-from kill.programs import Preprocess, Train
+from kill.programs import Preprocess, Shards, Train
 from kill.runner import Runner
 from kill.session import Session
 
@@ -49,6 +49,16 @@ def preprocess(tmp_path_factory: pytest.TempPathFactory) -> Runner:
 @pytest.mark.slow
 def test_preprocess_is_killed(preprocess: Runner) -> None:
     for outcome in preprocess.run(draw_moments(COUNT, SEED), jobs=1):
+        assert not outcome.findings, str(outcome.moment)
+
+
+@pytest.mark.slow
+def test_shards_and_their_merge_are_killed(preprocess: Runner, tmp_path: Path) -> None:
+    """What is merged is also what one process has written."""
+    moments = draw_moments(COUNT, SEED + 1)
+    runner = Runner(Shards(preprocess.program.corpus), tmp_path / "shards")
+    assert runner.program.differences(preprocess.reference, runner.reference, moments[0]) == []
+    for outcome in runner.run(moments, jobs=1):
         assert not outcome.findings, str(outcome.moment)
 
 
