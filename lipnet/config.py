@@ -21,6 +21,7 @@ MAX_SYMBOLS = 10_000
 CROP_METHODS = ("dlib", "mtcnn", "fixed", "none")
 FACES = ("largest", "left", "right")
 SELECTIONS = ("best", "last")
+AUTO = "auto"
 LUMA = (0.299, 0.587, 0.114)  # weights of R, G and B in grey, ITU-R BT.601
 
 
@@ -124,7 +125,7 @@ class ModelConfig:
 class DataConfig:
     """Crop stores and batches (``data/``)."""
 
-    root: str = ""  # crop store that preprocess.py wrote
+    root: list[str] = field(default_factory=list)  # crop stores that preprocess.py wrote, read as one
     train_split: str = "train"  # name of a list in ROOT/splits, or a list file
     dev_splits: list[str] = field(default_factory=lambda: ["dev_seen", "dev_unseen"])  # likewise
     leave_out: list[str] = field(default_factory=list)  # speakers whose clips are not trained on
@@ -133,7 +134,13 @@ class DataConfig:
     mix: float = 1.0  # clips of mix_root for each clip of root, in each epoch
     mix_split: str = "all"  # name of a list in MIX_ROOT/splits, or a list file
     batch_size: int = 16  # clips
-    workers: int = 0  # loader processes; 0 = load in the training process
+    workers: int | str = 0  # loader processes; 0 = load in the training process; auto = by the number of
+    # cores with a GPU, 0 without
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError on a number of processes that is none."""
+        if isinstance(self.workers, bool) or (isinstance(self.workers, str) and self.workers != AUTO):
+            raise ConfigError(f"data.workers {self.workers!r}: give auto, or 0 or more")
 
 
 @dataclass

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from lipnet.config import Config, ModelConfig
 from lipnet.errors import ConfigError
 from lipnet.utils.files import write_atomically
-from lipnet.utils.schema import SchemaError, check_lists, texts
+from lipnet.utils.schema import SchemaError, check_lists, lists_of_texts, texts
 
 if TYPE_CHECKING:
     from omegaconf.errors import OmegaConfBaseException
@@ -203,7 +203,7 @@ def _plain(settings: Any) -> dict[str, Any]:
             raise TypeError(f"{key}: {value} would be replaced; write the value itself")
         if "\0" in value:
             raise TypeError(f"{key}: a text with the character NUL")
-    return rename_old_names({str(key): value for key, value in tree.items()})
+    return lists_of_texts(Config, rename_old_names({str(key): value for key, value in tree.items()}))
 
 
 def _check_numbers(config: Config) -> None:

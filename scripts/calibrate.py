@@ -92,7 +92,7 @@ def read_clips(backend: Backend, data: Path, splits: Sequence[str]) -> tuple[lis
     check_landmarks([(store, clip) for clip in clips], backend.metadata.model.streams)
     emissions = []
     for clip in tqdm(clips, unit="clip", leave=False):
-        crops = store.array(clip.speaker)[clip.start : clip.start + clip.frames]
+        crops = store.crops(clip)
         landmarks = clip_features(store.landmarks(clip), backend.metadata.model.landmark_input)
         emissions += backend([np.array(crops)], [landmarks])
     return [clip.sentence for clip in clips], emissions

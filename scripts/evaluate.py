@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from tqdm import tqdm
 from lipnet.data.crop_store import CropStore
 from lipnet.data.dataset import Batch, ClipDataset
 from lipnet.data.loading.loaders import eval_loader
-from lipnet.decoding.base import Decoder
 from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder, resolve_decoder
 from lipnet.errors import LipnetError
 from lipnet.grid import GRAMMAR, is_grid_sentence
@@ -27,9 +26,10 @@ from lipnet.inference.reader import load_backend
 from lipnet.inference.torch_backend import TorchBackend
 from lipnet.metrics import ErrorCounts, WordErrors, bootstrap_interval
 from lipnet.tokenizer import Tokenizer
-from lipnet.training.evaluation import Evaluation, evaluate
+from lipnet.training.evaluation import Emitted, Evaluation, evaluate, read_clips
 from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.files import as_bytes, write_atomically
+from lipnet.utils.workers import core_count
 from lipnet.weights import WEIGHTS
 
 CONFUSIONS = 10  # number of them in metrics.json
@@ -45,11 +45,19 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--weights", type=Path, default=WEIGHTS, help="of a run, or an .onnx file (default: those that ship)"
     )
-    parser.add_argument("--data", type=Path, required=True, help="crop store that preprocess.py wrote")
+    parser.add_argument(
+        "--data", type=Path, required=True, nargs="+", help="crop stores that preprocess.py wrote"
+    )
     parser.add_argument("--split", required=True, help="list file, name of a list in DATA/splits, or all")
     add_decoder_arguments(parser)
     parser.add_argument("--out", type=Path, help="folder for metrics.json and predictions.csv")
     parser.add_argument("--batch-size", type=int, default=16, help="clips (default: 16)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=core_count() - 1,
+        help="processes that decode; below 2 none is started (default: one less than there are cores)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     return parser.parse_args()
 
@@ -59,9 +67,11 @@ def main() -> int:
     args = parse_arguments()
     if args.batch_size < 1:
         raise LipnetError(f"--batch-size {args.batch_size}: give 1 or more")
+    if args.workers < 0:
+        raise LipnetError(f"--workers {args.workers}: give 0 or more")
     network = load_backend(args.weights, args.device)
     metadata = network.metadata
-    corpus = CropStore(args.data)
+    corpus = CropStore(*args.data)
     corpus.check_crop(metadata.crop, "the weights need")
     tokenizer = Tokenizer(metadata.model.alphabet)
     options = decoder_options(args)
@@ -75,12 +85,14 @@ def main() -> int:
         landmark_input=metadata.model.landmark_input,
     )
     if not any(clip.sentence.split() for clip in dataset.clips):
-        raise LipnetError(f"{args.data}: no clip of {args.split} has a reference text; give another --split")
+        raise LipnetError(
+            f"{corpus.root}: no clip of {args.split} has a reference text; give another --split"
+        )
     batches = tqdm(eval_loader(dataset, args.batch_size), unit="batch", leave=False)
     if isinstance(network, TorchBackend):
-        evaluation = evaluate(network.model, batches, decoder, network.device)
+        evaluation = evaluate(network.model, batches, decoder, network.device, args.workers)
     else:
-        evaluation = evaluate_backend(network, batches, decoder)
+        evaluation = read_clips(batches, emissions_of(network), decoder, args.workers)
     name = f"{args.decoder} {options.file}" if options.file else args.decoder
     print(evaluation.counts.summary(name))
     print(interval_line(evaluation))
@@ -89,22 +101,19 @@ def main() -> int:
     return 0
 
 
-def evaluate_backend(network: Backend, batches: Iterable[Batch], decoder: Decoder) -> Evaluation:
-    """Read every clip of ``batches`` with a network that PyTorch does not compute, and count the errors."""
-    result = Evaluation()
-    for batch in batches:
+def emissions_of(network: Backend) -> Callable[[Batch], list[Emitted]]:
+    """A network that PyTorch does not compute, as `read_clips` needs it."""
+
+    def emissions(batch: Batch) -> list[Emitted]:
         clips = [frames[:n].numpy() for frames, n in zip(batch.frames, batch.lengths, strict=True)]
         landmarks: list[np.ndarray | None] = [None] * len(clips)
         if batch.landmarks is not None:
             landmarks = [
                 of_clip[:n].numpy() for of_clip, n in zip(batch.landmarks, batch.lengths, strict=True)
             ]
-        hypotheses = []
-        for log_probs, words, _ in network(clips, landmarks):
-            [ranked] = decoder(log_probs[None], [len(log_probs)], None if words is None else words[None])
-            hypotheses.append(ranked[0])
-        result.add(batch, hypotheses)
-    return result
+        return [Emitted(log_probs, words) for log_probs, words, _ in network(clips, landmarks)]
+
+    return emissions
 
 
 def write_results(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -63,6 +64,7 @@ class Batch(NamedTuple):
     sentences: list[str]
     landmarks: Tensor | None = None  # (B, T, 64) float32 features, NaN for clips without; None: not read
     mirrored: Tensor | None = None  # (B,) bool on the CPU: clips to mirror; None: none of them
+    positions: Sequence[int] = ()  # of the clips in their dataset
 
     def to(self, device: torch.device, non_blocking: bool = False) -> Batch:
         """The batch with its frames and labels on ``device``.
@@ -91,6 +93,7 @@ class Sample:
     name: str
     landmarks: np.ndarray | None = None  # (T, F) float32; NaN without landmarks
     mirror: bool = False  # whether the clip is to be mirrored
+    position: int = 0  # in the dataset
 
 
 class ClipDataset(Dataset[Sample]):
@@ -124,11 +127,11 @@ class ClipDataset(Dataset[Sample]):
             self._mixed_corpus = mixed_in[0]
             self.clips += mixed_in[1]
         self._words = [frame_words(clip) for clip in self.clips]
-        self._donors: dict[tuple[bool, str], list[int]] = {}  # speaker -> clips to splice from
+        self._donors: dict[tuple[bool, Path, str], list[int]] = {}  # clips to splice from, by `_source`
         for index, clip in enumerate(self.clips):
             tokenizer.encode(clip.sentence)
-            if is_spliceable(clip):
-                self._donors.setdefault(self._speaker(index), []).append(index)
+            if augment is not None and augment.splice and is_spliceable(clip):
+                self._donors.setdefault(self._source(index), []).append(index)
         check_landmarks([(self._corpus(i), clip) for i, clip in enumerate(self.clips)], self.streams)
 
     def __len__(self) -> int:
@@ -143,7 +146,7 @@ class ClipDataset(Dataset[Sample]):
         else:
             excerpt = self._augmented(key, self.augment, rng)
         targets = self.tokenizer.encode(excerpt.text)
-        array = self._corpus(key.clip).array(clip.speaker) if "pixels" in self.streams else NO_PIXELS
+        array = self._corpus(key.clip).array(clip) if "pixels" in self.streams else NO_PIXELS
         mirror = self.augment is not None and rng.random() < self.augment.flip
         landmarks = None
         if "landmarks" in self.streams:
@@ -153,7 +156,15 @@ class ClipDataset(Dataset[Sample]):
             else:
                 landmarks = augment_landmarks(points, rest, mirror, self.augment, rng, self.landmark_input)
         return Sample(
-            array, excerpt.indices, excerpt.words, excerpt.text, targets, clip.name, landmarks, mirror
+            array,
+            excerpt.indices,
+            excerpt.words,
+            excerpt.text,
+            targets,
+            clip.name,
+            landmarks,
+            mirror,
+            key.clip,
         )
 
     def unalignable(self, steps_per_frame: int) -> list[StoredClip]:
@@ -168,9 +179,9 @@ class ClipDataset(Dataset[Sample]):
         """Frames of a clip without ``part`` of the silence at its ends."""
         return self.clips[index].frames - part * sum(silence_at_ends(self._words[index]))
 
-    def _speaker(self, index: int) -> tuple[bool, str]:
-        """A clip's speaker; two stores may use one name for two people."""
-        return index >= self.main, self.clips[index].speaker
+    def _source(self, index: int) -> tuple[bool, Path, str]:
+        """The array that a clip is in, which has one speaker; two stores may use one name for two people."""
+        return index >= self.main, *self.clips[index].source
 
     def _whole_clip(self, index: int) -> Excerpt:
         clip = self.clips[index]
@@ -216,14 +227,14 @@ class ClipDataset(Dataset[Sample]):
         clip = self.clips[index]
         if clip.start <= frames.min() and frames.max() < clip.start + clip.frames:
             return [clip]
-        donors = [self.clips[donor] for donor in self._donors[self._speaker(index)]]
+        donors = [self.clips[donor] for donor in self._donors[self._source(index)]]
         donors.sort(key=lambda donor: donor.start)
         positions = np.searchsorted([donor.start for donor in donors], np.unique(frames), side="right") - 1
         return [donors[position] for position in np.unique(positions)]
 
     def _spliced(self, index: int, probability: float, rng: np.random.Generator) -> Excerpt:
-        """Each unit replaced with a probability by that of a random clip of the same speaker."""
-        donors = self._donors[self._speaker(index)]
+        """Each unit replaced with a probability by that of a random clip of the same speaker and array."""
+        donors = self._donors[self._source(index)]
         units = splice_units(self.clips[index], self._words[index])
         for unit in range(1, 1 + len(SPLICE_UNITS)):
             if rng.random() < probability:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, cast
-
-from torch.utils.data import DataLoader
+from typing import NamedTuple
 
 from lipnet.config import Config
 from lipnet.data.crop_store import CropStore, StoredClip, without_speakers
-from lipnet.data.dataset import ClipDataset, Sample
-from lipnet.data.loading.loaders import eval_loader, train_loader
+from lipnet.data.dataset import ClipDataset
+from lipnet.data.loading.loaders import Loader, by_length, make_gatherer
 from lipnet.data.loading.sampler import EpochSampler
 from lipnet.errors import ConfigError
 from lipnet.tokenizer import Tokenizer
@@ -24,12 +22,12 @@ class Data(NamedTuple):
 
     train_set: ClipDataset
     sampler: EpochSampler
-    train: DataLoader[Sample]
-    dev: dict[str, DataLoader[Sample]]
+    train: Loader
+    dev: dict[str, Loader]
 
 
 def open_data(config: Config, pin: bool, processes: Processes = ALONE) -> Data:
-    """Datasets and loaders of the splits that the config names; ``pin``: in page-locked memory."""
+    """Datasets and loaders of the splits that the config names; ``pin``: whether a GPU computes."""
     corpus = open_corpus(config)
     tokenizer, inputs = Tokenizer(config.model.alphabet), (config.model.streams, config.model.landmark_input)
     clips = without_speakers(corpus.split(config.data.train_split), config.data.leave_out)
@@ -37,21 +35,26 @@ def open_data(config: Config, pin: bool, processes: Processes = ALONE) -> Data:
     train_set = ClipDataset(corpus, clips, tokenizer, config.augment, config.run.seed, mixed_in, *inputs)
     settings = (config.data.batch_size, config.data.balance, config.data.mix)
     sampler = EpochSampler(train_set, *settings, processes.rank, processes.count)
-    dev = {}
+    dev_sets = {}
     for split in config.data.dev_splits:
         clips = corpus.split(split)[processes.rank :: processes.count]
         dev_set = ClipDataset(corpus, clips, tokenizer, None, 0, None, *inputs)
-        if Path(split).stem in dev:
+        if Path(split).stem in dev_sets:
             raise ConfigError(f"data.dev_splits: two lists are called {Path(split).stem}; rename one")
-        dev[Path(split).stem] = eval_loader(dev_set, config.data.batch_size, config.data.workers, pin)
-    return Data(train_set, sampler, train_loader(sampler, config.data.workers, pin), dev)
+        dev_sets[Path(split).stem] = dev_set
+    size = config.data.batch_size
+    gatherer = make_gatherer([train_set, *dev_sets.values()], size, config.data.workers, pin)
+    dev = {name: Loader(dev_set, by_length(dev_set, size), gatherer) for name, dev_set in dev_sets.items()}
+    return Data(train_set, sampler, Loader(train_set, sampler, gatherer), dev)
 
 
 def open_corpus(config: Config) -> CropStore:
     """The crop store. Raises LipnetError if there is none, or its crops are not of the model's size."""
     if not config.data.root:
-        raise ConfigError("data.root is not set: name the crop store that scripts/preprocess.py wrote")
-    corpus = CropStore(config.data.root)
+        raise ConfigError(
+            "data.root is not set: name the crop store that scripts/preprocess.py wrote, or several"
+        )
+    corpus = CropStore(*config.data.root)
     crop, model = corpus.crop, config.model
     if (crop.height, crop.width) != (model.height, model.width):
         raise ConfigError(
@@ -75,7 +78,7 @@ def print_unalignable(data: Data, steps_per_frame: int) -> None:
 
     Raises ConfigError if no training clip is left.
     """
-    dev_sets = {name: cast(ClipDataset, loader.dataset) for name, loader in data.dev.items()}
+    dev_sets = {name: loader.dataset for name, loader in data.dev.items()}
     for name, clips in {"training": data.train_set, **dev_sets}.items():
         found = clips.unalignable(steps_per_frame)
         some = ", ".join(f"{clip.name} ({len(clip.sentence)} characters)" for clip in found[:NAMED_CLIPS])

@@ -170,7 +170,8 @@ class RunDir:
         own, mixed = train_set.clips[: train_set.main], train_set.clips[train_set.main :]
         speakers = {Path(clip.speaker).name for clip in own}
         others = {Path(clip.speaker).name for clip in train_set.corpus.clips.values()} - speakers
-        if mixed and Path(self.config.data.mix_root).resolve() == train_set.corpus.root.resolve():
+        roots = [root.resolve() for root in train_set.corpus.roots]
+        if mixed and Path(self.config.data.mix_root).resolve() in roots:
             others -= {Path(clip.speaker).name for clip in mixed}
         others -= set(self.pretrained_info.get("train_speakers", []))
         pretrained = {"weights": self.config.pretrained, **self.pretrained_info}

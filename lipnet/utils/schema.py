@@ -162,6 +162,19 @@ def _number(value: float, key: str, infinite: bool) -> float:
     return number
 
 
+def lists_of_texts(cls: type, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings in which a single value stands for a list of texts: with a list of it; none if it is empty."""
+    hints = get_type_hints(cls)
+    tree = dict(content)
+    for name, value in content.items():
+        kind = hints.get(name)
+        if dataclasses.is_dataclass(kind) and isinstance(kind, type) and isinstance(value, Mapping):
+            tree[name] = lists_of_texts(kind, value)
+        elif kind == list[str] and isinstance(value, str | int | float):
+            tree[name] = [] if value == "" else [value]
+    return tree
+
+
 def _dotted(key: str, name: object) -> str:
     return f"{key}.{_short(str(name))}" if key else _short(str(name))
 

@@ -49,6 +49,13 @@ class Pool(Protocol[Given, Yielded]):
         """Yield the result of each task, or why it has none, in the order of the tasks."""
 
 
+def core_count() -> int:
+    """The number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # on Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def check_workers(workers: int) -> None:
     """Raises LipnetError unless the number of worker processes is 1 or more."""
     if workers < 1:
@@ -98,7 +105,10 @@ class OrderedPool(ABC, Generic[Task, Result]):
 
 
 class WorkerPool(OrderedPool[Task, Result]):
-    """Up to ``workers`` processes that apply one function to tasks. A context manager: its exit ends them."""
+    """Up to ``workers`` processes that apply one function to tasks. A context manager: its exit ends them.
+
+    They start when there are tasks, also after an exit.
+    """
 
     def __init__(
         self,
@@ -131,6 +141,8 @@ class WorkerPool(OrderedPool[Task, Result]):
             worker.process.kill()
         for worker in workers:
             worker.process.join()
+        self._idle.clear()
+        self._busy.clear()
 
     def _has_room(self, ahead: int) -> bool:
         return len(self._busy) < self.workers and ahead < self.ahead * self.workers

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,13 +21,15 @@ from torch import Tensor
 
 from lipnet.config import AugmentConfig, TrainConfig
 from lipnet.data.dataset import Batch, Sample, SampleKey
-from lipnet.data.loading.loaders import collate, eval_loader, loaded, train_loader
+from lipnet.data.loading import shared_memory
+from lipnet.data.loading.loaders import collate, eval_loader, make_gatherer, train_loader
+from lipnet.data.loading.processes import LoaderProcesses, loader_workers, slot_size
 from lipnet.data.loading.sampler import EpochSampler
-from lipnet.data.loading.shared_memory import check_shared_memory
+from lipnet.data.loading.shared_memory import Empty
 from lipnet.data.transforms import IGNORE
 from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.device import choose_device
-from lipnet.errors import TrainingError
+from lipnet.errors import LipnetError, TrainingError
 from lipnet.models.lipnet import LipNet
 from lipnet.tokenizer import DEFAULT_TOKENIZER
 from lipnet.training.engine import train_one_epoch
@@ -78,7 +80,7 @@ def test_worker_processes_give_the_same_batches(crop_store: Path) -> None:
         loader = train_loader(sampler, workers)
         batches = []
         for sampler.epoch in (0, 1):
-            batches += list(loaded(loader))
+            batches += list(loader)
         return batches
 
     with_workers, without = epochs(2), epochs(0)
@@ -95,11 +97,15 @@ def test_loading_does_not_draw_from_the_trainings_generator(crop_store: Path) ->
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_evaluation_has_whole_clips_in_order(crop_store: Path) -> None:
+def test_evaluation_has_whole_clips_the_longest_first(crop_store: Path) -> None:
     data = dataset(crop_store, augment=None)
     batches = list(eval_loader(data, 4))
-    assert [name for batch in batches for name in batch.names] == [clip.name for clip in data.clips]
-    assert torch.cat([batch.lengths for batch in batches]).tolist() == [75, 74, 75, 40, 300] * 2
+    assert (
+        torch.cat([batch.lengths for batch in batches]).tolist() == [300] * 2 + [75] * 4 + [74] * 2 + [40] * 2
+    )
+    for batch in batches:
+        assert batch.names == [data.clips[position].name for position in batch.positions]
+    assert sorted(position for batch in batches for position in batch.positions) == list(range(10))
 
 
 def test_clips_of_any_length_train_and_evaluate(crop_store: Path) -> None:
@@ -113,52 +119,87 @@ def test_clips_of_any_length_train_and_evaluate(crop_store: Path) -> None:
     assert evaluation.counts.sentences == 10 and evaluation.counts.words == 60
 
 
-def test_too_little_shared_memory_is_named(
-    crop_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+# Loader processes
+
+
+def test_the_sets_of_a_run_share_their_processes(crop_store: Path) -> None:
+    train, dev = dataset(crop_store, "train"), dataset(crop_store, "dev", augment=None)
+    gatherer = make_gatherer([train, dev], 3, workers=1)
+    for _ in range(2):
+        for data in (train, dev):
+            keys = [[SampleKey(index)] for index in range(len(data))]
+            found = [batch.names for batch in gatherer.gather(data, keys)]
+            assert found == [[clip.name] for clip in data.clips]
+            assert len(multiprocessing.active_children()) == 1
+
+
+def test_batches_that_are_kept_stay_as_they_are(crop_store: Path) -> None:
+    """There is less shared memory than for all of them."""
+    data = dataset(crop_store, augment=None)
+    keys = [[SampleKey(index)] for index in range(10)]
+    kept = list(make_gatherer([data], 1, workers=1).gather(data, keys))
+    assert all(
+        same(batch, collate([data[key] for key in [one]])) for batch, [one] in zip(kept, keys, strict=True)
+    )
+
+
+def test_memory_of_a_batch_is_used_again_when_nothing_of_it_is_left(crop_store: Path) -> None:
+    data = dataset(crop_store, "train", augment=None)
+    processes = make_gatherer([data], 1, workers=1)
+    assert isinstance(processes, LoaderProcesses)
+    words = []
+    places = set()
+    for batch in processes.gather(data, [[SampleKey(index % 7)] for index in range(20)]):
+        places.add(batch.frames.data_ptr())
+        words = [batch.words]  # a part of it keeps all of it
+        del batch
+    assert len(places) <= 4 and len(words) == 1
+    del words
+    assert len(processes._free) == 4
+
+
+def test_a_batch_larger_than_its_memory_is_as_good(crop_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipnet.data.loading.processes.slot_size", lambda *_: 40 * 16 * 24 * 3 + 2000)
+    data = dataset(crop_store, augment=None)
+    keys = [[SampleKey(index)] for index in range(10)]
+    for (key,), batch in zip(keys, make_gatherer([data], 1, workers=1).gather(data, keys), strict=True):
+        assert same(batch, collate([data[key]]))
+
+
+def test_with_little_memory_fewer_processes_are_used(
+    crop_store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two processes hold four batches, and two are in use: of 3 clips, 300, 300, 75 ... frames long."""
-    data = dataset(crop_store)
-    needed = 1.25 * 3 * (300 + 75 + 74 + 40) * 16 * 24 * 3
-    for free, fits in ((int(needed) + 1, True), (int(needed) - 1, False)):
-        usage = (0, 0, free)
-        monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: SimpleNamespace(free=usage[2]))
-        monkeypatch.setattr("lipnet.data.loading.shared_memory.SHARED_MEMORY", tmp_path)
-        eval_loader(data, 3, workers=0)
-        if fits:
-            eval_loader(data, 3, workers=2)
-            continue
-        for make in (lambda: eval_loader(data, 3, 2), lambda: train_loader(EpochSampler(data, 3), 2)):
-            with pytest.raises(TrainingError, match=r"MB free, but the batches of 2 .*lower data\.workers"):
-                make()
+    """Each process needs two batches, and two more are in use, of three clips that are 300 frames long."""
+    data = dataset(crop_store, augment=None)
+    batch = 3 * (300 * (16 * 24 * 3 + 512) + 4096)
+    for batches, workers in ((8, 3), (7, 2), (4, 1), (3, 0)):
+        caplog.clear()
+        monkeypatch.setattr("lipnet.data.loading.processes.free_memory", lambda n=batches: n * 1.05 * batch)
+        assert loader_workers(3, [data], 3, with_gpu=False) == workers
+        assert len(caplog.messages) == (workers < 3)
+        assert workers == 3 or f"data.workers is {workers} here" in caplog.messages[0]
+    with_speed = dataset(crop_store, augment=replace(OFF, speed=0.5))
+    assert slot_size([with_speed], 3) > 1.5 * slot_size([data], 3)
 
 
-def test_clips_that_are_slowed_down_need_more_shared_memory(
-    two_clips: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("lipnet.data.loading.shared_memory.SHARED_MEMORY", tmp_path)
-    fitting = 0.0
-    for speed in (0.0, 0.5):
-        data = dataset(two_clips, augment=replace(OFF, speed=speed))
-        needed = 1.25 * (1 + speed) * 2 * max(clip.frames for clip in data.clips) * 16 * 24 * 3
-        assert needed > fitting
-        fitting = needed + 1
-        for free, fits in ((fitting, True), (needed - 1, False)):
-            usage = SimpleNamespace(free=free)
-            monkeypatch.setattr("shutil.disk_usage", lambda _, usage=usage: usage)
-            with nullcontext() if fits else pytest.raises(TrainingError, match="MB free"):
-                check_shared_memory(data, 2, 1)
+def test_free_memory_is_that_of_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, limit = tmp_path / "meminfo", tmp_path / "memory.max"
+    monkeypatch.setattr(shared_memory, "MEMORY_STATE", state)
+    monkeypatch.setattr(shared_memory, "MEMORY_LIMITS", (limit,))
+    assert shared_memory.free_memory() == math.inf
+    state.write_text("MemTotal: 9 kB\nMemAvailable:   5 kB\n")
+    for text, free in (("max\n", 5120), ("4096\n", 4096), ("9000\n", 5120)):
+        limit.write_text(text)
+        assert shared_memory.free_memory() == free
 
 
-def test_full_shared_memory_is_named_at_once(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error reaches the main process, which would otherwise wait for the batch."""
-
-    def no_space(_: Tensor) -> Tensor:
-        raise RuntimeError("unable to allocate shared memory(shm): No space left on device (28)")
-
-    monkeypatch.setattr(Tensor, "share_memory_", no_space)
-    with pytest.raises(TrainingError, match=r"^/dev/shm: full; lower data\.workers"):
-        list(loaded(eval_loader(dataset(two_clips), 2, workers=1)))
-    assert len(list(eval_loader(dataset(two_clips), 2))) == 1  # it is not used without loader processes
+def test_processes_by_the_number_of_cores(crop_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = [dataset(crop_store, augment=None)]
+    for cores, programs, workers in ((1, 1, 1), (4, 1, 3), (64, 1, 8), (16, 8, 1), (64, 8, 7)):
+        monkeypatch.setattr("lipnet.data.loading.processes.core_count", lambda cores=cores: cores)
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(programs))
+        assert loader_workers("auto", data, 1, with_gpu=True) == workers
+        assert loader_workers("auto", data, 1, with_gpu=False) == 0
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -166,67 +207,59 @@ def test_a_loader_that_fails_says_why_in_one_line(workers: int, two_clips: Path,
     shutil.copytree(two_clips, tmp_path / "copy")
     data = dataset(tmp_path / "copy")
     (tmp_path / "copy" / "s1.u8").unlink()
-    with pytest.raises(TrainingError, match=r"^\S*s1\.u8: missing; run scripts/preprocess\.py again$"):
-        list(loaded(eval_loader(data, 2, workers)))
+    with pytest.raises(LipnetError, match=r"^\S*s1\.u8: missing; run scripts/preprocess\.py again$"):
+        list(eval_loader(data, 2, workers))
+
+
+KILLED = r"^a loader process was killed, perhaps because memory ran out; lower data\.workers \(0 loads in "
 
 
 def test_a_loader_process_that_is_killed_is_named(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipnet.data.loading.loaders.CHECK_S", 0.5)
-    monkeypatch.setattr("lipnet.data.loading.loaders.collate", lambda _: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(TrainingError, match=r"^DataLoader worker .* memory ran out; lower data\.workers"):
-        list(loaded(eval_loader(dataset(two_clips), 2, 1)))
+    monkeypatch.setattr(
+        "lipnet.data.loading.processes.collate", lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    )
+    with pytest.raises(TrainingError, match=KILLED):
+        list(eval_loader(dataset(two_clips), 2, 1))
 
 
-def test_a_loader_process_that_is_asked_to_end_gives_no_traceback(
-    crop_store: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_loader_process_that_is_killed_raises_in_the_next_batch_only(
+    number: int, crop_store: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("lipnet.data.loading.loaders.CHECK_S", 0.5)
+    """An exception at any other moment would be a traceback, or be lost. One that did nothing is replaced."""
     with signals_raised():
-        batches = loaded(eval_loader(dataset(crop_store), 1, 1))
+        batches = iter(eval_loader(dataset(crop_store), 1, 1))
         next(batches)
         for process in multiprocessing.active_children():
-            process.terminate()
+            assert process.pid is not None
+            os.kill(process.pid, number)
             process.join()
-        with pytest.raises(TrainingError, match=r"^DataLoader worker "):
-            list(batches)
+        time.sleep(0.1)
+        try:
+            assert len(list(batches)) == 9
+        except TrainingError as error:
+            assert re.match(KILLED, str(error))
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_loader_process_that_is_killed_raises_in_the_next_batch_only(
-    crop_store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An exception at any other moment would be a traceback, or be lost."""
-    monkeypatch.setattr("lipnet.data.loading.loaders.CHECK_S", 0.5)
-    batches = loaded(eval_loader(dataset(crop_store), 1, 1))
-    next(batches)
-    for process in multiprocessing.active_children():
-        process.kill()
-        process.join()
-    time.sleep(0.1)
-    with pytest.raises(TrainingError, match=r"^DataLoader worker .* exited unexpectedly"):
-        list(batches)
-
-
-@pytest.mark.parametrize("error", [ConnectionResetError(104, "Connection reset by peer"), EOFError()])
-def test_a_batch_whose_loader_process_is_gone(error: Exception) -> None:
-    """A batch in shared memory is fetched from the process that made it."""
-
-    def batches() -> Iterator[Batch]:
-        raise error
-        yield
-
-    with pytest.raises(TrainingError, match=r"^DataLoader worker exited unexpectedly, .*lower data\.workers"):
-        list(loaded(batches()))
+def test_after_a_pass_that_is_broken_off_the_next_one_is_whole(crop_store: Path) -> None:
+    loader = eval_loader(dataset(crop_store), 1, 2)
+    expected = [batch.names for batch in eval_loader(dataset(crop_store), 1)]
+    passes = [iter(loader) for _ in range(3)]
+    assert [next(one).names for one in passes] == [expected[0]] * 3
+    del passes[0]
+    assert [batch.names for batch in passes[1]] == expected[1:]
+    with pytest.raises(AssertionError, match="another pass"):
+        next(passes[0])
 
 
 def test_a_slow_batch_is_waited_for(two_clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def slow_collate(samples: Sequence[Sample]) -> Batch:
+    def slow_collate(samples: Sequence[Sample], empty: Empty) -> Batch:
         time.sleep(0.7)
-        return collate(samples)
+        return collate(samples, empty)
 
-    monkeypatch.setattr("lipnet.data.loading.loaders.CHECK_S", 0.2)
-    monkeypatch.setattr("lipnet.data.loading.loaders.collate", slow_collate)
-    assert len(list(loaded(eval_loader(dataset(two_clips), 1, 1)))) == 2
-    monkeypatch.setattr("lipnet.data.loading.loaders.TIMEOUT_S", 0.4)
-    with pytest.raises(TrainingError, match=r"^DataLoader timed out after 0 seconds; lower data\.workers"):
-        list(loaded(eval_loader(dataset(two_clips), 1, 1)))
+    monkeypatch.setattr("lipnet.data.loading.processes.collate", slow_collate)
+    assert len(list(eval_loader(dataset(two_clips), 1, 1))) == 2
+    monkeypatch.setattr("lipnet.data.loading.processes.PATIENCE_S", 0.2)
+    with pytest.raises(TrainingError, match=r"^loader processes: no .* within 0 s; lower data\.workers"):
+        list(eval_loader(dataset(two_clips), 1, 1))

@@ -20,7 +20,7 @@ from lipnet.utils.files import lock_folder
 def test_the_files_of_a_run(finished_run: Path, crop_store: Path) -> None:
     names = {path.name for path in finished_run.iterdir() if "tfevents" not in path.name}
     assert names == {"config.yaml", "log.jsonl", "best.safetensors", "last.safetensors", "resume.pt"}
-    assert load_config(finished_run / "config.yaml").data.root == str(crop_store)
+    assert load_config(finished_run / "config.yaml").data.root == [str(crop_store)]
     log = log_of(finished_run)
     assert [(line["epoch"], line["step"]) for line in log] == [(1, 3), (2, 6), (3, 9)]
     assert all(line["loss"] == pytest.approx(line["ctc"] + line["words"], abs=2e-5) for line in log)

@@ -10,7 +10,7 @@ import json
 import os
 import reprlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,13 @@ class StoredClip:
     words: tuple[Word, ...]  # empty if their times are unknown
     video: VideoState | None = None  # what it was cropped from, if known
     landmarks: bool = False  # whether the store has the landmarks of its frames
+    root: Path | None = field(default=None, compare=False)  # of the store that it was read from
+
+    @property
+    def source(self) -> tuple[Path, str]:
+        """Root and speaker: the clips with the same ones are in one array."""
+        assert self.root is not None
+        return self.root, self.speaker
 
     @property
     def name(self) -> str:

@@ -1,10 +1,11 @@
-"""Reading a crop store. Arrays are memory-mapped."""
+"""Reading crop stores. Arrays are memory-mapped."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +25,53 @@ from lipnet.data.crop_store.index import (
 
 
 class CropStore:
-    """All crops that ``preprocess.py`` has written below ``root``. Arrays are memory-mapped at first use."""
+    """All crops that ``preprocess.py`` has written below a root, or below several ones, read as one store.
 
-    def __init__(self, root: str | Path) -> None:
-        """Raises CropStoreError if ``root`` has no crops, crops with different crop settings, or arrays with
-        fewer frames than the indexes say: who reads these may rely on the numbers of frames.
+    A speaker of the same name below several roots is one speaker. Arrays are memory-mapped at first use.
+    """
+
+    def __init__(self, *roots: str | Path) -> None:
+        """Raises CropStoreError if a root has no crops, crops with different crop settings, a clip that
+        another root has too, or arrays with fewer frames than the indexes say: who reads these may rely on
+        the numbers of frames.
         """
-        self.root = Path(root)
-        indexes = read_indexes(self.root)
+        self.roots = [Path(root) for root in roots]
+        self.clips: dict[str, StoredClip] = {}
+        self._arrays: dict[tuple[Path, str], np.ndarray] = {}  # by root and speaker
+        self._landmarks: dict[tuple[Path, str], np.ndarray] = {}
+        for root in self.roots:
+            self._add(root)
+
+    @property
+    def root(self) -> str:
+        """The root, or all of them, for messages."""
+        return ", ".join(map(str, self.roots))
+
+    def _add(self, root: Path) -> None:
+        indexes = read_indexes(root)
         if not indexes:
-            raise CropStoreError(f"{self.root}: not a crop store; make one with scripts/preprocess.py")
-        self.crop: CropConfig = indexes[0].crop
-        if any(index.crop != self.crop for index in indexes):
+            raise CropStoreError(f"{root}: not a crop store; make one with scripts/preprocess.py")
+        crop = indexes[0].crop
+        if any(index.crop != crop for index in indexes):
             raise CropStoreError(
-                f"{self.root}: its speakers have different crop settings; give each its own --out"
+                f"{root}: its speakers have different crop settings; give each its own --out"
             )
-        self.clips = {clip.name: clip for index in indexes for clip in index.clips.values()}
-        self._arrays: dict[str, np.ndarray] = {}
-        self._landmarks: dict[str, np.ndarray] = {}
+        if self.clips:
+            _check_crop(root, crop, self.crop, f"the crops in {self.roots[0]} need")
+        else:
+            self.crop: CropConfig = crop
         for index in indexes:
-            path, landmarks_path, _ = store_paths(self.root, index.speaker)
+            path, landmarks_path, _ = store_paths(root, index.speaker)
             with_landmarks = [clip for clip in index.clips.values() if clip.landmarks]
-            _held(path, frame_bytes(self.crop), list(index.clips.values()))
+            _held(path, frame_bytes(crop), list(index.clips.values()))
             _held(landmarks_path, LANDMARK_BYTES, with_landmarks)
+            for clip in index.clips.values():
+                if clip.name in self.clips:
+                    raise CropStoreError(
+                        f"{clip.name} is in {self.clips[clip.name].root} and in {root}: name one of these "
+                        "only, or preprocess again without the clip in one"
+                    )
+                self.clips[clip.name] = replace(clip, root=root)
 
     def check_crop(self, crop: CropConfig, needs: str) -> None:
         """Compare the settings that decide what crops look like.
@@ -58,33 +83,26 @@ class CropStore:
         Raises:
             CropStoreError: the crops have other settings; the message names the first of them.
         """
-        # All methods but fixed and none crop by the face, so that their crops look alike.
-        is_fixed = not {"fixed", "none"}.isdisjoint((crop.method, self.crop.method))
-        by_method = ("method", "box", "frame") if is_fixed else ("eye_distance", "center_offset")
-        for key in ("width", "height", *by_method):
-            needed, stored = getattr(crop, key), getattr(self.crop, key)
-            if needed != stored:
-                raise CropStoreError(
-                    f"{self.root} was cropped with crop.{key}={_shown(stored)}, {needs} {_shown(needed)}: "
-                    "preprocess into another folder"
-                )
+        _check_crop(self.root, self.crop, crop, needs)
 
-    def array(self, speaker: str) -> np.ndarray:
-        """The crops of all clips of a speaker, memory-mapped: (frames, H, W, 3) uint8 RGB.
+    def array(self, clip: StoredClip) -> np.ndarray:
+        """The crops of all clips that are in one array with a clip: (frames, H, W, 3) uint8 RGB.
 
-        Raises CropStoreError if the array is missing or truncated.
+        It is memory-mapped. Raises CropStoreError if the array is missing or truncated.
         """
-        if speaker not in self._arrays:
-            clips = [clip for clip in self.clips.values() if clip.speaker == speaker]
+        if clip.source not in self._arrays:
             shape = (self.crop.height, self.crop.width, 3)
-            self._arrays[speaker] = _mapped(
-                store_paths(self.root, speaker)[0], np.dtype(np.uint8), shape, clips
-            )
-        return self._arrays[speaker]
+            path, _, _ = store_paths(*clip.source)
+            self._arrays[clip.source] = _mapped(path, np.dtype(np.uint8), shape, self._beside(clip))
+        return self._arrays[clip.source]
+
+    def _beside(self, clip: StoredClip) -> list[StoredClip]:
+        """The clips that are in one array with a clip, and itself."""
+        return [other for other in self.clips.values() if other.source == clip.source]
 
     def crops(self, clip: StoredClip) -> np.ndarray:
         """The crops of a clip, memory-mapped: (T, H, W, 3) uint8 RGB."""
-        return self.array(clip.speaker)[clip.start : clip.start + clip.frames]
+        return self.array(clip)[clip.start : clip.start + clip.frames]
 
     def landmarks(self, clip: StoredClip) -> np.ndarray | None:
         """The landmarks of a clip, memory-mapped: (T, 68, 2) float16 as `FaceTrack.on_face`; None without.
@@ -93,11 +111,11 @@ class CropStore:
         """
         if not clip.landmarks:
             return None
-        if clip.speaker not in self._landmarks:
-            clips = [c for c in self.clips.values() if c.speaker == clip.speaker and c.landmarks]
-            path = store_paths(self.root, clip.speaker)[1]
-            self._landmarks[clip.speaker] = _mapped(path, np.dtype(np.float16), LANDMARK_SHAPE, clips)
-        return self._landmarks[clip.speaker][clip.start : clip.start + clip.frames]
+        if clip.source not in self._landmarks:
+            clips = [other for other in self._beside(clip) if other.landmarks]
+            _, path, _ = store_paths(*clip.source)
+            self._landmarks[clip.source] = _mapped(path, np.dtype(np.float16), LANDMARK_SHAPE, clips)
+        return self._landmarks[clip.source][clip.start : clip.start + clip.frames]
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -109,18 +127,26 @@ class CropStore:
     def split(self, name: str) -> list[StoredClip]:
         """The clips of a split: ``all``, the name of a list in ROOT/splits, or the path of a list file.
 
+        Where several roots have lists of that name, the split has the clips of all these lists.
+
         Raises CropStoreError if the list does not exist, is empty or has clips that are not in the store.
         """
         if name == "all":
             return list(self.clips.values())
-        path = self.root / "splits" / f"{name}.txt"
-        if not os.path.isfile(
-            path
-        ):  # False for a name that no file can have, for which Path.is_file may raise
-            path = Path(name)
-        if not os.path.isfile(path):
-            known = ", ".join(sorted(file.stem for file in (self.root / "splits").glob("*.txt")))
-            raise CropStoreError(f"no split {name!r}: give a list file, or one of: all, {known}")
+        named = [root / "splits" / f"{name}.txt" for root in self.roots]
+        # isfile is False for a name that no file can have, for which Path.is_file may raise
+        paths = [path for path in named if os.path.isfile(path)] or [Path(name)]
+        if not os.path.isfile(paths[0]):
+            known = {file.stem for root in self.roots for file in (root / "splits").glob("*.txt")}
+            raise CropStoreError(
+                f"no split {name!r}: give a list file, or one of: all, {', '.join(sorted(known))}"
+            )
+        lists = [self._listed(path) for path in paths]
+        if len(lists) == 1:
+            return lists[0]
+        return list({clip.name: clip for clips in lists for clip in clips}.values())
+
+    def _listed(self, path: Path) -> list[StoredClip]:
         names = read_split(path)
         if not names:
             raise CropStoreError(f"{path}: the list is empty; give one SPEAKER/ID per line")
@@ -131,6 +157,20 @@ class CropStore:
                 "preprocess them, or remove them from the list"
             )
         return [self.clips[clip] for clip in names]
+
+
+def _check_crop(root: object, stored: CropConfig, needed: CropConfig, needs: str) -> None:
+    """See `CropStore.check_crop`."""
+    # All methods but fixed and none crop by the face, so that their crops look alike.
+    is_fixed = not {"fixed", "none"}.isdisjoint((needed.method, stored.method))
+    by_method = ("method", "box", "frame") if is_fixed else ("eye_distance", "center_offset")
+    for key in ("width", "height", *by_method):
+        ours, theirs = getattr(stored, key), getattr(needed, key)
+        if ours != theirs:
+            raise CropStoreError(
+                f"{root} was cropped with crop.{key}={_shown(ours)}, {needs} {_shown(theirs)}: "
+                "preprocess into another folder"
+            )
 
 
 def _mapped(path: Path, dtype: np.dtype, shape: tuple[int, ...], clips: Sequence[StoredClip]) -> np.ndarray:
