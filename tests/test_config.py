@@ -168,6 +168,42 @@ def test_values_beyond_any_use_are_named(override: str, message: str) -> None:
         load_config(None, [override])
 
 
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        *(
+            ("data.root=a", ["a"]),
+            ("data.root=[a,b]", ["a", "b"]),
+            ("data.root=''", []),
+            ("data.root=[]", []),
+        ),
+        *(
+            ("data.leave_out=s3", ["s3"]),
+            ("data.leave_out=3", ["3"]),
+            ("train.freeze=blocks.0", ["blocks.0"]),
+        ),
+    ],
+)
+def test_a_list_of_one_text_needs_no_brackets(override: str, expected: list[str], tmp_path: Path) -> None:
+    key, _, value = override.partition("=")
+    section, _, leaf = key.partition(".")
+    path = written(tmp_path, f"{section}:\n  {leaf}: {value}\n")
+    for config in (load_config(None, [override]), load_config(path)):
+        assert getattr(getattr(config, section), leaf) == expected
+        save_config(config, tmp_path / "saved.yaml")
+        assert load_config(tmp_path / "saved.yaml") == config
+
+
+def test_loader_processes_are_a_number_or_auto() -> None:
+    assert load_config(None, ["data.workers=4"]).data.workers == 4
+    assert load_config(None, ["data.workers=auto"]).data.workers == "auto"
+    with pytest.raises(ConfigError, match=r"^data\.workers 'many': give auto, or 0 or more$"):
+        load_config(None, ["data.workers=many"])
+    for wrong in ("true", "1.5", "[1]"):
+        with pytest.raises(ConfigError, match=r"data\.workers"):
+            load_config(None, [f"data.workers={wrong}"])
+
+
 def test_a_missing_file_and_a_binary_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such config file"):
         load_config(tmp_path / "nothing.yaml")
