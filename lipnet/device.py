@@ -40,6 +40,8 @@ class Device:
         if not self.is_gpu:
             keep_freed_memory()
             return
+        if self.torch_device.index is not None:  # of this GPU are events that name none, as in the loaders
+            torch.cuda.set_device(self.torch_device)
         # TF32, with the exponents of float32 and 10 bits of its mantissa, for what is left in float32.
         is_reduced = self.dtype != torch.float32
         torch.set_float32_matmul_precision("high" if is_reduced else "highest")
