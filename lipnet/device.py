@@ -27,7 +27,7 @@ class Device:
 
     @property
     def is_gpu(self) -> bool:
-        return self.torch_device.type == "cuda"
+        return self.torch_device.type != "cpu"
 
     def autocast(self) -> torch.autocast:
         """Context manager in which operations run in this precision."""

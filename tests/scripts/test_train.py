@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -74,6 +75,16 @@ def test_texts_that_are_too_long_are_counted_and_named(tmp_path: Path) -> None:
     (tmp_path / "long.txt").write_text("sp/long\nsp/double\n")
     refused = run_script("train", *settings, f"data.train_split={tmp_path / 'long.txt'}", "run.dir=runs/x")
     assert_one_line(refused, "2 of 2 training clips", "raise model.outputs_per_frame")
+
+
+def test_a_trace_for_tensorboard(crop_store: Path, tmp_path: Path) -> None:
+    settings = (f"data.root={crop_store}", f"run.dir={tmp_path / 'run'}", "train.epochs=3")
+    result = run_script("train", *OVERRIDES, *settings, "--profile", 2)
+    assert result.code == 0, result.err
+    [trace] = (tmp_path / "run" / "profile").glob("*.pt.trace.json")
+    names = {event["name"] for event in json.loads(trace.read_text())["traceEvents"] if "name" in event}
+    assert any("conv" in name for name in names)
+    assert len([name for name in names if name.startswith("ProfilerStep#")]) == 2
 
 
 def test_the_progress_bar_ends_at_its_total(crop_store: Path, tmp_path: Path) -> None:

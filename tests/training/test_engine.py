@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,79 @@ def test_a_gradient_that_is_not_finite_stops_too(batches: list[Batch]) -> None:
         TrainingError, match=r"gradient norm (inf|nan) on clips s1/bbaf2n s1/lgbm5p s1/prwazs"
     ):
         next(take_steps(train_state, batches, config))
+
+
+def test_steps_are_read_several_at_a_time(batches: list[Batch]) -> None:
+    """With the numbers that they have when each is read at once; the last ones when the epoch ends."""
+    results = []
+    for log_every in (1, 3):
+        config = TrainConfig(log_every=log_every)
+        loading: list[int] = []  # the batches that have been asked for when each step is yielded
+
+        def asked(loading: list[int] = loading) -> Iterator[Batch]:
+            for number, batch in enumerate(batches * 2, start=1):
+                loading.append(number)
+                yield batch
+
+        steps = [(step, loading[-1]) for step in take_steps(make_train_state(config), asked(), config)]
+        results.append([step for step, _ in steps])
+        assert [number for _, number in steps] == ([1, 2, 3, 4] if log_every == 1 else [3, 3, 3, 4])
+    for one, other in zip(*results, strict=True):
+        assert replace(one, seconds=0) == replace(other, seconds=0)
+
+
+def test_clips_are_named_when_a_loss_is_read_later(batches: list[Batch]) -> None:
+    """None of the steps that were read with it is yielded, so that nothing of them is saved."""
+    config = TrainConfig(log_every=3)
+    train_state = make_train_state(config)
+
+    def spoilt() -> Iterator[Batch]:
+        yield batches[0]
+        with torch.no_grad():
+            train_state.model.output.bias[3] = math.nan
+        yield batches[1]
+
+    with pytest.raises(TrainingError, match=r"loss nan.* on clips s1/swiq9a s2/lwik7a s2/pbaxzn; "):
+        list(take_steps(train_state, spoilt(), config))
+
+
+def test_a_step_beyond_the_range_of_float16_is_left_out(batches: list[Batch]) -> None:
+    config = TrainConfig()
+    train_state = make_train_state(config, is_scaled=True)
+    factors = iter([1.0, math.inf, 1.0])
+    train_state.model.output.bias.register_hook(lambda gradient: gradient * next(factors))
+    weights, norms = [], []
+    for step in take_steps(train_state, [batches[0]] * 3, config):
+        weights.append(train_state.model.output.weight.detach().clone())
+        norms.append(step.grad_norm)
+    assert not torch.equal(weights[1], weights[2]) and torch.equal(weights[0], weights[1])
+    assert math.isnan(norms[1]) and math.isfinite(norms[0]) and math.isfinite(norms[2])
+    assert train_state.scaler.get_scale() == 2**15
+    other = make_train_state(config, is_scaled=True)
+    other.load_state_dict(train_state.state_dict())
+    assert other.scaler.get_scale() == 2**15
+    make_train_state(config).load_state_dict(train_state.state_dict())  # continued in another precision
+
+
+def test_gradients_that_stay_beyond_float16_stop_the_run(batches: list[Batch]) -> None:
+    config = TrainConfig()
+    train_state = make_train_state(config, is_scaled=True)
+    train_state.model.output.bias.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(TrainingError, match=r"gradient norm (inf|nan) on clips"):
+        list(take_steps(train_state, [batches[0]] * 40, config))
+
+
+def test_compiled_parts_compute_the_same(batches: list[Batch]) -> None:
+    """Without a break of their graphs, also where batches differ in their number of frames."""
+    config = TrainConfig()
+    plain, compiled = make_train_state(config), make_train_state(config)
+    compiled.model.compile_parts(fullgraph=True, backend="eager")
+    for one, other in zip(
+        take_steps(plain, batches, config), take_steps(compiled, batches, config), strict=True
+    ):
+        assert other.loss == pytest.approx(one.loss, rel=1e-5)
+        assert other.grad_norm == pytest.approx(one.grad_norm, rel=1e-4)
+    assert compiled.state_dict()["model"].keys() == plain.state_dict()["model"].keys()
 
 
 def too_long(batch: Batch) -> Batch:
