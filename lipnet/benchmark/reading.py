@@ -6,6 +6,7 @@ import multiprocessing
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from lipnet.models.checkpoint import load_weights
 from lipnet.tokenizer import Tokenizer
 from lipnet.training.evaluation import evaluate
 from lipnet.utils.log import LOG
+from lipnet.utils.workers import core_count
 from lipnet.video.decode import iter_frames
 
 BATCH = 16  # clips that are read at once, as evaluate.py does
@@ -32,15 +34,17 @@ PREDICTIONS = 3  # repeats of reading a whole video, at most
 
 
 def evaluation(bench: Bench) -> Iterator[Result]:
-    """Loading, the network, the loss and greedy decoding, as evaluate.py and training do it."""
+    """Loading, the network, the loss, and decoding: by greedy search in this process, as in training, and by
+    the grammar in a process a core.
+    """
     backend = make_backend(bench)
     dataset = bench.read_set(backend.metadata.model, backend.metadata.crop)
-    greedy = make_decoder("greedy", dataset.tokenizer)
     loader = eval_loader(dataset, BATCH)
-    timing = measure(
-        lambda: evaluate(backend.model, loader, greedy, bench.device), bench.sizes.repeats, bench.device
-    )
-    yield Result.milliseconds("evaluation", "greedy", timing, len(dataset))
+    for name, workers in {"greedy": 0, "grammar": core_count()}.items():
+        decoder = make_decoder(name, dataset.tokenizer)
+        work = partial(evaluate, backend.model, loader, decoder, bench.device, workers)
+        timing = measure(work, bench.sizes.repeats, bench.device)
+        yield Result.milliseconds("evaluation", name, timing, len(dataset), workers=workers)
 
 
 def decode(bench: Bench) -> Iterator[Result]:
@@ -51,7 +55,7 @@ def decode(bench: Bench) -> Iterator[Result]:
     emissions = [backend(*clip)[0] for clip in clips_of(dataset)[: bench.sizes.videos]]
     for name in DECODERS:
         decoder = make_decoder(name, tokenizer)
-        timing = measure(lambda: decode_all(decoder, emissions), bench.sizes.repeats)  # noqa: B023
+        timing = measure(partial(decode_all, decoder, emissions), bench.sizes.repeats)
         yield Result.milliseconds("decode", name, timing, len(emissions))
 
 

@@ -14,7 +14,9 @@ from tqdm import tqdm
 from lipnet.benchmark.inputs import Bench
 from lipnet.benchmark.timing import Result, Timing, measure, synchronize
 from lipnet.data.dataset import Batch, ClipDataset, SampleKey
-from lipnet.data.loading.loaders import collate, train_loader
+from lipnet.data.loading.collation import collate
+from lipnet.data.loading.loaders import Loader, train_loader
+from lipnet.data.loading.processes import LoaderProcesses
 from lipnet.data.loading.sampler import EpochSampler
 from lipnet.data.pixel_transforms import augment_pixels
 from lipnet.models.flops import CLIP_FRAMES
@@ -36,13 +38,14 @@ def gather(bench: Bench) -> Iterator[Result]:
 
 def load(bench: Bench) -> Iterator[Result]:
     """Batches from loader processes, as many as the recipe has; nothing without any."""
-    workers = bench.config.data.workers
-    for size in bench.batch_sizes if workers else ():
-        batches = endless(train_loader(make_sampler(bench, size), workers, bench.device.is_gpu))
+    for size in bench.batch_sizes:
+        loader = train_loader(make_sampler(bench, size), bench.config.data.workers, bench.device.is_gpu)
+        if not count_workers(loader):
+            return
         count = gathered_batches(bench, size)
         # The first time, the processes start and get ahead.
-        timing = measure(partial(take, batches, count), bench.sizes.repeats)
-        yield Result.rate("load", f"batch {size}", timing, count * size, workers=float(workers))
+        timing = measure(partial(take, endless(loader), count), bench.sizes.repeats)
+        yield Result.rate("load", f"batch {size}", timing, count * size, workers=count_workers(loader))
 
 
 def augment(bench: Bench) -> Iterator[Result]:
@@ -88,7 +91,7 @@ def epoch(bench: Bench) -> Iterator[Result]:
         train(bench, state, tqdm(loader, desc=f"epoch, batch {size}", unit="batch", leave=False))
         synchronize(bench.device)
         seconds = time.perf_counter() - started
-        details = {"seconds": seconds, "workers": float(bench.config.data.workers), **memory(bench)}
+        details = {"seconds": seconds, "workers": count_workers(loader), **memory(bench)}
         yield Result.rate("epoch", f"batch {size}", Timing([seconds]), sampler.items(0), **details)
 
 
@@ -126,6 +129,11 @@ def read_all(bench: Bench, model: LipNet, batches: Iterable[Batch]) -> None:
             model(batch.frames, batch.lengths, batch.landmarks)
 
 
+def count_workers(loader: Loader) -> int:
+    """Its processes; 0 if this one gathers the batches."""
+    return loader.gatherer.workers if isinstance(loader.gatherer, LoaderProcesses) else 0
+
+
 def make_sampler(bench: Bench, size: int) -> EpochSampler:
     return EpochSampler(bench.train_set, size, bench.config.data.balance)
 
@@ -146,7 +154,10 @@ def gathered_batches(bench: Bench, size: int) -> int:
 
 def make_model(bench: Bench) -> LipNet:
     torch.manual_seed(bench.config.run.seed)
-    return LipNet(bench.config.model).place(bench.device.torch_device)
+    model = LipNet(bench.config.model).place(bench.device.torch_device)
+    if bench.config.run.compile:
+        model.compile_parts(fullgraph=True)
+    return model
 
 
 def make_state(bench: Bench) -> TrainState:

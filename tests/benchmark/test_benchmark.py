@@ -118,6 +118,15 @@ def test_training_is_measured_at_each_batch_size(tmp_path: Path) -> None:
     assert f"{report['threads']} threads, float32" in result.out
 
 
+@pytest.mark.gpu
+def test_training_and_reading_on_a_gpu(tmp_path: Path) -> None:
+    parts = ("--device", "cuda", "--precision", "auto", "--only", "augment,forward,step,epoch,evaluation")
+    _, report = benchmark(tmp_path / "report.json", *parts, "--batch-size", "3")
+    assert report["device_type"] == "cuda" and report["versions"]["cuda"]
+    for one in report["results"]:
+        assert ("peak_gb" in one["details"]) == (one["part"] in ("step", "epoch"))
+
+
 @pytest.mark.slow
 def test_all_parts(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
@@ -128,7 +137,7 @@ def test_all_parts(tmp_path: Path) -> None:
     assert names == {
         "crop": ["decode", "landmarks, smoothed", "warp", "video file to crops"],
         **{part: ["batch 2"] for part in ("gather", "load", "augment", "forward", "step")},
-        "evaluation": ["greedy"],
+        "evaluation": ["greedy", "grammar"],
         "decode": ["greedy", "beam", "lm", "grammar", "dictionary"],
         "predict": ["360x288", "1080p"],
         "onnx": ["ONNX Runtime", "PyTorch"],
