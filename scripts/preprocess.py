@@ -47,6 +47,11 @@ EXAMPLES = """examples:
   Import crops of 128x64 px that another LipNet has saved as images, with the alignments of the corpus:
     %(prog)s peer/lip --import png --aligns data/GRID/align --out data/peer \\
         crop.width=128 crop.height=64
+  Crop on the machines of a Dask cluster:
+    %(prog)s data/GRID --out data/grid --dask scheduler.json
+  Crop in a job array of 50 jobs, numbered from 1, and join their parts:
+    %(prog)s data/GRID --out data/grid --shard $SLURM_ARRAY_TASK_ID/50
+    %(prog)s data/GRID --out data/grid --merge
 """
 SETTINGS = ("crop.", "model.alphabet=")  # the settings that preprocessing uses
 

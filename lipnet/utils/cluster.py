@@ -67,9 +67,7 @@ class ClusterPool(OrderedPool[Task, Result], Generic[Task, Sent, Result]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        for future in self._numbers:
-            future.cancel()
-        with suppress(Exception):  # the scheduler may be gone
+        with suppress(Exception):  # the scheduler, which drops the tasks that are left, may be gone
             self._client.close(timeout=CLOSE_SECONDS)
 
     def _has_room(self, ahead: int) -> bool:
@@ -119,7 +117,6 @@ def _connect(address: str) -> Any:
     """A `distributed.Client` of a scheduler, given by its address or the file that it has written it to."""
     try:
         from distributed import Client
-        from distributed.comm import get_address_host_port
     except ImportError as error:
         raise LipnetError(f"--dask needs the package distributed: {INSTALL}") from error
     for name in logging.root.manager.loggerDict:
@@ -127,13 +124,28 @@ def _connect(address: str) -> Any:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         found = json.loads(Path(address).read_text())["address"] if Path(address).is_file() else address
-        get_address_host_port(found)  # an address that is none keeps a Client from ending
+        # A Client does not end where another program has this address, or where it is none.
+        asyncio.run(asyncio.wait_for(_check_scheduler(found), CONNECT_SECONDS))
         return Client(found, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, asyncio.TimeoutError, ValueError, KeyError, TypeError) as error:
         raise LipnetError(
             f"--dask {address}: no scheduler answers there; start one by dask scheduler, and give its "
             "address, such as tcp://HOST:8786, or its --scheduler-file"
         ) from error
+
+
+async def _check_scheduler(address: str) -> None:
+    """Raises OSError, ValueError or TypeError where no scheduler answers."""
+    from distributed import Security
+    from distributed.comm import get_address_host_port
+    from distributed.core import rpc
+
+    get_address_host_port(address)
+    security = Security().get_connection_args("client")
+    async with rpc(address, timeout=CONNECT_SECONDS, connection_args=security) as server:
+        found = (await server.identity())["type"]
+    if not found.endswith("Scheduler"):  # also that of a LocalCluster
+        raise ValueError(found)
 
 
 def _run(function: Callable[[Any, Path], object], version: str, task: object) -> tuple[object, list[str]]:

@@ -150,6 +150,16 @@ def test_addresses_where_no_scheduler_answers(
         pool(address)
 
 
+def test_another_program_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection and never answers."""
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 0.3)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(LipnetError, match="no scheduler answers there"),
+    ):
+        pool(f"127.0.0.1:{silent.getsockname()[1]}")
+
+
 def test_a_scheduler_file(address: str, tmp_path: Path) -> None:
     path = tmp_path / "scheduler.json"
     path.write_text(json.dumps({"address": address}))
