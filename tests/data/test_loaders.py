@@ -89,6 +89,33 @@ def test_worker_processes_give_the_same_batches(crop_store: Path) -> None:
     assert not same(without[0], without[3])
 
 
+@pytest.mark.slow
+def test_spawned_processes_give_the_same_batches(crop_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on systems that cannot fork."""
+    for module in ("lipnet.utils.workers", "lipnet.data.loading.shared_memory"):
+        monkeypatch.setattr(f"{module}.FORKS", False)
+    data = dataset(crop_store, augment=None)
+    spawned, here = (list(eval_loader(data, 4, workers)) for workers in (2, 0))
+    assert len(here) == 3 and all(same(a, b) for a, b in zip(spawned, here, strict=True))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_are_copied_to_a_gpu_while_it_computes(workers: int, crop_store: Path) -> None:
+    """They are in page-locked memory, which is used again only when the GPU has copied a batch."""
+    data, gpu = dataset(crop_store, augment=None), torch.device("cuda")
+    keys = [[SampleKey(index % 10)] for index in range(100)]
+    busy = torch.rand(4096, 4096, device=gpu)
+    copied = []
+    for batch in make_gatherer([data], 1, workers, pin=True).gather(data, keys):
+        assert batch.frames.is_pinned() and batch.words.is_pinned() and batch.targets.is_pinned()
+        for _ in range(5):
+            busy = (busy @ busy).softmax(0)
+        copied.append(batch.to(gpu, non_blocking=True))
+    for keyed, batch in zip(keys, copied, strict=True):
+        assert same(batch.to(torch.device("cpu")), collate([data[key] for key in keyed]))
+
+
 def test_loading_does_not_draw_from_the_trainings_generator(crop_store: Path) -> None:
     sampler = EpochSampler(dataset(crop_store), 4)
     torch.manual_seed(0)
