@@ -19,6 +19,7 @@ from lipnet.config import Config, ModelConfig
 from lipnet.errors import ConfigError
 from lipnet.utils.files import write_atomically
 from lipnet.utils.schema import SchemaError, check_lists, lists_of_texts, texts
+from lipnet.utils.signals import signals_deferred
 
 if TYPE_CHECKING:
     from omegaconf.errors import OmegaConfBaseException
@@ -106,11 +107,13 @@ class Settings:
         """
         from omegaconf import OmegaConf  # here, since loading weights does without it
 
-        tree = OmegaConf.structured(Config() if model is None else Config(model=model))
+        all_sources = ", ".join(source for source, _ in self._layers) or "defaults"
+        with _settings_errors(all_sources):
+            tree = OmegaConf.structured(Config() if model is None else Config(model=model))
         for source, layer in self._layers:
             with _settings_errors(source):
                 tree = OmegaConf.merge(tree, layer)
-        with _settings_errors(", ".join(source for source, _ in self._layers) or "defaults"):
+        with _settings_errors(all_sources):
             config = OmegaConf.to_object(tree)
         assert isinstance(config, Config)
         _check_numbers(config)
@@ -181,7 +184,9 @@ def _settings_errors(source: str) -> Iterator[None]:
     from yaml import YAMLError
 
     try:
-        yield
+        # OmegaConf may turn the exception of a signal into an AttributeError.
+        with signals_deferred():
+            yield
     except OmegaConfBaseException as error:
         raise ConfigError(f"{source}: {_explain(error)}") from error
     except SchemaError as error:

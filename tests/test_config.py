@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from lipnet.config import Config
 from lipnet.errors import ConfigError
 from lipnet.settings import load_config, save_config
+from lipnet.utils.signals import Terminated, signals_raised
 
 RECIPES = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 
@@ -214,3 +217,20 @@ def test_a_missing_file_and_a_binary_one(tmp_path: Path) -> None:
 
 def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
     assert load_config(written(tmp_path, "")) == Config()
+
+
+def test_a_signal_waits_until_omegaconf_has_read_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OmegaConf catches what a signal's handler raises within it, and raises something else."""
+    merge = OmegaConf.merge
+
+    def interrupted(*trees: object) -> object:
+        signal.raise_signal(signal.SIGTERM)
+        merged = merge(*trees)
+        done.append(True)
+        return merged
+
+    done: list[bool] = []
+    monkeypatch.setattr(OmegaConf, "merge", interrupted)
+    with pytest.raises(Terminated), signals_raised():
+        load_config(overrides=["train.epochs=2"])
+    assert done == [True]
