@@ -202,7 +202,7 @@ def print_summary(run: RunDir, model: LipNet, data: Data, device: Device, togeth
     where = f"{device}" if together.count == 1 else f"{together.count} processes, the first on {device}"
     print(f"{run.path}: {size}, {cost}, on {where}, {run.epoch} epochs done")
     clips = f"{data.train_set.main} training clips, {mixed} to mix in"
-    print(f"{clips}; evaluated on {', '.join(data.dev) or 'nothing'}")
+    print(f"{clips}; evaluated on {', '.join(data.dev) or 'nothing'}; loaded by {data.train.gatherer}")
 
 
 def progress_bar(run: RunDir, items: Sequence[int]) -> tqdm[NoReturn]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -21,5 +22,8 @@ def test_loader_processes_do_not_need_dev_shm(crop_store: Path, tmp_path: Path) 
     command = [*small, sys.executable, str(SCRIPTS / "train.py"), *OVERRIDES, *settings]
     done = subprocess.run(command, cwd=SCRIPTS.parent, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    assert re.search(
+        r"; loaded by 2 processes, in \d+ MB of memory outside /dev/shm$", done.stdout, re.MULTILINE
+    )
     assert "epoch 2" in done.stderr + done.stdout and "Traceback" not in done.stderr
     assert (tmp_path / "run" / "last.safetensors").exists()

@@ -30,6 +30,9 @@ class OwnProcess:
         """``pin``: into page-locked memory, from which a GPU copies while the CPU goes on."""
         self.empty = _pinned if pin else np.empty
 
+    def __str__(self) -> str:
+        return "the training process"
+
     def gather(self, dataset: ClipDataset, batches: Iterable[Sequence[SampleKey]]) -> Iterator[Batch]:
         for keys in batches:
             yield collate([dataset[key] for key in keys], self.empty)

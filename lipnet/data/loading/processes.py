@@ -64,6 +64,10 @@ class LoaderProcesses:
         )
         weakref.finalize(self, self._pool.__exit__)
 
+    def __str__(self) -> str:
+        size = self.memory.count * self.memory.size / 1e6
+        return f"{self.workers} processes, in {size:.0f} MB of memory outside /dev/shm"
+
     def gather(self, dataset: ClipDataset, batches: Iterable[Sequence[SampleKey]]) -> Iterator[Batch]:
         """The batches, in their order. The start of a pass breaks off one that has not come to its end.
 
