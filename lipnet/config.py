@@ -206,10 +206,8 @@ class RunConfig:
     dir: str = ""  # run directory, must not hold a run yet
     seed: int = 0
     device: str = "auto"  # auto, cpu, cuda or cuda:N
-    precision: str = (
-        "auto"  # of convolutions and linear layers: float32, bfloat16, float16, or auto: bfloat16
-    )
-    # if the device supports it in hardware, else float16 on a GPU and float32 on a CPU
+    precision: str = "auto"  # of convolutions and linear layers: auto, float32, bfloat16 or float16; auto is
+    # bfloat16 if the device has it in hardware, else float16 on a GPU and float32 on a CPU
     compile: bool = False  # compile convolutional blocks and output layers (torch.compile) when a run starts
 
 

@@ -30,7 +30,7 @@ class Padding(NamedTuple):
         order = torch.sort(lengths, descending=True).indices
         frame, place = valid[order].T.nonzero(as_tuple=True)
         on_device = [
-            None if tensor is None else tensor.to(device, non_blocking=True)
+            None if tensor is None else send(tensor, device)
             for tensor in (
                 None if bool(valid.all()) else valid,
                 valid.flatten().nonzero()[:, 0],
@@ -40,6 +40,16 @@ class Padding(NamedTuple):
         mask, positions, packed = on_device
         assert positions is not None and packed is not None
         return cls(mask, positions, packed, valid.sum(0)[: int(lengths.max())])
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device, which is not waited for.
+
+    From page-locked memory: else a large one would be copied before the call returns.
+    """
+    if device.type == "cuda" and torch.cuda.is_available():
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 class _Take(torch.autograd.Function):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lipnet.config import ModelConfig
-from lipnet.models.batch import Output
+from lipnet.models.batch import Output, send
 
 ENTROPY_SCALE = 0.05  # nats; of the logistic function that turns an entropy into a share
 # Above this share the characters are those of the landmarks: their network spells worse than it tells words.
@@ -52,7 +52,7 @@ def landmark_share(pixels: Output, config: ModelConfig) -> Tensor:
     assert pixels.word_log_probs is not None
     words = pixels.word_log_probs.log_softmax(-1)  # (B, T, K)
     entropy = -(words.exp() * words).sum(-1)
-    frames = (pixels.lengths // config.outputs_per_frame).to(words.device, non_blocking=True)
+    frames = send(pixels.lengths // config.outputs_per_frame, words.device)
     speech = words[..., 0] < math.log(0.5)
     speech &= torch.arange(words.shape[1], device=words.device)[None, :] < frames[:, None]
     mean = (entropy * speech).sum(1) / speech.sum(1).clamp_min(1)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lipnet.models.batch import send
 from lipnet.tokenizer import BLANK
 
 
@@ -38,18 +39,19 @@ class _Ctc(torch.autograd.Function):
     def forward(ctx: Any, log_probs: Tensor, steps: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
         device = log_probs.device
         places = _Places.of(steps, lengths, log_probs.shape[1])
-        end, last = (tensor.to(device, non_blocking=True) for tensor in (places.end, places.last))
+        end, last = (send(tensor, device) for tensor in (places.end, places.last))
         states = _states(targets, lengths, device)  # (B, E)
         emitted = log_probs.gather(2, states[:, None].expand(-1, log_probs.shape[1], -1))  # (B, S, E)
         turned = places.on(device)
         forwards, backwards = _path_sums(emitted, turned.turn(emitted), states, turned.turn_states(states))
         ends = forwards.flatten().index_select(0, torch.cat([end, last])).view(2, -1)
         # A text without symbols has one state, in which all its paths end.
-        has_symbols = (lengths > 0).to(device, non_blocking=True)
+        has_symbols = send(lengths > 0, device)
         total = torch.logaddexp(ends[0], ends[1].masked_fill(~has_symbols, -math.inf))  # (B,)
         paths = forwards + turned.turn(backwards) - emitted - total[:, None, None]
         # An infinite loss makes NaN of these.
-        shares = torch.where(turned.inside & total.isfinite()[:, None, None], paths.exp(), 0)
+        has_share = turned.inside & total.isfinite()[:, None, None]
+        shares = paths.exp().masked_fill(~has_share, 0.0)
         ctx.save_for_backward(shares, states)
         ctx.symbols = log_probs.shape[2]
         return -total
@@ -82,7 +84,7 @@ class _Places(NamedTuple):
         return cls(end, (end - 1).clamp_min(0), frames.clamp_min(0), states.clamp_min(0), inside)
 
     def on(self, device: torch.device) -> _Places:
-        return _Places(*(tensor.to(device, non_blocking=True) for tensor in self))
+        return _Places(*(send(tensor, device) for tensor in self))
 
     def turn(self, values: Tensor) -> Tensor:
         """(B, S, E) with steps and states of each clip in reverse order; undefined outside of it."""
@@ -100,8 +102,8 @@ def _states(targets: Tensor, lengths: Tensor, device: torch.device) -> Tensor:
     position = torch.where(inside, lengths.cumsum(0)[:, None] - lengths[:, None] + place, 0)
     states = torch.full((len(lengths), 2 * inside.shape[1] + 1), BLANK, device=device)
     if len(targets):
-        symbols = targets[position.to(device, non_blocking=True)]
-        states[:, 1::2] = symbols.masked_fill(~inside.to(device, non_blocking=True), BLANK)
+        symbols = targets[send(position, device)]
+        states[:, 1::2] = symbols.masked_fill(send(~inside, device), BLANK)
     return states
 
 
@@ -124,7 +126,7 @@ def _path_sums(
     # A blank may be left out between two different symbols.
     may_skip = (symbols[:, 2:] != BLANK) & (symbols[:, 2:] != symbols[:, :-2])
     skip = torch.full(symbols.shape, -math.inf, device=symbols.device)
-    skip[:, 2:] = torch.where(may_skip, 0.0, -math.inf)
+    skip[:, 2:].masked_fill_(may_skip, 0.0)
     # Two columns before the first state, from which no path comes.
     sums = emissions.new_full((*emissions.shape[:2], emissions.shape[2] + 2), -math.inf)
     sums[0, :, 2:4] = emissions[0, :, :2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -50,8 +51,11 @@ class Processes:
         """The model, whose gradients are the means over all processes when they are computed."""
         if self.count == 1:
             return model
-        # Buffers are the statistics of batch normalisation, which are the same in all processes.
-        return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            # Newer versions of PyTorch have another name for this option, which older ones do not know.
+            warnings.simplefilter("ignore", FutureWarning)
+            # Buffers are the statistics of batch normalisation, which are the same in all processes.
+            return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
 
     def sum_(self, values: Tensor) -> Tensor:
         """The sum of all processes' values, in place."""

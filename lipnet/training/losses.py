@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lipnet.data.dataset import Batch
 from lipnet.data.transforms import IGNORE
-from lipnet.models.lipnet import Output
+from lipnet.models.batch import Output, send
 from lipnet.tokenizer import BLANK
 from lipnet.training.ctc import device_ctc_losses
 from lipnet.training.distributed import ALONE, Processes
@@ -57,9 +57,9 @@ def ctc_losses(output: Output, batch: Batch) -> Tensor:
         )
     else:
         losses = device_ctc_losses(output.log_probs, output.lengths, batch.targets, batch.target_lengths)
-    losses = losses / batch.target_lengths.clamp_min(1).to(device, non_blocking=True)
+    losses = losses / send(batch.target_lengths.clamp_min(1), device)
     fits = alignable(output, batch)
-    return losses if bool(fits.all()) else torch.where(fits.to(device, non_blocking=True), losses, 0)
+    return losses if bool(fits.all()) else losses.masked_fill(send(~fits, device), 0.0)
 
 
 def word_loss(output: Output, batch: Batch) -> tuple[Tensor, Tensor]:
