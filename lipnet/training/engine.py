@@ -137,10 +137,11 @@ class Measurements:
 
     def _check(self, loss: float, norm: float, names: list[str]) -> None:
         """Raises TrainingError unless both are finite; the names of all processes' clips are in it."""
-        scaler = self.train_state.scaler
-        is_left_out = scaler.is_enabled() and scaler.get_scale() >= MIN_SCALE  # a step beyond float16's range
-        if math.isfinite(loss) and (math.isfinite(norm) or is_left_out):
+        if math.isfinite(loss) and math.isfinite(norm):
             return
+        scaler = self.train_state.scaler
+        if math.isfinite(loss) and scaler.is_enabled() and scaler.get_scale() >= MIN_SCALE:
+            return  # the step was left out, since its gradients were beyond float16's range
         clips = " ".join(name for part in self.processes.gather(names) for name in part)
         raise TrainingError(
             f"loss {loss:g}, gradient norm {norm:g} on clips {clips}; look at these crops, or lower train.lr"
