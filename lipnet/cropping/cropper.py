@@ -32,14 +32,6 @@ def faces_seen(tracker: FrameTracker) -> int:
     return getattr(tracker, "most_faces", 1)
 
 
-def precise_landmarks(tracker: FrameTracker) -> np.ndarray | None:
-    """The landmarks of the frame that a tracker has seen last, (N, 2) frame px, before they were rounded.
-
-    None where none were found, and of a tracker that finds none.
-    """
-    return getattr(tracker, "precise", None)
-
-
 def is_held(tracker: FrameTracker) -> bool:
     """Whether a tracker has not looked at the last frame, and gave the landmarks of the one before."""
     return getattr(tracker, "held", False)
@@ -85,17 +77,6 @@ class FaceTrack:
             to_crop=self.to_crop[frames],
             on_face=None if self.on_face is None else self.on_face[frames],
         )
-
-    def with_measured(self, landmarks: Sequence[np.ndarray | None]) -> FaceTrack:
-        """The track with ``on_face``, from each frame's `precise_landmarks`."""
-        if self.layout is not IBUG_68:
-            return self
-        poses = fit_pose(self.landmarks, IBUG_68)
-        on_face = np.full(self.landmarks.shape, np.nan, np.float32)
-        for frame, points in enumerate(landmarks):
-            if points is not None:
-                on_face[frame] = transform(poses[frame], points)
-        return replace(self, on_face=on_face)
 
     @classmethod
     def concatenate(cls, parts: Sequence[FaceTrack]) -> FaceTrack:
@@ -169,14 +150,11 @@ class Cropper(ABC):
     def track(self, frames: Iterable[np.ndarray], name: str = "video") -> FaceTrack:
         """Where the mouth is in T frames, of which one is held at a time; errors as in a call."""
         tracker = self.start(name)
-        landmarks, precise, held = [], [], []
+        landmarks, held = [], []
         for frame in frames:
             landmarks.append(tracker(frame))
-            precise.append(precise_landmarks(tracker))
             held.append(is_held(tracker))
-        track = self.build_track(interpolate_held(landmarks, held), name)
-        track = track.with_measured(interpolate_held(precise, held))
-        return replace(track, faces=faces_seen(tracker))
+        return replace(self.build_track(interpolate_held(landmarks, held), name), faces=faces_seen(tracker))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -206,7 +184,11 @@ class FaceCropper(Cropper):
         to_crop = crop_transforms(
             smoothed, self.layout, self.size, self.config.eye_distance, self.config.center_offset
         )
-        return FaceTrack(self.layout, self.size, smoothed, found, to_crop)
+        on_face = None
+        if self.layout is IBUG_68:
+            on_face = np.full(smoothed.shape, np.nan, np.float32)
+            on_face[found] = transform(fit_pose(smoothed[found], IBUG_68), measured)
+        return FaceTrack(self.layout, self.size, smoothed, found, to_crop, on_face=on_face)
 
     def crop(self, images: Iterable[np.ndarray], to_crop: np.ndarray) -> np.ndarray:
         return np.stack(

@@ -14,7 +14,7 @@ import numpy as np
 
 from lipnet.cropping.geometry import overlap
 from lipnet.cropping.landmarks import IBUG_68
-from lipnet.cropping.tracker import PATCH_BOX, FaceTracker, PatchLandmarks
+from lipnet.cropping.tracker import PATCH_BOX, FaceTracker
 from lipnet.errors import LipnetError
 
 FINER = 3  # odd; with 5, predicting took a fifth longer and read no better
@@ -42,7 +42,7 @@ class DlibTracker(FaceTracker):
         boxes = [(box.left(), box.top(), box.right() + 1, box.bottom() + 1) for box in found]
         return np.array(boxes, dtype=np.float64).reshape(-1, 4)
 
-    def find_landmarks(self, patch: np.ndarray, check: bool) -> PatchLandmarks | None:
+    def find_landmarks(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
         """dlib rounds landmarks to whole px, which is 3 % of a mouth's width in a patch.
 
         It is given the patch with each px repeated FINER times in both directions. With an odd number, it
@@ -54,8 +54,7 @@ class DlibTracker(FaceTracker):
         middle = FINER // 2  # of the FINER px that stand for one
         box = dlib.rectangle(*(FINER * round(edge) + middle for edge in PATCH_BOX))
         parts = self.predictor(finer, box).parts()
-        precise = (np.array([(point.x, point.y) for point in parts], dtype=np.float64) - middle) / FINER
-        return PatchLandmarks(np.floor(precise + 0.5), precise)
+        return (np.array([(point.x, point.y) for point in parts], dtype=np.float64) - middle) / FINER
 
 
 def _packaged_predictor() -> str:

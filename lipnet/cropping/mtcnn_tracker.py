@@ -11,7 +11,7 @@ import numpy as np
 
 from lipnet.cropping.geometry import face_box, fit_pose, overlap
 from lipnet.cropping.landmarks import MTCNN_5
-from lipnet.cropping.tracker import MIN_FACE_SIZE, PATCH_BOX, FaceTracker, PatchLandmarks
+from lipnet.cropping.tracker import MIN_FACE_SIZE, PATCH_BOX, FaceTracker
 from lipnet.errors import LipnetError
 
 INSTALL = "pip install -e '.[mtcnn]'"
@@ -35,7 +35,7 @@ class MtcnnTracker(FaceTracker):
     def detect(self, image: np.ndarray) -> np.ndarray:
         return _face_boxes(self._find_faces(image, MIN_FACE_SIZE))
 
-    def find_landmarks(self, patch: np.ndarray, check: bool) -> PatchLandmarks | None:
+    def find_landmarks(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
         # The landmarks are found by the detector itself, so that a check costs nothing.
         size = (ENLARGEMENT * patch.shape[1], ENLARGEMENT * patch.shape[0])
         enlarged = cv2.resize(patch, size, interpolation=cv2.INTER_LINEAR)
@@ -44,8 +44,7 @@ class MtcnnTracker(FaceTracker):
         shared = overlap(_face_boxes(faces), PATCH_BOX)
         if not shared.any():
             return None
-        points = faces[np.argmax(shared)]
-        return PatchLandmarks(points, points)
+        return faces[np.argmax(shared)]
 
     def _find_faces(self, image: np.ndarray, min_size: int) -> np.ndarray:
         """The landmarks (F, 5, 2), px, of the faces that are at least ``min_size`` px wide."""

@@ -20,8 +20,7 @@ class Patch(NamedTuple):
     image: np.ndarray  # (h, w, 3) uint8 RGB
     to_frame: np.ndarray  # (3, 3) float64 from patch px to frame px
     points: np.ndarray | None  # (N, 2) landmarks in frame px; None: not found in this frame
-    precise: np.ndarray | None = None  # the same as `precise_landmarks`
-    held: bool = False  # whether they are those of the frame before, as `is_held`
+    held: bool = False  # whether these are those of the frame before, as of `is_held`
 
 
 def cut_patch(frame: np.ndarray, points: np.ndarray | None, layout: LandmarkLayout) -> Patch:

@@ -40,18 +40,10 @@ MAX_JUMP = (
 )
 
 
-class PatchLandmarks(NamedTuple):
-    """The landmarks of a face in a patch, (N, 2) px each."""
-
-    points: np.ndarray  # as they are tracked, and crops are cut by: dlib's are whole numbers
-    precise: np.ndarray  # the same before they were rounded
-
-
 class Face(NamedTuple):
     """A face in one frame."""
 
     landmarks: np.ndarray  # (N, 2) frame px
-    precise: np.ndarray  # (N, 2) float32 frame px, as `PatchLandmarks.precise`
     pose: np.ndarray  # (3, 3)
     patch: np.ndarray  # (PATCH_SIDE, PATCH_SIDE) uint8 grey, or with 3 channels: where it was found
 
@@ -70,8 +62,8 @@ class FaceTracker(ABC):
         """The boxes (F, 4) of an image's faces, left top right bottom in px, as of `geometry.face_box`."""
 
     @abstractmethod
-    def find_landmarks(self, patch: np.ndarray, check: bool) -> PatchLandmarks | None:
-        """Landmarks of the face at about PATCH_BOX of a patch.
+    def find_landmarks(self, patch: np.ndarray, check: bool) -> np.ndarray | None:
+        """Landmarks (N, 2), px, of the face at about PATCH_BOX of a patch.
 
         With ``check``, None where no face is detected there; without, a face may be taken for granted.
         """
@@ -116,11 +108,6 @@ class FaceTracking:
     @property
     def _is_found(self) -> bool:
         return self._face is not None and not self._lost
-
-    @property
-    def precise(self) -> np.ndarray | None:
-        """The landmarks of the last frame, (N, 2) frame px, before they were rounded; None without a face."""
-        return self._face.precise if self._face is not None and self._is_found else None
 
     def _update(self, image: np.ndarray, due: bool) -> None:
         last = self._face
@@ -177,9 +164,8 @@ class FaceTracking:
         found = self._tracker.find_landmarks(patch, check)
         if found is None:
             return None
-        from_patch = np.linalg.inv(PATCH_POSE @ pose)
-        landmarks, precise = (transform(from_patch, points) for points in found)
-        return Face(landmarks, precise.astype(np.float32), fit_pose(landmarks, self._tracker.layout), patch)
+        landmarks = transform(np.linalg.inv(PATCH_POSE @ pose), found)
+        return Face(landmarks, fit_pose(landmarks, self._tracker.layout), patch)
 
 
 def choose_box(boxes: np.ndarray, which: str) -> np.ndarray | None:

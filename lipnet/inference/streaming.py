@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError, faces_seen, is_held, precise_landmarks
+from lipnet.cropping.cropper import Cropper, FaceTrack, NoFaceError, faces_seen, is_held
 from lipnet.cropping.landmarks import clip_features
 from lipnet.cropping.patch import Patch, cut_patch
 from lipnet.cropping.smoothing import interpolate_held
@@ -81,7 +81,7 @@ class StreamingTranscriber:
         find the next frame's landmarks.
         """
         patch = cut_patch(frame, self._tracker(self._count.add(frame)), self.cropper.layout)
-        return patch._replace(precise=precise_landmarks(self._tracker), held=is_held(self._tracker))
+        return patch._replace(held=is_held(self._tracker))
 
     def add(self, patch: Patch) -> list[Sentence]:
         """The second half of `push`."""
@@ -133,7 +133,6 @@ class StreamingTranscriber:
             self._move_on(track, length if final else length - MARGIN)
             return
         track = self.cropper.build_track(landmarks, self.name)
-        track = track.with_measured(interpolate_held([patch.precise for patch in self._window], held))
         to_crop = track.to_crop @ np.stack([patch.to_frame for patch in self._window])
         crops = self.cropper.crop([patch.image for patch in self._window], to_crop)
         self._crops, self._on_face = crops, track.on_face

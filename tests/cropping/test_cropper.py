@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 from lipnet.config import CropConfig
-from lipnet.cropping.cropper import Cropper, NoFaceError, crop_transforms, precise_landmarks
+from lipnet.cropping.cropper import Cropper, NoFaceError, crop_transforms
 from lipnet.cropping.dlib_tracker import DlibTracker
 from lipnet.cropping.factory import make_cropper
 from lipnet.cropping.geometry import fit_pose, transform
 from lipnet.cropping.landmarks import IBUG_68
-from lipnet.cropping.tracker import PatchLandmarks
 from lipnet.synthetic.corpus import render_frames
 from lipnet.video.decode import read_video
 
@@ -113,7 +112,8 @@ def test_any_frame_size(cropper: Cropper, clip: np.ndarray, size: tuple[int, int
     assert difference(cropper(clip[:9]).frames, crops.frames) <= 5
 
 
-def test_a_small_face_in_a_large_frame(cropper: Cropper, clip: np.ndarray) -> None:
+def test_a_small_face_in_a_large_frame(clip: np.ndarray) -> None:
+    cropper = make_cropper(CropConfig(landmarks_every=1))  # few frames: their noise counts
     frames = np.full((9, 1080, 1920, 3), 90, np.uint8)
     frames[:, 500:788, 1300:1660] = clip[:9]
     crops = cropper(frames)
@@ -158,17 +158,16 @@ def test_measured_landmarks_are_on_the_face_and_not_smoothed(clip: np.ndarray) -
     cropper = make_cropper(CropConfig(landmarks_every=1))
     frames = [*clip[:10], np.zeros_like(clip[0]), *clip[11:]]
     tracker = cropper.start()
-    measured = [(tracker(frame), precise_landmarks(tracker)) for frame in frames]
+    measured = [tracker(frame) for frame in frames]
     track = cropper.track(frames)
     assert track.on_face is not None and track.on_face.shape == (25, 68, 2)
     poses = fit_pose(track.landmarks, IBUG_68)
-    for pose, (points, precise), on_face in zip(poses, measured, track.on_face, strict=True):
-        if points is None or precise is None:
-            assert points is precise is None and np.isnan(on_face).all()
+    for pose, points, on_face in zip(poses, measured, track.on_face, strict=True):
+        if points is None:
+            assert np.isnan(on_face).all()
         else:
-            np.testing.assert_allclose(on_face, transform(pose, precise), atol=1e-5)
-            assert 0 < np.abs(points - precise).max() < 2  # px of the frame, in which a face unit is 50
-    assert sum(points is None for points, _ in measured) == 1
+            np.testing.assert_allclose(on_face, transform(pose, points), atol=1e-5)
+    assert sum(points is None for points in measured) == 1
 
 
 def test_landmarks_in_every_second_frame_give_nearly_the_same_crops(
@@ -177,7 +176,7 @@ def test_landmarks_in_every_second_frame_give_nearly_the_same_crops(
     calls: list[bool] = []
     found = DlibTracker.find_landmarks
 
-    def counted(self: DlibTracker, patch: np.ndarray, check: bool) -> PatchLandmarks | None:
+    def counted(self: DlibTracker, patch: np.ndarray, check: bool) -> np.ndarray | None:
         calls.append(check)
         return found(self, patch, check)
 
