@@ -133,7 +133,7 @@ def test_a_run_begun_under_the_old_names_resumes(
     assert train(tmp_path / "whole", *settings).code == 0
     old = tmp_path / "old"
     with monkeypatch.context() as patch:
-        kill_at(patch, "lipnet.training.engine.word_loss", 5)
+        kill_at(patch, "lipnet.training.engine.batch_losses", 5)
         with pytest.raises(Killed):
             train(old, *settings)
     config = with_old_names(yaml.safe_load((old / "config.yaml").read_text()))

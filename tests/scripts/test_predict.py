@@ -72,7 +72,8 @@ def test_a_longer_video_gives_a_line_a_sentence(joined: Path, videos: list[Path]
         json.loads(run_script("predict", v, "--decoder", "grammar", "--format", "json").out) for v in videos
     ]
     words = [word for one in apart for word in one["text"].split()]
-    assert sum(a != b for a, b in zip(said["text"].split(), words, strict=True)) <= 2
+    # Landmarks are looked for in every second frame, in the second video in the other ones than before.
+    assert sum(a != b for a, b in zip(said["text"].split(), words, strict=True)) <= 3
     for i, (sentence, one) in enumerate(zip(said["sentences"], apart, strict=True)):
         assert sentence["start"] == pytest.approx(3 * i + one["sentences"][0]["start"], abs=0.4)
 

@@ -96,7 +96,7 @@ def test_evaluating_a_trained_run(decoder: str, store: Path, trained: Path, tmp_
 
 def test_weights_say_what_trained_them(trained: Path, store: Path) -> None:
     _, said = load_weights(trained)
-    assert said.info["recipe"]["data"]["root"] == str(store)
+    assert said.info["recipe"]["data"]["root"] == [str(store)]
     assert set(said.info["dev"]) == {"dev_seen", "dev_unseen"}
 
 

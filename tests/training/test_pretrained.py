@@ -113,7 +113,7 @@ def test_a_run_without_a_complete_epoch_loads_its_weights_again(
     )
     assert train(tmp_path / "whole", *settings).code == 0
     with monkeypatch.context() as patch:
-        kill_at(patch, "lipnet.training.engine.word_loss", 2)
+        kill_at(patch, "lipnet.training.engine.batch_losses", 2)
         with pytest.raises(Killed):
             train(tmp_path / "killed", *settings)
     resumed = run_script("train", "--resume", tmp_path / "killed")
