@@ -78,7 +78,7 @@ $(OLDEST)/installed: tests/oldest.txt
 fuzz: install
 	PYTHONPATH=tests $(BIN)/python -m fuzz --count $(N) --seed $(SEED) --workers $(JOBS)
 
-# preprocess.py and train.py are killed at N moments each, and continued.
+# preprocess.py, its shards and train.py are killed at N moments each, and continued.
 kill: N = 50
 kill: install
 	PYTHONPATH=tests $(BIN)/python -m kill $(N) --seed $(SEED) --jobs $(JOBS)
