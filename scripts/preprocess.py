@@ -39,7 +39,8 @@ from lipnet.tokenizer import Tokenizer
 from lipnet.utils.cli import ALL_PROBLEMS, command_line, make_parser, report_problems
 from lipnet.utils.cluster import ClusterPool
 from lipnet.utils.files import lock_folder, temporary_files
-from lipnet.utils.workers import Pool, WorkerPool, check_workers
+from lipnet.utils.pool import Pool
+from lipnet.utils.workers import WorkerPool, check_workers
 
 EXAMPLES = """examples:
   Crop the first hundred clips of each speaker with MTCNN, and also write an array for each clip:

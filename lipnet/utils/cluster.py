@@ -24,7 +24,7 @@ import cv2
 from lipnet import __version__
 from lipnet.errors import LipnetError
 from lipnet.utils.log import LOG
-from lipnet.utils.workers import AHEAD, MAX_MESSAGE, OrderedPool, Result, Task, WorkerError, attempt, opened
+from lipnet.utils.pool import AHEAD, MAX_MESSAGE, OrderedPool, Result, Task, WorkerError, attempt, opened
 
 CONNECT_SECONDS = 10.0  # until the scheduler must have answered
 CLOSE_SECONDS = 3.0  # at most, to take leave of the scheduler

@@ -20,7 +20,7 @@ from lipnet.cropping.crop_file import CropFile
 from lipnet.data.corpus import Clip
 from lipnet.data.preprocessing import crop_clip, receive_crops, send_crops
 from lipnet.errors import LipnetError
-from lipnet.utils.workers import WorkerError
+from lipnet.utils.pool import WorkerError
 from lipnet.video.encode import write_video
 
 REASON = "distributed is not installed: pip install -e '.[cluster]'"

@@ -23,7 +23,7 @@ from lipnet.data.crop_store import CropStore, CropStoreWriter
 from lipnet.data.preprocessing import merging
 from lipnet.data.preprocessing.shards import RECORD, Shard, shard_of
 from lipnet.utils import workers
-from lipnet.utils.workers import attempt, opened
+from lipnet.utils.pool import attempt, opened
 
 SIZE = (f"crop.width={CROP.width}", f"crop.height={CROP.height}")
 

@@ -23,7 +23,7 @@ from lipnet.errors import LipnetError  # noqa: E402
 from lipnet.utils import cluster  # noqa: E402
 from lipnet.utils.cluster import ClusterPool  # noqa: E402
 from lipnet.utils.log import LOG  # noqa: E402
-from lipnet.utils.workers import WorkerError  # noqa: E402
+from lipnet.utils.pool import WorkerError  # noqa: E402
 
 THREADS = 2
 

@@ -15,7 +15,8 @@ import cv2
 import pytest
 
 from lipnet.errors import LipnetError
-from lipnet.utils.workers import WorkerError, WorkerPool, check_workers
+from lipnet.utils.pool import WorkerError
+from lipnet.utils.workers import WorkerPool, check_workers
 
 
 def describe(task: str) -> str:

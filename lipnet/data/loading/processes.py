@@ -17,7 +17,8 @@ from lipnet.data.loading.collation import collate
 from lipnet.data.loading.shared_memory import Place, SharedMemory, Slot, free_memory, placed
 from lipnet.errors import LipnetError, TrainingError
 from lipnet.utils.log import LOG
-from lipnet.utils.workers import KILLED, WorkerError, WorkerPool, core_count
+from lipnet.utils.pool import WorkerError
+from lipnet.utils.workers import KILLED, WorkerPool, core_count
 
 AUTO_MAX = 8  # processes, of which each gathers some thousands of clips a second
 AHEAD = 2  # batches of each process that are gathered before they are needed

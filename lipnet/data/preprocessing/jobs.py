@@ -15,7 +15,7 @@ from lipnet.data.corpus import Clip
 from lipnet.data.external_crops import load_crops, load_landmarks
 from lipnet.errors import LipnetError
 from lipnet.utils.files import errors_of
-from lipnet.utils.workers import WorkerError
+from lipnet.utils.pool import WorkerError
 from lipnet.video.decode import LargePicturesError
 
 Cut = Callable[[Clip, Path], CropFile]  # `crop_clip` or `import_clip` with settings

@@ -15,7 +15,7 @@ from lipnet.data.corpus import Clip, Corpus, check_words
 from lipnet.data.crop_store import CropStore, CropStoreWriter
 from lipnet.data.external_crops import save_crops
 from lipnet.errors import LipnetError
-from lipnet.utils.workers import Pool
+from lipnet.utils.pool import Pool
 
 
 def summary(counts: Counter[str], left_out: int, detects_faces: bool, done: str = "cropped") -> str:
