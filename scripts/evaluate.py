@@ -7,32 +7,28 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
+from lipnet.analysis.rates import Rates, confused_words, interval_line, places, rates
+from lipnet.analysis.reading import emissions_of, texts_of
 from lipnet.data.crop_store import CropStore
-from lipnet.data.dataset import Batch, ClipDataset
+from lipnet.data.dataset import ClipDataset
 from lipnet.data.loading.loaders import eval_loader
 from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder, resolve_decoder
 from lipnet.errors import LipnetError
-from lipnet.grid import GRAMMAR, is_grid_sentence
-from lipnet.inference.emissions import Backend
 from lipnet.inference.reader import load_backend
 from lipnet.inference.torch_backend import TorchBackend
-from lipnet.metrics import ErrorCounts, WordErrors, bootstrap_interval
 from lipnet.tokenizer import Tokenizer
-from lipnet.training.evaluation import Emitted, Evaluation, evaluate, read_clips
+from lipnet.training.evaluation import Evaluation, evaluate, read_clips
 from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.files import as_bytes, write_atomically
 from lipnet.utils.workers import core_count
 from lipnet.weights import WEIGHTS
 
-CONFUSIONS = 10  # number of them in metrics.json
 EXAMPLES = """examples:
   %(prog)s --data data/grid --split dev_seen --decoder grammar
   %(prog)s --weights runs/a/best.safetensors --data data/grid --split unseen_test \\
@@ -95,33 +91,20 @@ def main() -> int:
         evaluation = read_clips(batches, emissions_of(network), decoder, args.workers)
     name = f"{args.decoder} {options.file}" if options.file else args.decoder
     print(evaluation.counts.summary(name))
-    print(interval_line(evaluation))
+    found = rates(evaluation.targets, texts_of(evaluation))
+    print(interval_line(found))
     if args.out is not None:
-        write_results(args.out, evaluation, metadata.info, args)
+        write_results(args.out, evaluation, found, metadata.info, args)
     return 0
 
 
-def emissions_of(network: Backend) -> Callable[[Batch], list[Emitted]]:
-    """A network that PyTorch does not compute, as `read_clips` needs it."""
-
-    def emissions(batch: Batch) -> list[Emitted]:
-        clips = [frames[:n].numpy() for frames, n in zip(batch.frames, batch.lengths, strict=True)]
-        landmarks: list[np.ndarray | None] = [None] * len(clips)
-        if batch.landmarks is not None:
-            landmarks = [
-                of_clip[:n].numpy() for of_clip, n in zip(batch.landmarks, batch.lengths, strict=True)
-            ]
-        return [Emitted(log_probs, words) for log_probs, words, _ in network(clips, landmarks)]
-
-    return emissions
-
-
 def write_results(
-    folder: Path, evaluation: Evaluation, info: dict[str, Any], args: argparse.Namespace
+    folder: Path, evaluation: Evaluation, found: Rates, info: dict[str, Any], args: argparse.Namespace
 ) -> None:
     """Write metrics.json (rates, counts, word errors) and predictions.csv (clip, target, prediction, score).
 
     Args:
+        found: the rates of the evaluation.
         info: from the metadata of the weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,11 +118,15 @@ def write_results(
         "grammar": str(args.grammar) if args.grammar else None,
         "dictionary": str(args.dictionary) if args.dictionary else None,
         "wer": counts.wer,
-        "intervals": intervals(evaluation),
+        "intervals": {"wer": found.wer, "cer": found.cer},
         "cer": counts.cer,
         "ser": counts.ser,
         **asdict(counts),
-        **word_errors(evaluation),
+        "places": [
+            {"place": place.name, "errors": place.errors, "words": place.words}
+            for place in places(evaluation.targets, texts_of(evaluation))
+        ],
+        "confusions": confused_words(evaluation.targets, texts_of(evaluation)),
     }
     write_atomically(folder / "metrics.json", json.dumps(metrics, indent=1).encode())
     table = io.StringIO()
@@ -148,47 +135,6 @@ def write_results(
     for name, target, best in zip(evaluation.names, evaluation.targets, evaluation.predictions, strict=True):
         writer.writerow([name, target, best.text, f"{best.score:.4f}"])
     write_atomically(folder / "predictions.csv", as_bytes(table.getvalue()))
-
-
-def intervals(evaluation: Evaluation) -> dict[str, tuple[float, float]]:
-    """The 95 % bootstrap intervals of the word and of the character error rate, as fractions."""
-    counts = []
-    for target, best in zip(evaluation.targets, evaluation.predictions, strict=True):
-        counts.append(ErrorCounts())
-        counts[-1].add(target, best.text)
-    return {
-        "wer": bootstrap_interval([one.word_errors for one in counts], [one.words for one in counts]),
-        "cer": bootstrap_interval(
-            [one.character_errors for one in counts], [one.characters for one in counts]
-        ),
-    }
-
-
-def interval_line(evaluation: Evaluation) -> str:
-    shown = [
-        f"{rate.upper()} {100 * low:.1f} to {100 * high:.1f} %"
-        for rate, (low, high) in intervals(evaluation).items()
-    ]
-    return f"95 % intervals: {', '.join(shown)} (bootstrap over clips)"
-
-
-def word_errors(evaluation: Evaluation) -> dict[str, Any]:
-    """Errors by position, named after GRID's slots if all targets are GRID sentences, and confusions."""
-    errors = WordErrors()
-    for target, best in zip(evaluation.targets, evaluation.predictions, strict=True):
-        errors.add(target, best.text)
-    slots = [slot.name for slot in GRAMMAR]
-    is_grid = all(is_grid_sentence(target.split()) for target in evaluation.targets)
-    return {
-        "places": [
-            {"place": slots[i] if is_grid else i + 1, "errors": errors.errors[i], "words": count}
-            for i, count in sorted(errors.words.items())
-        ],
-        "confusions": [
-            {"said": target, "read": prediction, "times": times}
-            for (target, prediction), times in errors.confusions.most_common(CONFUSIONS)
-        ],
-    }
 
 
 if __name__ == "__main__":
