@@ -172,10 +172,17 @@ def aligned_pairs(target: Sequence[str], prediction: Sequence[str]) -> list[tupl
 
 def words_right(target: str, prediction: str) -> list[bool]:
     """For each word of the prediction whether it is correct, along an alignment with the fewest edits."""
-    predicted = prediction.split()
-    edits = Levenshtein.editops(target.split(), predicted)
-    wrong = {edit.dest_pos for edit in edits if edit.tag != "delete"}
-    return [position not in wrong for position in range(len(predicted))]
+    return [place is not None for place in matched_words(target, prediction)]
+
+
+def matched_words(target: str, prediction: str) -> list[int | None]:
+    """For each word of the prediction its position in the target, None if it is wrong; as `words_right`."""
+    expected, predicted = target.split(), prediction.split()
+    matched: list[int | None] = [None] * len(predicted)
+    for block in Levenshtein.opcodes(expected, predicted):
+        if block.tag == "equal":
+            matched[block.dest_start : block.dest_end] = range(block.src_start, block.src_end)
+    return matched
 
 
 def _rate(errors: int, total: int) -> float:
