@@ -94,8 +94,9 @@ class ModelConfig:
     word_heads: bool = False  # classify the word of each frame by a linear layer on each recurrent layer
     outputs_per_frame: int = 1  # CTC steps per video frame: fast speech needs more than one
     streams: list[str] = field(default_factory=lambda: ["pixels"])  # what is read: pixels, landmarks, or both
-    landmark_input: str = "features"  # of each frame: features (movements of lips and jaw) or lip_coordinates
-    # (the lips' points as parts of a GRID frame, with the face at one position)
+    landmark_input: str = "features"  # of each frame: features (movements of lips and jaw), standardized (the
+    # same with mean 0 and standard deviation 1 over the clip) or lip_coordinates (the lips' points as parts
+    # of a GRID frame, with the face at one position)
     landmark_channels: list[int] = field(default_factory=lambda: [160, 160])  # of each convolution over time;
     # may be empty
     landmark_kernel: int = 5  # frames, of these convolutions

@@ -85,6 +85,7 @@ def joined_config(args: argparse.Namespace, pixels: ModelConfig, landmarks: Mode
         pixels,
         streams=["pixels", "landmarks"],
         fusion="late",
+        landmark_input=landmarks.landmark_input,
         landmark_channels=landmarks.landmark_channels,
         landmark_kernel=landmarks.landmark_kernel,
         landmark_hidden=landmarks.hidden,

@@ -82,6 +82,7 @@ MIRRORED = np.r_[
 # width and height of the outer lips.
 DISTANCES = np.array([(13, 19), (14, 18), (15, 17), (12, 16), (0, 6), (3, 9)])
 MOVEMENT_SCALE = 6.0  # brings the deviations from a clip's median, in mouth widths, to about 1
+MIN_DEVIATION = 0.05  # keeps the noise of a still mouth small; speech has about 0.5
 LANDMARK_FEATURES = 2 * len(MOUTH_POINTS) + len(DISTANCES)
 # The mean face in GRID's frames, measured by the dlib cropper in every eighth frame of four clips each of
 # nine people; the standard deviations between people are 12 and 5 px of the position, 3 px of the distance.
@@ -128,6 +129,16 @@ def landmark_features(points: np.ndarray, rest: np.ndarray) -> np.ndarray:
     return np.concatenate([movements, distances], axis=1).astype(np.float32)
 
 
+def standardized_features(points: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """`landmark_features` with mean 0 and standard deviation 1 over the frames: (T, 64) float32.
+
+    People move their lips by different amounts, and unlike each other in different directions.
+    """
+    features = landmark_features(points, rest)
+    deviation = features.std(axis=0) + MIN_DEVIATION
+    return ((features - features.mean(axis=0)) / deviation).astype(np.float32)
+
+
 def lip_coordinates(points: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """The lips' points in a GRID frame in which the face has its usual position and size: (T, 40) float32.
 
@@ -152,6 +163,7 @@ class LandmarkInput(NamedTuple):
 # By the names that ``model.landmark_input`` has.
 LANDMARK_INPUTS = {
     "features": LandmarkInput(LANDMARK_FEATURES, mouth_points, landmark_features),
+    "standardized": LandmarkInput(LANDMARK_FEATURES, mouth_points, standardized_features),
     "lip_coordinates": LandmarkInput(2 * (LIPS.stop - LIPS.start), face_points, lip_coordinates),
 }
 

@@ -51,3 +51,20 @@ def test_gaps_are_filled_and_clips_without_landmarks_have_none(kind: str) -> Non
     assert np.isfinite(features).all()
     assert clip_features(np.full_like(landmarks, np.nan), kind) is None
     assert clip_features(None, kind) is None
+
+
+def test_standardized_features_do_not_depend_on_how_much_a_mouth_moves() -> None:
+    rest = random_landmarks(1)
+    movement = 0.2 * np.random.default_rng(0).normal(size=(40, 68, 2)) * np.array([1.0, 3.0])
+    movement[:, :48] = 0  # the frame of the face
+    small, large = (clip_features(rest + size * movement, "standardized") for size in (0.5, 1.0))
+    assert small is not None and large is not None
+    np.testing.assert_allclose(large.mean(axis=0), 0, atol=1e-5)
+    assert np.abs(large.std(axis=0) - 1)[: 2 * 20].max() < 0.1
+    assert np.abs(small - large)[:, : 2 * 20].max() < 0.5  # of the lips; widths change the scale a little
+
+
+def test_a_still_mouth_stays_small_if_standardized() -> None:
+    noise = 1e-4 * np.random.default_rng(0).normal(size=(40, 68, 2))
+    still = clip_features(random_landmarks(1) + noise, "standardized")
+    assert still is not None and np.abs(still).max() < 0.3

@@ -106,7 +106,7 @@ def test_networks_that_would_fill_the_memory_are_refused(name: str, settings: di
 
 
 def test_unknown_choices_are_named() -> None:
-    with pytest.raises(ConfigError, match=r"landmark_input 'lips': choose one of features, lip_coordinates"):
+    with pytest.raises(ConfigError, match=r"landmark_input 'lips': choose one of features, standardized, "):
         network("landmarks", landmark_input="lips")
     with pytest.raises(ConfigError, match=r"model\.fusion 'early': choose one of late, joint, output"):
         network("late", fusion="early")

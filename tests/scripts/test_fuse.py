@@ -30,17 +30,19 @@ def emissions(path: Path, landmarks: np.ndarray | None) -> np.ndarray:
 
 def test_the_joined_network_reads_both(tmp_path: Path) -> None:
     pixels = save(tmp_path / "p.safetensors", 0)
-    landmarks = save(tmp_path / "l.safetensors", 1, streams=["landmarks"], landmark_channels=[6])
+    settings = {"landmark_channels": [6], "landmark_input": "standardized"}
+    landmarks = save(tmp_path / "l.safetensors", 1, streams=["landmarks"], **settings)
     both = tmp_path / "both.safetensors"
     result = run_script("fuse", pixels, landmarks, "--weight", 0.25, "--entropy", 0.3, "--out", both)
     assert result.code == 0
-    features = clip_features(random_landmarks(9))
+    features = clip_features(random_landmarks(9), "standardized")
     # Untrained pixels are not certain of any word, so that the characters are those of the landmarks.
     np.testing.assert_allclose(emissions(both, features), emissions(landmarks, features), atol=1e-5)
     np.testing.assert_allclose(emissions(both, None), emissions(pixels, None), atol=1e-5)
     metadata = TorchBackend.load(both, "cpu").metadata
     assert metadata.info == {"pixels": {"seed": 0}, "landmarks": {"seed": 1}}
     assert (metadata.model.landmark_weight, metadata.model.landmark_entropy) == (0.25, 0.3)
+    assert metadata.model.landmark_input == "standardized"
 
 
 @pytest.mark.parametrize(
