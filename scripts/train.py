@@ -24,14 +24,14 @@ from lipnet.errors import ConfigError
 from lipnet.models.flops import count_flops, count_parameters
 from lipnet.models.lipnet import LipNet
 from lipnet.settings import Settings
-from lipnet.training.data import Data, open_data, print_unalignable
+from lipnet.training.data import Data, dev_examples, open_data, print_unalignable
 from lipnet.training.distributed import Processes, processes
 from lipnet.training.engine import Step, train_one_epoch
-from lipnet.training.evaluation import Evaluation, evaluate, join
+from lipnet.training.evaluation import Evaluation, emit, evaluate, join
 from lipnet.training.optim import TrainState
 from lipnet.training.pretrained import Pretrained, load_pretrained, origin, start_from
 from lipnet.training.run_dir import RunDir
-from lipnet.training.tensorboard import TensorBoardLogger
+from lipnet.training.tensorboard.logger import TensorBoardLogger
 from lipnet.utils.cli import command_line, make_parser
 
 EXAMPLES = """examples:
@@ -141,7 +141,7 @@ def train(run: RunDir, model: LipNet, data: Data, device: Device, together: Proc
         model.compile_parts(fullgraph=together.count == 1)
     print_summary(run, model, data, device, together)
     with ExitStack() as stack:
-        logger = stack.enter_context(TensorBoardLogger(run))
+        logger = stack.enter_context(TensorBoardLogger(run, data.dev, device))
         bar = stack.enter_context(progress_bar(run, items))
         profiler = stack.enter_context(make_profiler(run, profiled)) if profiled and run.writes else None
         if run.epoch == 0 and "pixels" in data.train_set.streams:
@@ -151,9 +151,9 @@ def train(run: RunDir, model: LipNet, data: Data, device: Device, together: Proc
             taken = train_epoch(run, train_state, data, device, logger, bar, profiler)
             seconds = time.perf_counter() - started
             evaluations = evaluate_epoch(run, train_state, data, device)
+            log_evaluations(run.step + len(taken), evaluations, train_state, data, device, logger)
             line = run.end_epoch(train_state, data.train_set, taken, evaluations, seconds)
             for name, evaluation in evaluations.items():
-                logger.log_evaluation(run.step, name, evaluation)
                 scores = evaluation.counts.summary("greedy")
                 bar.write(f"epoch {run.epoch}  loss {line['loss']:.3f}  {name} {scores}")
 
@@ -193,6 +193,23 @@ def evaluate_epoch(run: RunDir, train_state: TrainState, data: Data, device: Dev
         name: join(together.gather(evaluate(train_state.averaged, split, decoder, device)))
         for name, split in data.dev.items()
     }
+
+
+def log_evaluations(
+    number: int,
+    evaluations: dict[str, Evaluation],
+    train_state: TrainState,
+    data: Data,
+    device: Device,
+    logger: TensorBoardLogger,
+) -> None:
+    """Log an epoch before it is saved: if the run is killed then, nothing of it is missing."""
+    for name, evaluation in evaluations.items():
+        logger.log_evaluation(number, name, evaluation)
+    if evaluations and not logger.is_off:
+        for name, batch in dev_examples(data.dev).items():
+            logger.log_posteriorgrams(number, name, batch, emit(train_state.averaged, batch, device))
+    logger.flush()
 
 
 def print_summary(run: RunDir, model: LipNet, data: Data, device: Device, together: Processes) -> None:

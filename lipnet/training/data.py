@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from lipnet.config import Config
 from lipnet.data.crop_store import CropStore, StoredClip, without_speakers
-from lipnet.data.dataset import ClipDataset
-from lipnet.data.loading.loaders import Loader, by_length, make_gatherer
+from lipnet.data.dataset import Batch, ClipDataset, SampleKey
+from lipnet.data.loading.loaders import Loader, by_length, collate, make_gatherer
 from lipnet.data.loading.sampler import EpochSampler
 from lipnet.errors import ConfigError
 from lipnet.tokenizer import Tokenizer
 from lipnet.training.distributed import ALONE, Processes
 
 NAMED_CLIPS = 3  # in a message about many
+DEV_EXAMPLES = 4  # clips of all dev lists whose emissions are drawn
 
 
 class Data(NamedTuple):
@@ -71,6 +73,18 @@ def open_mixed(config: Config, corpus: CropStore) -> tuple[CropStore, list[Store
     mixed = CropStore(config.data.mix_root)
     mixed.check_crop(corpus.crop, f"the crops in {corpus.root} need")
     return mixed, [c for c in mixed.split(config.data.mix_split) if c.speaker not in config.data.leave_out]
+
+
+def dev_examples(dev: Mapping[str, Loader]) -> dict[str, Batch]:
+    """The same few clips in every call: of each dev list as many, at even distances in it."""
+    batches = {}
+    for number, (name, loader) in enumerate(dev.items()):
+        share = DEV_EXAMPLES // len(dev) + (number < DEV_EXAMPLES % len(dev))
+        count = min(share, len(loader.dataset))
+        keys = [SampleKey(place * len(loader.dataset) // count) for place in range(count)]
+        if keys:
+            batches[name] = collate([loader.dataset[key] for key in keys])
+    return batches
 
 
 def print_unalignable(data: Data, steps_per_frame: int) -> None:

@@ -53,9 +53,7 @@ def evaluate(
     @torch.inference_mode()
     def emissions(batch: Batch) -> list[Emitted]:
         nonlocal loss, clips
-        batch = batch.to(device.torch_device, non_blocking=True)
-        with device.autocast():
-            output = model(batch.frames, batch.lengths, batch.landmarks)
+        batch, output = _forward(model, batch, device)
         loss += ctc_losses(output, batch).sum().item()
         clips += int(alignable(output, batch).sum())
         return split_output(output)
@@ -63,6 +61,20 @@ def evaluate(
     result = read_clips(batches, emissions, decoder, workers)
     result.loss, result.aligned = loss / clips if clips else math.nan, clips
     return result
+
+
+@torch.inference_mode()
+def emit(model: LipNet, batch: Batch, device: Device) -> list[Emitted]:
+    """What the network gives for each clip of a batch."""
+    model.eval()
+    return split_output(_forward(model, batch, device)[1])
+
+
+def _forward(model: LipNet, batch: Batch, device: Device) -> tuple[Batch, Output]:
+    """The batch on the device, and the network's output for it."""
+    batch = batch.to(device.torch_device, non_blocking=True)
+    with device.autocast():
+        return batch, model(batch.frames, batch.lengths, batch.landmarks)
 
 
 def join(parts: Sequence[Evaluation]) -> Evaluation:

@@ -1,0 +1,1 @@
+"""TensorBoard's view of a run: curves, settings, figures, tables of predictions."""
