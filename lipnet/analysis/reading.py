@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from lipnet.data.dataset import Batch
 from lipnet.decoding.base import Decoder
+from lipnet.decoding.factory import DecoderOptions
 from lipnet.inference.emissions import Backend, Emissions
 from lipnet.training.evaluation import Emitted, Evaluation, read_clips
 
@@ -57,6 +58,31 @@ class SplitEmissions:
             for batch, clips in self.batches
             for name, clip in zip(batch.names, clips, strict=True)
         }
+
+
+@dataclass
+class Reading:
+    """What one network reads in the clips of a split."""
+
+    name: str  # of the weights
+    network: Backend
+    emissions: dict[str, Emissions]  # of each clip, by its name
+    evaluations: dict[str, Evaluation]  # by decoder; the first one is the one that the report is about
+    files: DecoderOptions  # of that decoder
+
+    def options(self, n_best: int) -> DecoderOptions:
+        """The options of that decoder for several hypotheses a clip."""
+        return replace(self.files, n_best=n_best)
+
+    @property
+    def decoder(self) -> str:
+        """The decoder that the report is about."""
+        return next(iter(self.evaluations))
+
+    @property
+    def main(self) -> Evaluation:
+        """The evaluation by that decoder."""
+        return self.evaluations[self.decoder]
 
 
 def texts_of(evaluation: Evaluation) -> list[str]:
