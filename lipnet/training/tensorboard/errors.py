@@ -10,6 +10,7 @@ import numpy as np
 from lipnet.grid import GRAMMAR, is_grid_sentence
 from lipnet.metrics import WordErrors, aligned_pairs
 
+LETTERS = next(list(slot.words) for slot in GRAMMAR if slot.name == "letter")
 MAX_CHARACTERS = 27  # of a large alphabet, the most frequent ones are shown
 MAX_POSITIONS = 12  # words of long sentences
 
@@ -31,18 +32,15 @@ def letter_confusions(texts: Texts) -> tuple[list[str], np.ndarray]:
         none of the N, or not at all.
     """
     pairs: Counter[tuple[str, str]] = Counter()
-    spoken = is_grid(texts)
-    for target, prediction in texts:
-        if spoken:
-            pairs.update(
-                pair for pair in aligned_pairs(target.split(), prediction.split()) if len(pair[0]) == 1
-            )
-        else:
-            pairs.update(pair for pair in aligned_pairs(target, prediction) if pair[0])
-    frequencies: Counter[str] = Counter()
-    for (expected, _), count in pairs.items():
-        frequencies[expected] += count
-    labels = sorted(label for label, _ in frequencies.most_common(MAX_CHARACTERS))
+    if is_grid(texts):
+        labels = LETTERS
+        for target, prediction in texts:
+            pairs.update(aligned_pairs(target.split(), prediction.split()))
+    else:
+        for target, prediction in texts:
+            pairs.update(aligned_pairs(target, prediction))
+        frequencies = Counter("".join(target for target, _ in texts))
+        labels = sorted(label for label, _ in frequencies.most_common(MAX_CHARACTERS))
     places = {label: place for place, label in enumerate(labels)}
     counts = np.zeros((len(labels), len(labels) + 1), np.int64)
     for (expected, found), count in pairs.items():

@@ -97,7 +97,7 @@ def _words(draw: ImageDraw.ImageDraw, y: int, label: str, words: Sequence[tuple[
     x = float(LABELS)
     for word, colour in words:
         draw.text((x, y), word, colour, _font(FONT))
-        x += _font(FONT).getlength(f"{word} ")
+        x += _font(FONT).getlength(word) + 2 * MARGIN
 
 
 def _time_axis(draw: ImageDraw.ImageDraw, y: int, room: int, seconds: float) -> None:
