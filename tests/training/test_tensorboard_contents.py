@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from runs import Killed, kill_at, log_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator as AsTensorBoard
@@ -14,6 +15,12 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata
 from tiny import CROP, Train, run_script
 from torch.utils.tensorboard.writer import SummaryWriter
+
+from lipnet.config import Config
+from lipnet.device import Device
+from lipnet.training.engine import Step
+from lipnet.training.run_dir import RunDir
+from lipnet.training.tensorboard.logger import TensorBoardLogger
 
 FIGURES = {"dev/letters", "dev/slots", "dev/posteriorgram_1", "dev/posteriorgram_2"}
 LAYOUT = "custom_scalars__config__"
@@ -134,3 +141,13 @@ def test_an_epoch_is_in_the_file_before_it_is_saved(
     steps = steps_of(tmp_path / "run")
     assert steps["train/loss"] == [1, 2, 3]
     assert steps["dev/wer"] == steps["dev/predictions/text_summary"] == steps["dev/posteriorgram_2"] == [3]
+
+
+def test_the_memory_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: device.index * 2**29)
+    step = Step(loss=2.0, ctc=1.5, words=0.5, lr=0.1, grad_norm=1.0, clips=6, seconds=2.0)
+    with TensorBoardLogger(RunDir(tmp_path, Config()), [], Device(torch.device("cuda:3"))) as logger:
+        logger.log_step(7, step)
+    [memory] = read(tmp_path).Scalars("train/gpu_memory_gib")
+    [speed] = read(tmp_path).Scalars("train/clips_per_second")
+    assert (memory.step, memory.value, speed.value) == (7, 1.5, 3.0)
