@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def main() -> int:
     clips = store.split(args.split)
     if not any(clip.sentence.split() for clip in clips):
         raise LipnetError(f"{store.root}: no clip of {args.split} has a reference text; give another --split")
-    readings = [read(weights, store, args) for weights in args.weights]
+    readings = [read(weights, store, args) for weights in labelled(args.weights).items()]
     args.out.mkdir(parents=True, exist_ok=True)
     report = Report(readings, store, clips, args.out)
     path = report.write(f"{readings[0].name} on {args.split}", run)
@@ -88,8 +89,22 @@ def check_arguments(args: argparse.Namespace) -> None:
             raise LipnetError(f"{package} is not installed: pip install 'lipnet[analyze]'")
 
 
-def read(weights: Path, store: CropStore, args: argparse.Namespace) -> Reading:
-    """Read the split with one network and each decoder."""
+def labelled(paths: Sequence[Path]) -> dict[str, Path]:
+    """The weights by their file names; by their paths where two files have one name.
+
+    Raises LipnetError if a file is given twice.
+    """
+    names = {path.name: path for path in paths}
+    if len(names) < len(paths):
+        names = {str(path): path for path in paths}
+    if len(names) < len(paths):
+        raise LipnetError("--weights: a file is given twice; give different ones")
+    return names
+
+
+def read(named: tuple[str, Path], store: CropStore, args: argparse.Namespace) -> Reading:
+    """Read the split with one network, given as its name in the report and its file, and each decoder."""
+    label, weights = named
     network = load_backend(weights, args.device)
     metadata = network.metadata
     store.check_crop(metadata.crop, "the weights need")
@@ -114,7 +129,7 @@ def read(weights: Path, store: CropStore, args: argparse.Namespace) -> Reading:
     batches = tqdm(eval_loader(dataset, args.batch_size), unit="batch", leave=False)
     emitted = SplitEmissions.of(network, batches)
     evaluations = {key: emitted.decoded(decoder, args.workers) for key, decoder in decoders.items()}
-    return Reading(str(weights.name), network, emitted.by_name(), evaluations, options)
+    return Reading(label, network, emitted.by_name(), evaluations, options)
 
 
 if __name__ == "__main__":

@@ -128,16 +128,19 @@ class Report:
             "Word error rate of B minus that of A on the same clips, with its 95 % interval by the paired "
             "bootstrap, and the fraction of resamples in which B has the lower rate.",
         )
+        several = len(set(self.speakers)) > 1
         rows, shown = [], []
         for reading in self.readings[1:]:
-            found = compare(self.targets, self.texts, texts_of(reading.main))
-            low, high = found.interval
-            rows.append([self.first.name, reading.name, found.difference, low, high, found.improved])
-            shown.append([self.first.name, reading.name, f"{100 * found.difference:+.1f}"])
-            shown[-1] += [f"{100 * low:+.1f} to {100 * high:+.1f}", percent(found.improved)]
-        columns = ("a", "b", "difference", "low", "high", "b_is_better")
+            for drawn, groups in (("clips", None), ("speakers", self.speakers))[: 1 + several]:
+                found = compare(self.targets, self.texts, texts_of(reading.main), groups)
+                low, high = found.interval
+                names = [self.first.name, reading.name, drawn]
+                rows.append([*names, found.difference, low, high, found.improved])
+                points = f"{100 * found.difference:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}"
+                shown.append([*names, *points, percent(found.improved)])
+        columns = ("a", "b", "drawn", "difference", "low", "high", "b_is_better")
         write_table(self.folder / "comparison.csv", columns, rows)
-        section.table(("A", "B", "difference (points)", "95 %", "B better in %"), shown)
+        section.table(("A", "B", "drawn", "difference (points)", "95 %", "B better in %"), shown)
 
     def _places(self) -> None:
         found = places(self.targets, self.texts)

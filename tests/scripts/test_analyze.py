@@ -24,6 +24,13 @@ def table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def write_log(folder: Path, rates: dict[str, float]) -> None:
+    """The log of a run of one epoch, evaluated on the list dev if there are rates."""
+    folder.mkdir(exist_ok=True)
+    dev = {"dev": rates} if rates else {}
+    (folder / "log.jsonl").write_text(json.dumps({"epoch": 1, "loss": 2.5, "dev": dev}) + "\n")
+
+
 def with_heads(path: Path, seed: int) -> Path:
     torch.manual_seed(seed)
     model = LipNet(tiny_model(word_heads=True))
@@ -33,17 +40,18 @@ def with_heads(path: Path, seed: int) -> Path:
     return path
 
 
-def test_every_number_is_that_of_evaluate(crop_store: Path, finished_run: Path, tmp_path: Path) -> None:
+def test_every_number_is_that_of_evaluate(crop_store: Path, tmp_path: Path) -> None:
     weights = [with_heads(tmp_path / f"{name}.safetensors", seed) for seed, name in enumerate("ab")]
-    given = ("--data", crop_store, "--split", "all")
-    options = ("--also", "greedy", "--run", finished_run, "--out", tmp_path / "report")
+    given = ("--data", crop_store, "--split", "train")
+    write_log(tmp_path, {"wer": 0.5, "cer": 0.25})
+    options = ("--also", "greedy", "--run", tmp_path, "--out", tmp_path / "report")
     result = run_script("analyze", "--weights", *weights, *given, *options)
     assert result.code == 0, result.err
     rates = {
         (row["weights"], row["decoder"], row["speaker"]): row for row in table(tmp_path / "report/rates.csv")
     }
-    for decoder in ("grammar", "greedy"):
-        for path in weights:
+    for decoder, evaluated_weights in (("grammar", weights), ("greedy", weights[:1])):
+        for path in evaluated_weights:
             out = tmp_path / decoder / path.stem
             evaluated = run_script("evaluate", "--weights", path, *given, "--decoder", decoder, "--out", out)
             metrics = json.loads((out / "metrics.json").read_text())
@@ -58,8 +66,10 @@ def test_every_number_is_that_of_evaluate(crop_store: Path, finished_run: Path, 
     places = table(tmp_path / "report" / "places.csv")
     assert [int(row["errors"]) for row in places] == [place["errors"] for place in metrics["places"]]
     both = [float(rates[path.name, "grammar", "all"]["wer"]) for path in weights]
-    [compared] = table(tmp_path / "report" / "comparison.csv")
-    assert float(compared["difference"]) == pytest.approx(both[1] - both[0], abs=2e-6)
+    compared = table(tmp_path / "report" / "comparison.csv")
+    assert [row["drawn"] for row in compared] == ["clips", "speakers"]
+    for row in compared:
+        assert float(row["difference"]) == pytest.approx(both[1] - both[0], abs=2e-6)
     speakers = [row for key, row in rates.items() if key[2] != "all"]
     assert sum(int(row["word_errors"]) for row in speakers) == metrics["word_errors"]
 
@@ -75,8 +85,7 @@ def test_every_number_is_that_of_evaluate(crop_store: Path, finished_run: Path, 
 def test_what_is_missing_is_said(untrained_weights: Path, tmp_path: Path) -> None:
     pack(tmp_path / "one", [make_clip("s1", "bbaf2n", timed=False)], [40])
     run = tmp_path / "run"
-    run.mkdir()
-    (run / "log.jsonl").write_text('{"epoch": 1, "loss": 2.5, "dev": {}}\n')
+    write_log(run, {})
     given = (
         "--weights",
         untrained_weights,
@@ -124,5 +133,6 @@ def test_bad_input(untrained_weights: Path, crop_store: Path, text_file: Path, t
     assert_one_line(analyze("--run", tmp_path), "not the log of a run")
     (tmp_path / "log.jsonl").write_text("")
     assert_one_line(analyze("--run", tmp_path), "no epoch has ended")
+    assert_one_line(analyze("--weights", untrained_weights, untrained_weights), "given twice")
     assert_one_line(analyze("--batch-size", 0), "--batch-size 0", "1 or more")
     assert not (tmp_path / "out").exists()
