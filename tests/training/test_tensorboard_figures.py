@@ -133,6 +133,7 @@ def test_wrong_words_in_the_table_are_bold() -> None:
 def test_charts_of_lists_with_signs_in_their_names() -> None:
     assert charts_of(["a.b"])["Error rates"]["CER and WER of the dev lists"][1][0] == r"^a\.b/cer$"
     assert "Error rates" not in charts_of([])
+    assert [len(charts_of([], with_gpu)["Training"]) for with_gpu in (False, True)] == [5, 6]
 
 
 def test_settings() -> None:

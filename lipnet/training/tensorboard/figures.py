@@ -60,11 +60,7 @@ def posteriorgram(
     rows = _most_probable(log_probs, MAX_SYMBOLS)
     top, room = MARGIN + 3 * LINE + MARGIN, WIDTH - LABELS - MARGIN
     sheet, draw = _sheet(top + len(rows) * ROW + LINE + MARGIN)
-    draw.text((MARGIN, MARGIN), name, BLACK, _font(FONT))
-    _words(draw, MARGIN + LINE, "said", [(word, BLACK) for word in target.split()])
-    is_right = words_right(target, text)
-    marked = [(word, BLACK if right else RED) for word, right in zip(text.split(), is_right, strict=True)]
-    _words(draw, MARGIN + 2 * LINE, "read", marked)
+    _header(draw, name, target, text)
     steps = len(log_probs)
     shades = _shade(np.exp(log_probs[:, rows]).T, BLUE)
     how = cv2.INTER_AREA if steps > room else cv2.INTER_NEAREST
@@ -84,6 +80,15 @@ def posteriorgram(
     draw.rectangle((LABELS, top, LABELS + room - 1, top + len(rows) * ROW), outline=GREY)
     _time_axis(draw, top + len(rows) * ROW, room, steps / rate)
     return np.asarray(sheet)
+
+
+def _header(draw: ImageDraw.ImageDraw, name: str, target: str, text: str) -> None:
+    """The three lines above a posteriorgram."""
+    draw.text((MARGIN, MARGIN), name, BLACK, _font(FONT))
+    _words(draw, MARGIN + LINE, "said", [(word, BLACK) for word in target.split()])
+    is_right = words_right(target, text)
+    marked = [(word, BLACK if right else RED) for word, right in zip(text.split(), is_right, strict=True)]
+    _words(draw, MARGIN + 2 * LINE, "read", marked)
 
 
 def _most_probable(log_probs: np.ndarray, count: int) -> list[int]:

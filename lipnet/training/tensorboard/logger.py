@@ -84,7 +84,7 @@ class TensorBoardLogger:
     def _open(self, run: RunDir, splits: Collection[str]) -> None:
         # The crops are at step 0, which a run without a complete epoch writes again.
         self._writer = SummaryWriter(str(run.path), purge_step=run.step + 1 if run.step else 0)
-        self._writer.add_custom_scalars(charts_of(map(_utf8, splits)))
+        self._writer.add_custom_scalars(charts_of(map(_utf8, splits), self._device.is_gpu))
         # The table's columns of results are the last values of the curves: without a summary of the
         # experiment, which would name those of one run only, TensorBoard takes them from all runs.
         values = settings_of(run.config).items()

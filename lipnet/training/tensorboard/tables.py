@@ -29,7 +29,7 @@ def settings_of(config: Config) -> dict[str, float | str]:
     return settings
 
 
-def charts_of(splits: Iterable[str]) -> Charts:
+def charts_of(splits: Iterable[str], with_gpu: bool = False) -> Charts:
     """The layout of TensorBoard's custom scalars; ``splits``: names of the dev lists."""
     names = list(splits)
     rates = [f"{name}/{rate}" for name in names for rate in ("cer", "wer")]
@@ -38,8 +38,13 @@ def charts_of(splits: Iterable[str]) -> Charts:
         "Training": {
             "Loss and its parts": _chart(["train/loss", "train/ctc", "train/words"]),
             "CTC loss, nats per symbol": _chart(losses),
+            "Learning rate": _chart(["train/learning_rate"]),
+            "Gradient norm": _chart(["train/gradient_norm"]),
+            "Clips per second": _chart(["train/clips_per_second"]),
         }
     }
+    if with_gpu:
+        charts["Training"]["Most GPU memory so far, GiB"] = _chart(["train/gpu_memory_gib"])
     if names:
         charts = {"Error rates": {"CER and WER of the dev lists": _chart(rates)}, **charts}
     return charts
