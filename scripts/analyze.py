@@ -128,7 +128,10 @@ def read(named: tuple[str, Path], store: CropStore, args: argparse.Namespace) ->
     )
     batches = tqdm(eval_loader(dataset, args.batch_size), unit="batch", leave=False)
     emitted = SplitEmissions.of(network, batches)
-    evaluations = {key: emitted.decoded(decoder, args.workers) for key, decoder in decoders.items()}
+    evaluations = {
+        key: emitted.decoded(decoder, args.workers)
+        for key, decoder in tqdm(decoders.items(), unit="decoder", leave=False)
+    }
     return Reading(label, network, emitted.by_name(), evaluations, options)
 
 

@@ -18,6 +18,7 @@ from lipnet.decoding.greedy import GreedyDecoder
 from lipnet.grid import FRAME_RATE
 from lipnet.inference.sentences import N_BEST
 from lipnet.inference.torch_backend import TorchBackend
+from lipnet.metrics import matched_words
 from lipnet.tokenizer import Tokenizer
 
 WORST = 20  # clips
@@ -71,8 +72,8 @@ def salient_words(
     for clip in sorted(clips, key=lambda clip: clip.name):
         log_probs = reading.emissions[clip.name].log_probs
         [[read]] = greedy(log_probs[None], [len(log_probs)])
-        spoken = clip.sentence.split()
-        spans = [span for span in read.words if span.word in spoken and len(span.word) > 1]
+        matched = zip(read.words, matched_words(clip.sentence, read.text), strict=True)
+        spans = [span for span, place in matched if place is not None and len(span.word) > 1]
         if not spans:
             continue
         span = spans[len(pictures) % len(spans)]  # another place of the sentence in each clip

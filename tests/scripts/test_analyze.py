@@ -42,7 +42,8 @@ def with_heads(path: Path, seed: int) -> Path:
 
 def test_every_number_is_that_of_evaluate(crop_store: Path, tmp_path: Path) -> None:
     weights = [with_heads(tmp_path / f"{name}.safetensors", seed) for seed, name in enumerate("ab")]
-    given = ("--data", crop_store, "--split", "train")
+    split = write_list(tmp_path / "some.txt", ["s1/bbaf2n", "s1/lgbm5p", "s2/lwik7a"])
+    given = ("--data", crop_store, "--split", split)
     write_log(tmp_path, {"wer": 0.5, "cer": 0.25})
     options = ("--also", "greedy", "--run", tmp_path, "--out", tmp_path / "report")
     result = run_script("analyze", "--weights", *weights, *given, *options)
