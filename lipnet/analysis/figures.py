@@ -22,6 +22,7 @@ from lipnet.decoding.base import Floats
 INK = "#123456"  # in the SVG replaced by the page's text colour
 BLUE, ORANGE = "#3b82c4", "#e08a1e"  # seen on white and on black
 COLOURS = (BLUE, ORANGE, "#3f9d5a", "#c0504d", "#8a6fc0")
+SHOWN = 0.05  # symbols that are never so probable, nor the most probable one, have no row
 MAX_SYMBOLS = 40  # rows of a posteriorgram: those that become most probable
 CROPS = 15  # of a clip
 HEAT = np.array([255, 60, 0])  # RGB of what moved the output most
@@ -123,13 +124,16 @@ def rates_by_band(bands: Sequence[Band], unit: str, name: str) -> str:
 def posteriorgram(log_probs: np.ndarray, symbols: Sequence[str], rate: float, name: str) -> str:
     """(S, V) natural log-probabilities, ``rate`` steps a second, with the greedy path."""
     rows = np.sort(np.argsort(-log_probs.max(axis=0), kind="stable")[:MAX_SYMBOLS])
-    rows = np.array([row for row in rows if log_probs[:, row].max() > np.log(0.05)])
+    best = set(log_probs.argmax(axis=1).tolist())
+    rows = np.array([row for row in rows if row in best or log_probs[:, row].max() > np.log(SHOWN)])
     axes = _axes(7, 0.6 + 0.15 * len(rows))
     extent = (0.0, len(log_probs) / rate, len(rows) - 0.5, -0.5)
     axes.imshow(np.exp(log_probs[:, rows].T / 2), vmin=0, vmax=1, aspect="auto", extent=extent)
     place = {int(row): i for i, row in enumerate(rows)}
     path = [
-        (step, place[best]) for step, best in enumerate(log_probs.argmax(axis=1).tolist()) if best in place
+        (step, place[symbol])
+        for step, symbol in enumerate(log_probs.argmax(axis=1).tolist())
+        if symbol in place
     ]
     axes.plot(
         [(step + 0.5) / rate for step, _ in path], [i for _, i in path], ".", color=ORANGE, markersize=3

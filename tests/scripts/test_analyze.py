@@ -40,6 +40,7 @@ def with_heads(path: Path, seed: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_number_is_that_of_evaluate(crop_store: Path, tmp_path: Path) -> None:
     weights = [with_heads(tmp_path / f"{name}.safetensors", seed) for seed, name in enumerate("ab")]
     split = write_list(tmp_path / "some.txt", ["s1/bbaf2n", "s1/lgbm5p", "s2/lwik7a"])
@@ -110,6 +111,8 @@ def test_what_is_missing_is_said(untrained_weights: Path, tmp_path: Path) -> Non
         "confidences are not calibrated",
     ):
         assert note in page, note
+    # Figures are as readable on a dark page: their texts and lines have the page's colour.
+    assert "fill: currentColor" in page and not re.search("(fill|stroke): #(000000|123456)", page)
 
 
 def test_bad_input(untrained_weights: Path, crop_store: Path, text_file: Path, tmp_path: Path) -> None:
