@@ -84,7 +84,7 @@ def salient_words(
         rate = config.outputs_per_frame
         shown = slice(max(0, span.first // rate - CONTEXT), span.last // rate + 1 + CONTEXT)
         picture = figures.saliency_strip(crops[shown], saliency(gradient[shown]))
-        pictures.append((f"{span.word} in {clip.name}, every frame of the word", picture))
+        pictures.append((f"{span.word} in {clip.name}, with {CONTEXT} frames before and after", picture))
         if len(pictures) == SALIENT_WORDS:
             break
     return pictures, "" if pictures else "Saliency: greedy search reads no word right."
