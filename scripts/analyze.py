@@ -11,7 +11,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lipnet.analysis.reading import Reading, SplitEmissions
-from lipnet.analysis.run_log import read_run_log
 from lipnet.data.crop_store import CropStore
 from lipnet.data.dataset import ClipDataset
 from lipnet.data.loading.loaders import eval_loader
@@ -26,6 +25,7 @@ from lipnet.decoding.factory import (
 from lipnet.errors import LipnetError
 from lipnet.inference.reader import load_backend
 from lipnet.tokenizer import Tokenizer
+from lipnet.training.run_log import read_run_log
 from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.workers import core_count
 from lipnet.weights import WEIGHTS

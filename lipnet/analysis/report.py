@@ -15,7 +15,6 @@ from lipnet.analysis.clips import salient_words, worst_clips
 from lipnet.analysis.confusion import letter_confusion, phoneme_confusion, viseme_confusion
 from lipnet.analysis.rates import compare, counts_of, places, rates, rates_by
 from lipnet.analysis.reading import Reading, speakers_of, texts_of
-from lipnet.analysis.run_log import RunLog
 from lipnet.analysis.tables import (
     RATE_COLUMNS,
     percent,
@@ -29,6 +28,7 @@ from lipnet.analysis.words import bands, calibration_bins, read_words, spoken, t
 from lipnet.data.crop_store import CropStore, StoredClip
 from lipnet.inference.confidence import calibration_error
 from lipnet.tokenizer import Tokenizer
+from lipnet.training.run_log import RunLog
 from lipnet.utils.files import as_bytes, write_atomically
 
 SHOWN_ERRORS = 10  # most frequent confusions of each kind
