@@ -138,7 +138,6 @@ def check_arguments(args: argparse.Namespace) -> Shard | None:
 def fill_part(args: argparse.Namespace, crop: CropConfig, corpus: Corpus, out: Path) -> int:
     """Crop a shard into its part of the crop store; returns the exit code."""
     selected = {clip.name for clip in corpus.clips}
-    start_part(out)
     counts = crop_all(args, crop, corpus, out)
     finish_part(out, {name: reason for name, reason in corpus.problems.items() if name in selected})
     print(f"{out}: {summary(counts, len(corpus.problems), detects_faces(args, crop))}")
@@ -175,8 +174,10 @@ def crop_all(
     args: argparse.Namespace, crop: CropConfig, corpus: Corpus, out: Path, parts: Parts | None = None
 ) -> Counter[str]:
     """Add all clips of a corpus to the crop store ``out`` and report those that were left out."""
-    remove_problems(corpus, out)
     with temporary_files(out) as folder, open_pool(args, crop, folder, parts) as pool:
+        if args.shard:
+            start_part(out, crop)
+        remove_problems(corpus, out)
         counts = preprocess(corpus, out, crop, pool)
     problems = [f"{name}: {reason}" for name, reason in corpus.problems.items()]
     report_problems(f"left out {len(problems)} clips:", problems, out / ALL_PROBLEMS)

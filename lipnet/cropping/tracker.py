@@ -39,6 +39,9 @@ MAX_JUMP = (
     0.5  # face units, from frame to frame; larger moves, or changes of the scale's logarithm, are errors
 )
 
+# Face units, between two frames that were looked at: a face that moves faster is looked at in every frame.
+FAST = 0.1
+
 
 class Face(NamedTuple):
     """A face in one frame."""
@@ -89,6 +92,7 @@ class FaceTracking:
         self.most_faces = 0
         self.held = False
         self._face: Face | None = None  # as last seen
+        self._is_fast = False  # whether it has moved by more than FAST
         self._lost = 0  # frames since then
         self._frames = 0  # so far
         self._previous: np.ndarray | None = None
@@ -99,7 +103,8 @@ class FaceTracking:
         if frame is not self._previous or self.held:
             self._previous = frame
             due = self._frames % self._detect_every == 0
-            self.held = self._is_found and not due and self._frames % self._landmarks_every > 0
+            may_hold = self._is_found and not self._is_fast and not due
+            self.held = may_hold and self._frames % self._landmarks_every > 0
             if not self.held:
                 self._update(self._tracker.prepare(frame), due)
         self._frames += 1
@@ -129,6 +134,7 @@ class FaceTracking:
             return None
         moved = face.pose @ np.linalg.inv(last.pose)
         shift, growth = np.hypot(*moved[:2, 2]), abs(np.log(scale_of(moved)))
+        self._is_fast = max(shift, growth) > FAST
         return face if max(shift, growth) < MAX_JUMP else None
 
     def _search(self, image: np.ndarray, near: Face | None, thorough: bool) -> Face | None:

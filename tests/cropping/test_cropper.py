@@ -200,3 +200,13 @@ def test_a_hidden_face_is_looked_for_in_every_frame(cropper: Cropper, clip: np.n
     gap[8:11] = 128
     found = cropper.track(gap).found
     assert found.tolist() == [True] * 8 + [False] * 3 + [True] * 14
+
+
+def test_a_fast_head_is_followed(cropper: Cropper, clip: np.ndarray) -> None:
+    """Shifted by up to 12 px a frame, a quarter of the eyes' distance."""
+    shifts = np.round(50 * np.sin(2 * np.pi * np.arange(25) / 25)).astype(int)
+    moved = np.stack([np.roll(frame, shift, axis=1) for frame, shift in zip(clip, shifts, strict=True)])
+    mouths, still = (
+        cropper.track(frames).landmarks[:, IBUG_68.mouth].mean(axis=1) for frames in (moved, clip)
+    )
+    assert np.abs(mouths[:, 0] - shifts - still[:, 0]).max() < 6  # px

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tiny import make_clip
 
+from lipnet.config import CropConfig
 from lipnet.data.corpus import Clip, Corpus
 from lipnet.data.preprocessing.shards import (
     RECORD,
@@ -62,13 +63,13 @@ def test_selection_keeps_the_order_and_the_problems_of_the_shard() -> None:
 
 def test_a_part_is_finished_once_it_has_a_record(tmp_path: Path) -> None:
     assert read_left_out(tmp_path) is None
-    start_part(tmp_path)
+    start_part(tmp_path, CropConfig())
     finish_part(tmp_path, {"s\udcff/x": "no face"})
     assert read_left_out(tmp_path) == {"s\udcff/x": "no face"}
     for content in (b"", b"[]", b"\xff", b"[" * 99999):
         (tmp_path / RECORD).write_bytes(content)
         assert read_left_out(tmp_path) is None
-    start_part(tmp_path)
+    start_part(tmp_path, CropConfig())
     assert not (tmp_path / RECORD).exists()
 
 

@@ -191,6 +191,17 @@ def test_parts_that_cannot_be_merged(corpus: Path) -> None:
     (parts / "1-of-2").rmdir()
     wider = run_script("preprocess", corpus, "--import", "npy", "--out", out, "--merge", "crop.width=30")
     assert_one_line(wider, "-of-3: cropped with other settings (width 24 there, 30 now")
+    refused = run_script(
+        "preprocess", corpus, "--import", "npy", "--out", out, "--shard", "1/3", "crop.width=30"
+    )
+    assert_one_line(refused, "1-of-3: cropped with other settings")  # and stays finished
+    narrower = preprocess(corpus, "out", "--merge", "--speakers", "sp")
+    assert_one_line(narrower, "clips are not in the corpus as --merge has it, such as x/", "the arguments of")
+    index = next(parts.rglob("x.index.json"))
+    index.rename(corpus / "kept")
+    index.write_text("{")
+    assert_one_line(preprocess(corpus, "out", "--merge"), f": delete {index.parent} and run --shard ")
+    (corpus / "kept").rename(index)
     np.save(corpus / "x" / "k.npy", random_crops(5))
     (corpus / "x" / "k.align").write_text("0 3000 hello\n")
     shard = shard_of("x/k", 3)

@@ -65,13 +65,25 @@ class Parts:
             return False
         self._left_out.update(left_out)
         if any(folder.rglob(f"*{SUFFIX}")):  # else the shard has no clips, or all were left out
-            store = CropStore(folder)
+            try:
+                store = CropStore(folder)
+            except LipnetError as error:
+                raise LipnetError(f"{error}: delete {folder} and run --shard {shard} again") from error
             check_same_crop(folder, store.crop, crop)
             self._clips.update(store.clips)
         return True
 
     def _check_clips(self, corpus: Corpus) -> None:
-        """Raises LipnetError if there are clips that neither parts nor the crop store have."""
+        """Raises LipnetError if there are clips that neither parts nor the crop store have, or that parts
+        have and the corpus lacks: they would be removed with the parts.
+        """
+        selected = {clip.name for clip in corpus.clips} | corpus.problems.keys()
+        if others := [name for name in self._clips if name not in selected]:
+            raise LipnetError(
+                f"{self.root / PARTS}: {len(others)} clips are not in the corpus as --merge has it, such as "
+                f"{others[0]}; give --merge the arguments of --shard, or run --shard "
+                f"{shard_of(others[0], self._count)} again"
+            )
         known = self._clips.keys() | self._left_out.keys()
         known |= {clip.name for index in read_indexes(self.root) for clip in index.clips.values()}
         lacking = [clip for clip in corpus.clips if clip.name not in known]

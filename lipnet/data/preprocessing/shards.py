@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from lipnet.config import CropConfig
 from lipnet.data.corpus import Corpus
+from lipnet.data.crop_store import check_same_crop
+from lipnet.data.crop_store.index import read_indexes
 from lipnet.errors import LipnetError
 from lipnet.utils.files import write_atomically
 
@@ -58,8 +61,13 @@ def shard_of(name: str, count: int) -> Shard:
     return Shard(count, 1 + int.from_bytes(digest[:8], "big") % count)
 
 
-def start_part(folder: Path) -> None:
-    """A part is not finished any more: clips may be added to it or removed."""
+def start_part(folder: Path, crop: CropConfig) -> None:
+    """A part is not finished any more: clips may be added to it or removed.
+
+    Raises LipnetError if it is cropped with other settings; it stays finished then.
+    """
+    for index in read_indexes(folder):
+        check_same_crop(folder, index.crop, crop)
     (folder / RECORD).unlink(missing_ok=True)
 
 
