@@ -92,7 +92,7 @@ class FaceTracking:
         self.most_faces = 0
         self.held = False
         self._face: Face | None = None  # as last seen
-        self._is_fast = False  # whether it has moved by more than FAST
+        self._is_fast = True  # whether it has moved by more than FAST; a new face may
         self._lost = 0  # frames since then
         self._frames = 0  # so far
         self._previous: np.ndarray | None = None
@@ -121,6 +121,7 @@ class FaceTracking:
             # A face elsewhere in the frame is another one, until ours has been away for long.
             near = last if self._lost < self._detect_every else None
             face = self._search(image, near, thorough=due)
+            self._is_fast = True
         if face is None:
             self._lost += 1
         else:

@@ -55,7 +55,8 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", ["doubled", "halved", "shifted", "rolled 10", "rolled -10"])
-def test_crops_follow_the_face(cropper: Cropper, clip: np.ndarray, name: str) -> None:
+def test_crops_follow_the_face(clip: np.ndarray, name: str) -> None:
+    cropper = make_cropper(CropConfig(landmarks_every=1))  # few frames: their noise counts
     plain, changed = cropper(clip).frames, cropper(variant(clip, name)).frames
     assert plain.shape == changed.shape == (25, 50, 100, 3)
     assert plain.dtype == changed.dtype == np.uint8
@@ -184,15 +185,17 @@ def test_landmarks_in_every_second_frame_give_nearly_the_same_crops(
     every = make_cropper(CropConfig(landmarks_every=1)).track(clip)
     of_all = len(calls)
     second = cropper.track(clip)
-    assert (of_all, len(calls) - of_all) == (26, 14)  # the first frame's are found twice
+    # The first frame's are found twice; how fast the face is shows in the second one.
+    assert (of_all, len(calls) - of_all) == (26, 15)
     assert second.found.all()
     corners = np.array([(0, 0), (99, 0), (0, 49), (99, 49)], dtype=np.float64)  # px of the crop
     moved = transform(second.to_crop @ np.linalg.inv(every.to_crop), corners) - corners
-    assert np.abs(moved).max() < 1.5
+    # The head moves at once in this clip, and its ends have measurements on one side only.
+    assert np.median(np.abs(moved)) < 0.5 and np.abs(moved).max() < 2.5
     assert second.on_face is not None and every.on_face is not None
     # In every other frame, the mean of its neighbours.
-    halfway = (second.on_face[:-2:2] + second.on_face[2::2]) / 2
-    assert np.abs(second.on_face[1:-1:2] - halfway).max() < 0.01  # face units; poses change a little
+    halfway = (second.on_face[2:-2:2] + second.on_face[4::2]) / 2
+    assert np.abs(second.on_face[3:-1:2] - halfway).max() < 0.01  # face units; poses change a little
 
 
 def test_a_hidden_face_is_looked_for_in_every_frame(cropper: Cropper, clip: np.ndarray) -> None:
@@ -203,8 +206,8 @@ def test_a_hidden_face_is_looked_for_in_every_frame(cropper: Cropper, clip: np.n
 
 
 def test_a_fast_head_is_followed(cropper: Cropper, clip: np.ndarray) -> None:
-    """Shifted by up to 12 px a frame, a quarter of the eyes' distance."""
-    shifts = np.round(50 * np.sin(2 * np.pi * np.arange(25) / 25)).astype(int)
+    """Shifted by up to 21 px a frame, four tenths of the eyes' distance."""
+    shifts = np.round(85 * np.sin(2 * np.pi * np.arange(25) / 25)).astype(int)
     moved = np.stack([np.roll(frame, shift, axis=1) for frame, shift in zip(clip, shifts, strict=True)])
     mouths, still = (
         cropper.track(frames).landmarks[:, IBUG_68.mouth].mean(axis=1) for frames in (moved, clip)
