@@ -24,7 +24,7 @@ from lipnet.utils.log import LOG
 from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
-  All parts, as a table and as JSON (two to three minutes on two cores):
+  All parts, as a table and as JSON (a minute and a half on two cores):
     %(prog)s --out benchmark.json
   Steps and a whole epoch on a GPU, with four loader processes:
     %(prog)s --only step,epoch --batch-size 32,64,128 data.workers=4
