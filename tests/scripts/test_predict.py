@@ -71,9 +71,11 @@ def test_a_longer_video_gives_a_line_a_sentence(joined: Path, videos: list[Path]
     apart = [
         json.loads(run_script("predict", v, "--decoder", "grammar", "--format", "json").out) for v in videos
     ]
-    words = [word for one in apart for word in one["text"].split()]
-    # Landmarks are looked for in every second frame, in the second video in the other ones than before.
-    assert sum(a != b for a, b in zip(said["text"].split(), words, strict=True)) <= 3
+    # Other frames' landmarks are interpolated, so that single words may be read otherwise, but not worse.
+    truth = " ".join(sentence_of(video.stem) or "" for video in videos).split()
+    texts = (said["text"], " ".join(one["text"] for one in apart))
+    together, alone = (sum(a != b for a, b in zip(text.split(), truth, strict=True)) for text in texts)
+    assert together <= alone + 2
     for i, (sentence, one) in enumerate(zip(said["sentences"], apart, strict=True)):
         assert sentence["start"] == pytest.approx(3 * i + one["sentences"][0]["start"], abs=0.4)
 
