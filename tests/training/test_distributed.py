@@ -16,7 +16,7 @@ import pytest
 import torch
 from runs import assert_same_run, log_of
 from tiny import OFF, OVERRIDES, SCRIPTS, dataset, tiny_model
-from torch import distributed, multiprocessing
+from torch import distributed
 
 from lipnet.config import TrainConfig
 from lipnet.data.loading.loaders import eval_loader, train_loader
@@ -59,14 +59,18 @@ def one_of_two(rank: int, folder: Path, root: Path) -> None:
 
 def test_two_processes_have_the_losses_of_one(crop_store: Path, tmp_path: Path) -> None:
     """With half of the clips of each batch, which differ in length and hence in padding."""
-    context = multiprocessing.get_context("fork")
-    together = [context.Process(target=one_of_two, args=(rank, tmp_path, crop_store)) for rank in range(2)]
-    for process in together:
-        process.start()
+    # Of their own programs: a fork of a process that has trained cannot train.
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
+    together = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(rank), tmp_path, crop_store],
+            env=os.environ | {"PYTHONPATH": paths},
+        )
+        for rank in range(2)
+    ]
     expected, weights = trained(crop_store, ALONE, 4)
     for rank, process in enumerate(together):
-        process.join(60)
-        assert process.exitcode == 0
+        assert process.wait(60) == 0
         steps, state = torch.load(tmp_path / f"{rank}.pt", weights_only=False)
         assert len(steps) == len(expected) == 4
         for step, alone in zip(steps, expected, strict=True):
@@ -197,3 +201,7 @@ def test_torchrun(crop_store: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_S)
     assert done.returncode == 0, done.stderr
     assert len(log_of(tmp_path / "run")) == 3
+
+
+if __name__ == "__main__":
+    one_of_two(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
