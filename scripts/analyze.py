@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from lipnet.analysis.reading import Reading, SplitEmissions
 from lipnet.data.crop_store import CropStore
-from lipnet.data.dataset import ClipDataset
 from lipnet.data.loading.loaders import eval_loader
 from lipnet.decoding.factory import (
     DECODERS,
@@ -25,6 +24,7 @@ from lipnet.decoding.factory import (
 from lipnet.errors import LipnetError
 from lipnet.inference.reader import load_backend
 from lipnet.tokenizer import Tokenizer
+from lipnet.training.data import whole_clips
 from lipnet.training.run_log import read_run_log
 from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.workers import core_count
@@ -119,13 +119,7 @@ def read(named: tuple[str, Path], store: CropStore, args: argparse.Namespace) ->
             if args.also is not None:
                 raise
             print(f"{other}: left out ({error})", file=sys.stderr)
-    dataset = ClipDataset(
-        store,
-        store.split(args.split),
-        tokenizer,
-        streams=metadata.model.streams,
-        landmark_input=metadata.model.landmark_input,
-    )
+    dataset = whole_clips(store, store.split(args.split), metadata.model)
     batches = tqdm(eval_loader(dataset, args.batch_size), unit="batch", leave=False)
     emitted = SplitEmissions.of(network, batches)
     evaluations = {

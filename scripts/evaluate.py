@@ -16,13 +16,13 @@ from tqdm import tqdm
 from lipnet.analysis.rates import Rates, confused_words, interval_line, places, rates
 from lipnet.analysis.reading import emissions_of, texts_of
 from lipnet.data.crop_store import CropStore
-from lipnet.data.dataset import ClipDataset
 from lipnet.data.loading.loaders import eval_loader
 from lipnet.decoding.factory import add_decoder_arguments, decoder_options, make_decoder, resolve_decoder
 from lipnet.errors import LipnetError
 from lipnet.inference.reader import load_backend
 from lipnet.inference.torch_backend import TorchBackend
 from lipnet.tokenizer import Tokenizer
+from lipnet.training.data import whole_clips
 from lipnet.training.evaluation import Evaluation, evaluate, read_clips
 from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.files import as_bytes, write_atomically
@@ -73,13 +73,7 @@ def main() -> int:
     options = decoder_options(args)
     args.decoder = resolve_decoder(args.decoder, tokenizer, options, metadata.grid_only)
     decoder = make_decoder(args.decoder, tokenizer, options)
-    dataset = ClipDataset(
-        corpus,
-        corpus.split(args.split),
-        tokenizer,
-        streams=metadata.model.streams,
-        landmark_input=metadata.model.landmark_input,
-    )
+    dataset = whole_clips(corpus, corpus.split(args.split), metadata.model)
     if not any(clip.sentence.split() for clip in dataset.clips):
         raise LipnetError(
             f"{corpus.root}: no clip of {args.split} has a reference text; give another --split"

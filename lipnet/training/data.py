@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lipnet.config import Config
+from lipnet.config import Config, ModelConfig
 from lipnet.data.crop_store import CropStore, StoredClip, without_speakers
 from lipnet.data.dataset import Batch, ClipDataset, SampleKey
 from lipnet.data.loading.loaders import Loader, by_length, collate, make_gatherer
@@ -40,7 +40,7 @@ def open_data(config: Config, pin: bool, processes: Processes = ALONE) -> Data:
     dev_sets = {}
     for split in config.data.dev_splits:
         clips = corpus.split(split)[processes.rank :: processes.count]
-        dev_set = ClipDataset(corpus, clips, tokenizer, None, 0, None, *inputs)
+        dev_set = whole_clips(corpus, clips, config.model)
         if Path(split).stem in dev_sets:
             raise ConfigError(f"data.dev_splits: two lists are called {Path(split).stem}; rename one")
         dev_sets[Path(split).stem] = dev_set
@@ -48,6 +48,12 @@ def open_data(config: Config, pin: bool, processes: Processes = ALONE) -> Data:
     gatherer = make_gatherer([train_set, *dev_sets.values()], size, config.data.workers, pin)
     dev = {name: Loader(dev_set, by_length(dev_set, size), gatherer) for name, dev_set in dev_sets.items()}
     return Data(train_set, sampler, Loader(train_set, sampler, gatherer), dev)
+
+
+def whole_clips(corpus: CropStore, clips: Sequence[StoredClip], model: ModelConfig) -> ClipDataset:
+    """Clips as a network with these settings reads them in an evaluation: whole, and not augmented."""
+    tokenizer = Tokenizer(model.alphabet)
+    return ClipDataset(corpus, clips, tokenizer, streams=model.streams, landmark_input=model.landmark_input)
 
 
 def open_corpus(config: Config) -> CropStore:

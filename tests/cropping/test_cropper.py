@@ -54,13 +54,15 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a.astype(int) - b).mean())
 
 
+# With landmarks in every second frame, the noise of these few counts.
+@pytest.mark.parametrize(("every", "limit"), [(1, 3.0), (2, 3.5)])
 @pytest.mark.parametrize("name", ["doubled", "halved", "shifted", "rolled 10", "rolled -10"])
-def test_crops_follow_the_face(clip: np.ndarray, name: str) -> None:
-    cropper = make_cropper(CropConfig(landmarks_every=1))  # few frames: their noise counts
+def test_crops_follow_the_face(clip: np.ndarray, name: str, every: int, limit: float) -> None:
+    cropper = make_cropper(CropConfig(landmarks_every=every))
     plain, changed = cropper(clip).frames, cropper(variant(clip, name)).frames
     assert plain.shape == changed.shape == (25, 50, 100, 3)
     assert plain.dtype == changed.dtype == np.uint8
-    assert difference(plain, changed) <= 3
+    assert difference(plain, changed) <= limit
 
 
 @pytest.mark.parametrize("name", GRID_CLIPS)
@@ -113,13 +115,14 @@ def test_any_frame_size(cropper: Cropper, clip: np.ndarray, size: tuple[int, int
     assert difference(cropper(clip[:9]).frames, crops.frames) <= 5
 
 
-def test_a_small_face_in_a_large_frame(clip: np.ndarray) -> None:
-    cropper = make_cropper(CropConfig(landmarks_every=1))  # few frames: their noise counts
+@pytest.mark.parametrize(("every", "limit"), [(1, 3.0), (2, 3.5)])
+def test_a_small_face_in_a_large_frame(clip: np.ndarray, every: int, limit: float) -> None:
+    cropper = make_cropper(CropConfig(landmarks_every=every))
     frames = np.full((9, 1080, 1920, 3), 90, np.uint8)
     frames[:, 500:788, 1300:1660] = clip[:9]
     crops = cropper(frames)
     assert crops.track.found.all()
-    assert difference(cropper(clip[:9]).frames, crops.frames) <= 3
+    assert difference(cropper(clip[:9]).frames, crops.frames) <= limit
 
 
 def test_frames_without_the_face_are_filled_in(cropper: Cropper, clip: np.ndarray) -> None:
