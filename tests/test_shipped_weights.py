@@ -120,8 +120,11 @@ def test_lm_against_all_sentences(output: Output) -> None:
 
 
 def test_real_clips_are_read(grid_root: Path, reader: LipReader) -> None:
-    """Twelve clips of each dev list, in steps, so that several sentences and both speakers are among them."""
-    for split, most in (("dev_seen", 0.12), ("dev_unseen", 0.28)):
+    """Twelve clips of each dev list, in steps, so that several sentences and both speakers are among them.
+
+    The weights read 9 and 5 of their 72 words wrong; the limits allow two more, for other versions of dlib.
+    """
+    for split, most in (("dev_seen", 11 / 72), ("dev_unseen", 7 / 72)):
         names = read_split(grid_root / "splits" / f"{split}.txt")
         counts = ErrorCounts()
         for name in names[:: max(1, len(names) // 12)][:12]:
