@@ -18,12 +18,12 @@ from matplotlib.figure import Figure
 from lipnet.analysis.confusion import Confusion
 from lipnet.analysis.words import Band, Bin
 from lipnet.decoding.base import Floats
+from lipnet.drawing import probable_symbols
 
 INK = "#123456"  # in the SVG replaced by the page's text colour
 BLUE, ORANGE = "#3b82c4", "#e08a1e"  # seen on white and on black
 COLOURS = (BLUE, ORANGE, "#3f9d5a", "#c0504d", "#8a6fc0")
 SHOWN = 0.05  # symbols that are never so probable, nor the most probable one, have no row
-MAX_SYMBOLS = 40  # rows of a posteriorgram: those that become most probable
 CROPS = 15  # of a clip
 HEAT = np.array([255, 60, 0])  # RGB of what moved the output most
 STYLE: Any = {
@@ -123,13 +123,11 @@ def rates_by_band(bands: Sequence[Band], unit: str, name: str) -> str:
 @matplotlib.rc_context(STYLE)
 def posteriorgram(log_probs: np.ndarray, symbols: Sequence[str], rate: float, name: str) -> str:
     """(S, V) natural log-probabilities, ``rate`` steps a second, with the greedy path."""
-    rows = np.sort(np.argsort(-log_probs.max(axis=0), kind="stable")[:MAX_SYMBOLS])
-    best = set(log_probs.argmax(axis=1).tolist())
-    rows = np.array([row for row in rows if row in best or log_probs[:, row].max() > np.log(SHOWN)])
+    rows = probable_symbols(log_probs, SHOWN)
     axes = _axes(7, 0.6 + 0.15 * len(rows))
     extent = (0.0, len(log_probs) / rate, len(rows) - 0.5, -0.5)
     axes.imshow(np.exp(log_probs[:, rows].T / 2), vmin=0, vmax=1, aspect="auto", extent=extent)
-    place = {int(row): i for i, row in enumerate(rows)}
+    place = {row: i for i, row in enumerate(rows)}
     path = [
         (step, place[symbol])
         for step, symbol in enumerate(log_probs.argmax(axis=1).tolist())

@@ -6,18 +6,13 @@ import numpy as np
 import pytest
 
 from lipnet.config import Config
+from lipnet.drawing import BLUE, LABELS, LINE, MARGIN, ORANGE, ROW
 from lipnet.training.tensorboard.errors import letter_confusions, slot_errors
 from lipnet.training.tensorboard.figures import (
     BAR,
     BAR_LABELS,
     BAR_WIDTH,
-    BLUE,
-    LABELS,
-    LINE,
-    MARGIN,
-    ORANGE,
     RED,
-    ROW,
     WIDTH,
     confusion_matrix,
     error_bars,
