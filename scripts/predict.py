@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -143,7 +142,7 @@ def read_videos(
                 raise
             problems.append(error)
             continue
-        transcripts[video] = replace(result, track=None)  # a long video's takes megabytes
+        transcripts[video] = result.texts_only()
     bar.close()
     if len(videos) > 1:
         write_summary(transcripts, len(videos), reader.decoder.name, args.out)

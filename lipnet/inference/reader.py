@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from os import PathLike
@@ -91,18 +91,28 @@ class LipReader:
         """
         return cls(load_backend(weights, device), decoder, options)
 
-    def read(self, video: VideoSource | np.ndarray, fps: float | None = None) -> Transcript:
+    def read(
+        self,
+        video: VideoSource | np.ndarray,
+        fps: float | None = None,
+        name: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Transcript:
         """Transcribe one video of any length.
 
         Args:
             video: a path, an open binary file, or frames as an array (T, H, W, 3) uint8 RGB.
             fps: frames a second of an array; files have their own.
+            name: in the transcript and in messages, instead of the path.
+            progress: called after each frame with the number of frames that were read; a LipnetError
+                that it raises ends the reading.
 
         Raises:
             VideoError: the video cannot be read.
             NoFaceError: no frame shows a face.
         """
-        frames, name = _open(video, fps)
+        frames, path = _open(video, fps)
+        name = path if name is None else name
         stream = self.stream(name)
         with (
             problems_of(name),
@@ -110,6 +120,8 @@ class LipReader:
         ):
             for patch in patches:
                 stream.add(patch)
+                if progress is not None:
+                    progress(stream.frames)
             return stream.finish()
 
     def read_all(self, videos: Iterable[VideoSource]) -> Iterator[tuple[Opened, Transcript | LipnetError]]:

@@ -75,6 +75,8 @@ class SentenceDecoder:
             n_best=_alternatives(hypotheses),
             path_score_gap=path_score_gap(best, times, emissions),
             word_gap=worst_word_gap(times, [span.word for span in best.words], emissions),
+            emissions=emissions,
+            first_frame=first,
         )
 
 

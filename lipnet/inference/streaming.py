@@ -52,7 +52,7 @@ class StreamingTranscriber:
         Args:
             cropper: with the crop settings of the backend's metadata.
             name: the video's, for the transcript and error messages.
-            live: read the window after every STRIDE, for ``partial``, and keep no face track.
+            live: read the window after every STRIDE, for ``partial``, and keep no face track or emissions.
         """
         self.cropper, self.backend, self.decoder = cropper, backend, decoder
         self.name, self.live = name, live
@@ -182,7 +182,7 @@ class StreamingTranscriber:
         """Append the sentence of an utterance that begins in the window's frame ``first``."""
         sentence = self.decoder(emissions, self._first + first)
         if sentence is not None:
-            self._sentences.append(sentence)
+            self._sentences.append(replace(sentence, emissions=None) if self.live else sentence)
 
     def _with_margins(self, spans: list[Bounds], length: int) -> list[Bounds]:
         """Utterances with silence around them, none reaching into what is done or into another's."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from lipnet.cropping.cropper import FaceTrack
+from lipnet.inference.emissions import Emissions
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Sentence:
     # See `quality.py`: nats a character, and nats a frame.
     path_score_gap: float = field(default=0.0, repr=False, compare=False)
     word_gap: float = field(default=0.0, repr=False, compare=False)
+    # What was decoded, from the video's frame ``first_frame`` on; None where it is not kept.
+    emissions: Emissions | None = field(default=None, repr=False, compare=False)
+    first_frame: int = field(default=0, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,13 @@ class Transcript:
         words = self.words
         return round(sum(word.confidence for word in words) / len(words), 4) if words else 0.0
 
+    def texts_only(self) -> Transcript:
+        """The transcript without face track and emissions, which take megabytes for a long video."""
+        sentences = [replace(sentence, emissions=None) for sentence in self.sentences]
+        return replace(self, sentences=sentences, track=None)
+
     def as_json(self) -> dict[str, Any]:
-        """The transcript as JSON types; times in seconds. The face track is left out."""
+        """The transcript as JSON types; times in seconds. Face track and emissions are left out."""
         return {
             "video": self.video,
             "text": self.text,

@@ -171,6 +171,12 @@ def declared_rate(stream: VideoStream) -> Fraction | None:
     return stream.average_rate or stream.guessed_rate
 
 
+def declared_seconds(source: VideoSource) -> float | None:
+    """How long a video is according to its file, None if unknown; raises VideoError as `open_video`."""
+    with open_video(source) as container:
+        return container.duration / av.time_base if container.duration and container.duration > 0 else None
+
+
 def decode_pictures(container: InputContainer, stream: VideoStream, name: str) -> Iterator[Picture]:
     """Yield every picture of an open file that can be decoded, upright and of the first one's size.
 

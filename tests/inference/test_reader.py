@@ -189,3 +189,24 @@ def test_one_of_several_faces_is_read(untrained_weights: Path, synthetic_clip: P
     assert mouths.frames == 30 and not any("face" in warning for warning in mouths.warnings)
     with pytest.raises(LipnetError, match=r"crop\.face 'middle'"):
         reader.use_face("middle")
+
+
+def test_progress_name_and_what_was_decoded(reader: LipReader, synthetic_clip: Path) -> None:
+    counts: list[int] = []
+    transcript = reader.read(synthetic_clip, name="my clip", progress=counts.append)
+    assert transcript.video == "my clip"
+    assert counts == list(range(1, transcript.frames + 1))
+    for sentence in transcript.sentences:
+        assert sentence.emissions is not None
+        assert reader.decoder(sentence.emissions, sentence.first_frame) == sentence
+    compact = transcript.texts_only()
+    assert compact.track is None and all(sentence.emissions is None for sentence in compact.sentences)
+    assert compact.as_json() == transcript.as_json()
+
+
+def test_progress_may_end_the_reading(reader: LipReader, synthetic_clip: Path) -> None:
+    def stop(frames: int) -> None:
+        raise LipnetError("enough")
+
+    with pytest.raises(LipnetError, match=r"^enough$"):
+        reader.read(synthetic_clip, progress=stop)

@@ -14,6 +14,7 @@ from video_files import numbered, numbers_of, write_sound, write_video
 
 from lipnet.video.decode import (
     VideoError,
+    declared_seconds,
     iter_frames,
     open_video,
     read_video,
@@ -237,3 +238,9 @@ def test_a_reencoded_clip_matches_the_original(grid_root: Path) -> None:
     copy = read_video(grid_root / "s1/lrae3s.mp4").astype(int)
     assert original.shape == copy.shape
     assert np.abs(original - copy).mean(axis=(1, 2, 3)).max() < 6
+
+
+def test_declared_seconds(synthetic_clip: Path) -> None:
+    assert declared_seconds(synthetic_clip) == pytest.approx(3.0, abs=0.1)
+    with pytest.raises(VideoError, match="no such file"):
+        declared_seconds(synthetic_clip.with_name("other.mp4"))
