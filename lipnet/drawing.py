@@ -18,7 +18,7 @@ LABELS = 36  # px, left of a posteriorgram: its symbols
 MAX_SYMBOLS = 40  # of a large alphabet, those that become most probable are shown
 MAX_TICKS = 8  # of the time axis
 TICKS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)  # s between two
-WHITE, BLACK, GREY = (255, 255, 255), (0, 0, 0), (120, 120, 120)
+WHITE, BLACK, GREY, PALE = (255, 255, 255), (0, 0, 0), (120, 120, 120), (228, 231, 236)
 BLUE, ORANGE = (24, 54, 130), (250, 130, 0)
 NAMES = {" ": "space", "": "blank"}
 Colour = tuple[int, int, int]
@@ -47,33 +47,41 @@ def shade(values: np.ndarray, colour: Colour) -> np.ndarray:
 
 
 def posteriorgram(
-    log_probs: np.ndarray, symbols: Sequence[str], rate: float, width: int, shown: float = 0.0
+    log_probs: np.ndarray,
+    symbols: Sequence[str],
+    rate: float,
+    width: int,
+    shown: float = 0.0,
+    path: np.ndarray | None = None,
 ) -> Posteriorgram:
-    """Symbols x time: the probability of each symbol in each step, and the greedy path in orange.
+    """Symbols x time: the probability of each symbol in each step, and a path through them in orange.
 
     Args:
         log_probs: (S, V), natural log-probabilities of a clip.
         symbols: the V symbols; "" is the blank.
         rate: steps a second.
         width: of the picture, px; its height follows from the number of rows.
-        shown: symbols that are never so probable, nor the most probable one, have no row.
+        shown: symbols that are never so probable, and are not on the path, have no row.
+        path: (S,) int, the symbol of each step; None: the most probable ones.
     """
-    rows = probable_symbols(log_probs, shown)
+    path = log_probs.argmax(axis=1) if path is None else path
+    rows = sorted({*probable_symbols(log_probs, shown), *path.tolist()})
     room, height, steps = width - LABELS - MARGIN, len(rows) * ROW, len(log_probs)
     sheet = Image.new("RGB", (width, MARGIN + height + LINE + MARGIN), WHITE)
     draw = ImageDraw.Draw(sheet)
     shades = shade(np.exp(log_probs[:, rows]).T, BLUE)
     how = cv2.INTER_AREA if steps > room else cv2.INTER_NEAREST
     sheet.paste(Image.fromarray(cv2.resize(shades, (room, height), interpolation=how)), (LABELS, MARGIN))
+    for place in range(1, len(rows)):
+        y = MARGIN + place * ROW
+        draw.line((LABELS, y, LABELS + room - 1, y), PALE)
     middles = {symbol: MARGIN + place * ROW + ROW // 2 for place, symbol in enumerate(rows)}
     for symbol, middle in middles.items():
         label = NAMES.get(symbols[symbol], symbols[symbol])
         draw.text((LABELS - MARGIN, middle), label, BLACK, font(FONT), anchor="rm")
-    for step, symbol in enumerate(log_probs.argmax(axis=1).tolist()):
-        if symbol in middles:
-            left, right = (LABELS + round(at * room / steps) for at in (step, step + 1))
-            middle = middles[symbol]
-            draw.rectangle((left, middle - 1, max(left, right - 1), middle + 1), ORANGE)
+    for step, symbol in enumerate(path.tolist()):
+        left, right = (LABELS + round(at * room / steps) for at in (step, step + 1))
+        draw.rectangle((left, middles[symbol] - 1, max(left, right - 1), middles[symbol] + 1), ORANGE)
     draw.rectangle((LABELS, MARGIN, LABELS + room - 1, MARGIN + height), outline=GREY)
     _time_axis(draw, MARGIN + height, room, steps / rate)
     return Posteriorgram(np.asarray(sheet), LABELS, MARGIN, room, height)

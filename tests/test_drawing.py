@@ -29,6 +29,15 @@ def test_the_field_of_a_posteriorgram_is_where_it_says(width: int) -> None:
     assert (drawn.picture[:, : drawn.left] != ORANGE).any(axis=-1).all()
 
 
+def test_a_path_that_is_given_is_drawn_with_a_row_for_each_of_its_symbols() -> None:
+    log_probs = emissions([0, 0, 0, 0], 4, certainty=0.999)
+    assert posteriorgram(log_probs, ["", " ", "a", "b"], 25.0, 400, 0.05).height == ROW
+    drawn = posteriorgram(log_probs, ["", " ", "a", "b"], 25.0, 400, 0.05, np.array([0, 3, 3, 0]))
+    assert drawn.height == 2 * ROW
+    middle = drawn.left + drawn.width // 2
+    assert (drawn.picture[drawn.top + ROW + ROW // 2, middle] == ORANGE).all()
+
+
 def test_only_symbols_that_become_probable_have_a_row() -> None:
     log_probs = np.log(np.array([[0.6, 0.3, 0.09, 0.01], [0.4, 0.59, 0.005, 0.005]]))
     assert probable_symbols(log_probs) == [0, 1, 2, 3]

@@ -34,6 +34,14 @@ def align_spans(log_probs: Floats, labels: Sequence[int]) -> list[tuple[int, int
     return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
+def aligned_symbols(log_probs: Floats, labels: Sequence[int]) -> Integers:
+    """The symbol (S,) of each step on the path of ``align``; same arguments and errors."""
+    path, _ = _best_path(log_probs, labels)
+    symbols = np.full(2 * len(labels) + 1, BLANK)
+    symbols[1::2] = labels
+    return symbols[path]
+
+
 def ranked_hypotheses(
     log_probs: Floats, ranking: Iterable[tuple[str, float]], tokenizer: Tokenizer
 ) -> list[Hypothesis]:

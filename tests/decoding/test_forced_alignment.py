@@ -7,7 +7,7 @@ import pytest
 from posteriors import brute_force, collapse, on_path, random_log_probs
 
 from lipnet.decoding.base import DecodeError
-from lipnet.decoding.forced_alignment import align, align_spans
+from lipnet.decoding.forced_alignment import align, align_spans, aligned_symbols
 from lipnet.tokenizer import Tokenizer
 
 AB = Tokenizer("ab")
@@ -45,3 +45,4 @@ def test_spans_of_labels_by_hand():
     best = [0, 1, 1, 0, 0, 2, 3, 3, 0, 3]
     log_probs = np.log(np.eye(4)[best] * 0.9 + 0.025)
     assert align_spans(log_probs, [1, 2, 3, 3]) == [(1, 2), (5, 5), (6, 7), (9, 9)]
+    assert aligned_symbols(log_probs, [1, 2, 3, 3]).tolist() == best
