@@ -62,10 +62,13 @@ def posteriorgram(
         rate: steps a second.
         width: of the picture, px; its height follows from the number of rows.
         shown: symbols that are never so probable, and are not on the path, have no row.
-        path: (S,) int, the symbol of each step; None: the most probable ones.
+        path: (S,) int, the symbol of each step, each with a row; None: the most probable ones.
     """
-    path = log_probs.argmax(axis=1) if path is None else path
-    rows = sorted({*probable_symbols(log_probs, shown), *path.tolist()})
+    rows = probable_symbols(log_probs, shown)
+    if path is None:
+        path = log_probs.argmax(axis=1)
+    else:
+        rows = sorted({*rows, *path.tolist()})
     room, height, steps = width - LABELS - MARGIN, len(rows) * ROW, len(log_probs)
     sheet = Image.new("RGB", (width, MARGIN + height + LINE + MARGIN), WHITE)
     draw = ImageDraw.Draw(sheet)
@@ -80,8 +83,9 @@ def posteriorgram(
         label = NAMES.get(symbols[symbol], symbols[symbol])
         draw.text((LABELS - MARGIN, middle), label, BLACK, font(FONT), anchor="rm")
     for step, symbol in enumerate(path.tolist()):
-        left, right = (LABELS + round(at * room / steps) for at in (step, step + 1))
-        draw.rectangle((left, middles[symbol] - 1, max(left, right - 1), middles[symbol] + 1), ORANGE)
+        if symbol in middles:
+            left, right = (LABELS + round(at * room / steps) for at in (step, step + 1))
+            draw.rectangle((left, middles[symbol] - 1, max(left, right - 1), middles[symbol] + 1), ORANGE)
     draw.rectangle((LABELS, MARGIN, LABELS + room - 1, MARGIN + height), outline=GREY)
     _time_axis(draw, MARGIN + height, room, steps / rate)
     return Posteriorgram(np.asarray(sheet), LABELS, MARGIN, room, height)
