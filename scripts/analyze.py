@@ -72,7 +72,7 @@ def main() -> int:
     readings = [read(weights, store, args) for weights in labelled(args.weights).items()]
     args.out.mkdir(parents=True, exist_ok=True)
     report = Report(readings, store, clips, args.out)
-    path = report.write(f"{readings[0].name} on {args.split}", run)
+    path = report.write(f"{readings[0].name} on {Path(args.split).name}", run)
     for reading in readings:
         print(f"{reading.name}: {reading.main.counts.summary(reading.decoder)}")
     print(path)

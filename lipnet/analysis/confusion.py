@@ -9,6 +9,7 @@ import numpy as np
 
 from lipnet.analysis.phonemes import PHONEMES, VISEMES, sentence_phonemes, sentence_visemes
 from lipnet.metrics import aligned_pairs
+from lipnet.training.tensorboard.errors import is_grid, letter_confusions
 
 NOTHING = "∅"  # in a row: inserted; in a column: deleted
 SPACE = "␣"
@@ -42,6 +43,18 @@ class Confusion(NamedTuple):
         order = np.argsort(-errors, axis=None, kind="stable")[:count]
         places = [divmod(int(place), len(self.symbols)) for place in order]
         return [(self.symbols[i], self.symbols[j], int(errors[i, j])) for i, j in places if errors[i, j]]
+
+
+def spoken_letter_confusion(targets: Sequence[str], texts: Sequence[str]) -> Confusion | None:
+    """Of the letters that GRID sentences spell, words of their own; None if a target is no GRID sentence.
+
+    What was read as no letter counts as NOTHING.
+    """
+    pairs = list(zip(targets, texts, strict=True))
+    if not is_grid(pairs):
+        return None
+    labels, counts = letter_confusions(pairs)
+    return Confusion((*labels, NOTHING), np.pad(counts, ((0, 1), (0, 0))))
 
 
 def letter_confusion(targets: Sequence[str], texts: Sequence[str]) -> Confusion:

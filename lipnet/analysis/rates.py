@@ -29,6 +29,7 @@ class Place(NamedTuple):
     name: str | int  # GRID's slot, or the position from 1
     errors: int
     words: int
+    interval: Interval  # of the error rate, by draws of sentences
 
 
 def counts_of(targets: Sequence[str], texts: Sequence[str]) -> list[ErrorCounts]:
@@ -88,12 +89,14 @@ def interval_line(rates: Rates) -> str:
 
 def places(targets: Sequence[str], texts: Sequence[str]) -> list[Place]:
     """Word errors by place: GRID's slots if all targets are GRID sentences, else positions."""
-    errors = _word_errors(targets, texts)
+    each = [_word_errors([target], [text]) for target, text in zip(targets, texts, strict=True)]
     is_grid = all(is_grid_sentence(target.split()) for target in targets)
-    return [
-        Place(GRAMMAR[i].name if is_grid else i + 1, errors.errors[i], count)
-        for i, count in sorted(errors.words.items())
-    ]
+    result = []
+    for i in range(max((len(one.words) for one in each), default=0)):
+        errors, words = [one.errors[i] for one in each], [one.words[i] for one in each]
+        name = GRAMMAR[i].name if is_grid else i + 1
+        result.append(Place(name, sum(errors), sum(words), bootstrap_interval(errors, words)))
+    return result
 
 
 def confused_words(targets: Sequence[str], texts: Sequence[str]) -> list[dict[str, Any]]:

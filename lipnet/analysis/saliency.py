@@ -1,8 +1,8 @@
 """Saliency of pixels by guided backpropagation (Springenberg et al. 2015), as in LipNet's figure 3.
 
-The score is the log-probability of a part of the greedy path; its gradient by the pixels is where a change of
-the picture would move the output. Guided: at each ReLU only positive gradients pass, which leaves what speaks
-for the text.
+The score is the log-odds of a part of the greedy path; its gradient by the pixels is where a change of the
+picture would move the output. Guided: at each ReLU only positive gradients pass, which leaves what speaks for
+the text. Log-odds, since the gradient of a log-probability vanishes where the network is sure.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def pixel_gradient(
 ) -> tuple[float, np.ndarray]:
     """Score of a part of the greedy path, and its gradient by the pixels.
 
-    The score is the sum of the highest log-probability of each step in which that is not the blank's.
+    The score is the sum of the log-odds of the most probable symbol of each step in which that is not the
+    blank.
 
     Args:
         model: reads pixels, and is in evaluation mode.
@@ -73,7 +74,8 @@ def pixel_gradient(
     with torch.enable_grad(), _guided(guided), torch.backends.cudnn.flags(enabled=False):
         log_probs = model(pixels, torch.tensor([len(frames)]), features).log_probs[0]  # (S, V)
         best, symbols = log_probs[steps].max(dim=1)
-        score = (best * (symbols != 0)).sum()
+        others = log_probs[steps].scatter(1, symbols[:, None], -torch.inf).logsumexp(dim=1)
+        score = ((best - others) * (symbols != 0)).sum()
         [gradient] = torch.autograd.grad(score, pixels)
     return float(score.detach()), gradient[0].cpu().numpy()
 

@@ -13,7 +13,7 @@ from lipnet.grid import FRAME_RATE
 from lipnet.inference.confidence import BINS, confidences, word_features
 from lipnet.inference.emissions import Emissions
 from lipnet.inference.timestamps import word_timestamps
-from lipnet.metrics import matched_words
+from lipnet.metrics import bootstrap_interval, matched_words
 from lipnet.tokenizer import Tokenizer
 
 
@@ -89,6 +89,19 @@ def time_errors(words: Sequence[ReadWord]) -> Floats:
     return np.array(known, dtype=np.float64).reshape(-1, 2) * 1000 / FRAME_RATE
 
 
+def time_summary(errors: Floats) -> list[tuple[str, float, float, float]]:
+    """Of start and end, in ms: median, median of the absolute errors, and their 90 % quantile.
+
+    ``errors``: as of `time_errors`, of one or more words.
+    """
+    rows = []
+    for name, column in zip(("start", "end"), errors.T, strict=True):
+        strengths = np.abs(column)
+        median, absolute, high = np.median(column), np.median(strengths), np.quantile(strengths, 0.9)
+        rows.append((name, float(median), float(absolute), float(high)))
+    return rows
+
+
 class Spoken(NamedTuple):
     """How long a clip is, and how fast its sentence is said."""
 
@@ -111,6 +124,7 @@ class Band(NamedTuple):
     clips: int
     errors: int  # of words
     words: int
+    interval: tuple[float, float]  # 95 % bootstrap interval of the error rate, by draws of clips
 
 
 def bands(values: Sequence[float], errors: Sequence[int], words: Sequence[int], count: int = 4) -> list[Band]:
@@ -126,6 +140,7 @@ def bands(values: Sequence[float], errors: Sequence[int], words: Sequence[int], 
     result = []
     for place in np.unique(places):
         own = table[places == place]
-        _, wrong, said = own.sum(axis=0)
-        result.append(Band(own[:, 0].min(), own[:, 0].max(), len(own), int(wrong), int(said)))
+        wrong, said = own[:, 1:].T.astype(np.int64).tolist()
+        interval = bootstrap_interval(wrong, said)
+        result.append(Band(own[:, 0].min(), own[:, 0].max(), len(own), sum(wrong), sum(said), interval))
     return result

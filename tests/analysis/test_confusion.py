@@ -10,6 +10,7 @@ from lipnet.analysis.confusion import (
     Confusion,
     letter_confusion,
     phoneme_confusion,
+    spoken_letter_confusion,
     viseme_confusion,
 )
 from lipnet.analysis.phonemes import GRID_PHONEMES, PHONEMES, VISEME_OF, phonemes_of
@@ -40,6 +41,17 @@ def test_letters_against_a_table_by_hand() -> None:
     assert confusion.errors == 3 and confusion.rate == 3 / 6
     assert sorted(confusion.most_common(9)) == [("b", "c", 1), ("b", NOTHING, 1), (NOTHING, "c", 1)]
     np.testing.assert_array_equal(confusion.shares[1], [0, 0, 0.5, 0, 0.5])
+
+
+def test_spoken_letters_against_a_table_by_hand() -> None:
+    targets = ["bin blue at b two now", "bin blue at b two now", "lay red in p one again"]
+    confusion = spoken_letter_confusion(
+        targets, ["bin blue at p two now", targets[1], "lay red in one again"]
+    )
+    assert confusion is not None and len(confusion.symbols) == 26  # no w, and NOTHING
+    assert table(confusion) == {("b", "b"): 1, ("b", "p"): 1, ("p", NOTHING): 1}
+    assert (confusion.errors, confusion.rate) == (2, pytest.approx(2 / 3))
+    assert spoken_letter_confusion(["hello"], ["hello"]) is None
 
 
 def test_the_errors_of_letters_are_those_of_the_character_error_rate() -> None:

@@ -67,7 +67,9 @@ def test_places_and_confused_words() -> None:
     found = {place.name: (place.errors, place.words) for place in places(TARGETS, TEXTS)}
     assert found["letter"] == (1, 3) and found["command"] == (0, 3)
     assert sum(errors for errors, _ in found.values()) == 3
-    assert places(["a b"], ["a c"]) == [Place(1, 0, 1), Place(2, 1, 1)]
+    assert places(["a b"], ["a c"]) == [Place(1, 0, 1, (0, 0)), Place(2, 1, 1, (1, 1))]
+    of_letters = next(place for place in places(TARGETS, TEXTS) if place.name == "letter")
+    assert of_letters.interval == bootstrap_interval([1, 0, 0], [1, 1, 1])
     assert {"said": "f", "read": "s", "times": 1} in confused_words(TARGETS, TEXTS)
 
 

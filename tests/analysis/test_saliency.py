@@ -55,6 +55,15 @@ def test_guided_relus_against_a_calculation_by_hand() -> None:
     assert x.grad.tolist() == [0, 5, -5, 2]  # outside, it is the usual gradient
 
 
+def test_a_sure_network_has_a_gradient() -> None:
+    model = network()
+    with torch.no_grad():
+        model.output.weight *= 200  # probabilities are 1 in float32
+    frames = np.random.default_rng(0).integers(0, 256, (6, 16, 24, 3), dtype=np.uint8)
+    score, gradient = pixel_gradient(model, frames, slice(None))
+    assert np.isfinite(score) and score > 6 * 17 and np.abs(gradient).max() > 0
+
+
 def test_guided_has_the_same_score_and_another_gradient() -> None:
     model = network()
     frames = np.random.default_rng(0).integers(0, 256, (6, 16, 24, 3), dtype=np.uint8)

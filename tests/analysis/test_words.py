@@ -5,12 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lipnet.analysis.words import Bin, ReadWord, bands, calibration_bins, read_words, spoken, time_errors
+from lipnet.analysis.words import (
+    Bin,
+    ReadWord,
+    bands,
+    calibration_bins,
+    read_words,
+    spoken,
+    time_errors,
+    time_summary,
+)
 from lipnet.data.alignments import Word
 from lipnet.data.crop_store import StoredClip
 from lipnet.decoding.base import Alignment, Hypothesis
 from lipnet.inference.emissions import Emissions
-from lipnet.metrics import matched_words
+from lipnet.metrics import bootstrap_interval, matched_words
 from lipnet.tokenizer import DEFAULT_TOKENIZER
 
 CLIP = StoredClip("s1", "a", 0, 10, 10, "at f", (Word("at", 1, 4), Word("f", 5, 7)))
@@ -29,6 +38,8 @@ def test_times_and_confidences_of_words() -> None:
     assert (second.word, second.right, second.said_start) == ("s", False, None)
     np.testing.assert_array_equal(time_errors([first, second]), [[40.0, 40.0]])
     assert time_errors([]).shape == (0, 2)
+    errors = np.array([[-40.0, 0.0], [20.0, 0.0], [80.0, 40.0]])
+    assert time_summary(errors) == [("start", 20.0, 40.0, 72.0), ("end", 0.0, 0.0, 32.0)]
 
 
 def test_no_word_at_all() -> None:
@@ -52,6 +63,7 @@ def test_length_and_speed() -> None:
 
 def test_bands() -> None:
     found = bands([1, 2, 3, 4], [0, 1, 2, 3], [6, 6, 6, 6], 2)
-    assert found == [(1, 2, 2, 1, 12), (3, 4, 2, 5, 12)]
-    assert bands([3, 3, 3], [1, 0, 0], [6, 6, 6]) == [(3, 3, 3, 1, 18)]
+    intervals = [bootstrap_interval(errors, [6, 6]) for errors in ([0, 1], [2, 3])]
+    assert found == [(1, 2, 2, 1, 12, intervals[0]), (3, 4, 2, 5, 12, intervals[1])]
+    assert [band[:5] for band in bands([3, 3, 3], [1, 0, 0], [6, 6, 6])] == [(3, 3, 3, 1, 18)]
     assert bands([], [], []) == []

@@ -76,11 +76,20 @@ def test_every_number_is_that_of_evaluate(crop_store: Path, tmp_path: Path) -> N
     assert sum(int(row["word_errors"]) for row in speakers) == metrics["word_errors"]
 
     page = (tmp_path / "report" / "report.html").read_text()
-    for heading in ("Comparison", "Confusion of visemes", "Times of words", "Learning curves", "most errors"):
+    for heading in (
+        "Comparison of weights",
+        "Word errors by speaker",
+        "Confusion of spoken letters",
+        "Confusion of visemes",
+        "Times of words",
+        "Learning curves",
+        "clips with most errors",
+    ):
         assert f"{heading}</h2>" in page
     assert "prefers-color-scheme: dark" in page
     assets = re.findall(r'(?:src|href)="([^"]{0,30})', page)
     assert assets and all(asset.startswith(("data:image/png;base64,", "#")) for asset in assets)
+    assert str(tmp_path) not in page
     assert "url(http" not in page and "<script" not in page and "<link" not in page
 
 
@@ -106,7 +115,7 @@ def test_what_is_missing_is_said(untrained_weights: Path, tmp_path: Path) -> Non
         "all clips are of one speaker",
         "no word heads",
         "no word that is right has a time",
-        "there is one length only",
+        "all clips have one length",
         "no epoch of the run was evaluated",
         "confidences are not calibrated",
     ):
