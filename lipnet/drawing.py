@@ -75,20 +75,24 @@ def posteriorgram(
     shades = shade(np.exp(log_probs[:, rows]).T, BLUE)
     how = cv2.INTER_AREA if steps > room else cv2.INTER_NEAREST
     sheet.paste(Image.fromarray(cv2.resize(shades, (room, height), interpolation=how)), (LABELS, MARGIN))
-    for place in range(1, len(rows)):
-        y = MARGIN + place * ROW
+    for y in range(MARGIN + ROW, MARGIN + height, ROW):
         draw.line((LABELS, y, LABELS + room - 1, y), PALE)
     middles = {symbol: MARGIN + place * ROW + ROW // 2 for place, symbol in enumerate(rows)}
     for symbol, middle in middles.items():
         label = NAMES.get(symbols[symbol], symbols[symbol])
         draw.text((LABELS - MARGIN, middle), label, BLACK, font(FONT), anchor="rm")
-    for step, symbol in enumerate(path.tolist()):
-        if symbol in middles:
-            left, right = (LABELS + round(at * room / steps) for at in (step, step + 1))
-            draw.rectangle((left, middles[symbol] - 1, max(left, right - 1), middles[symbol] + 1), ORANGE)
+    _path(draw, [middles.get(symbol) for symbol in path.tolist()], room)
     draw.rectangle((LABELS, MARGIN, LABELS + room - 1, MARGIN + height), outline=GREY)
     _time_axis(draw, MARGIN + height, room, steps / rate)
     return Posteriorgram(np.asarray(sheet), LABELS, MARGIN, room, height)
+
+
+def _path(draw: ImageDraw.ImageDraw, middles: Sequence[int | None], room: int) -> None:
+    """Mark each step at its height, px; None: the symbol has no row."""
+    for step, middle in enumerate(middles):
+        if middle is not None:
+            left, right = (LABELS + round(at * room / len(middles)) for at in (step, step + 1))
+            draw.rectangle((left, middle - 1, max(left, right - 1), middle + 1), ORANGE)
 
 
 def probable_symbols(log_probs: np.ndarray, shown: float = 0.0) -> list[int]:

@@ -42,9 +42,11 @@ class CaptionOverlay:
         transcript: of the video.
         debug: also draw the transcript's track, if it has one: the face's box and landmarks, green where
             detected and orange where interpolated, and the mouth crop in the corner.
+        inset: False leaves out that crop.
     """
 
-    def __init__(self, transcript: Transcript, debug: bool) -> None:
+    def __init__(self, transcript: Transcript, debug: bool, inset: bool = True) -> None:
+        self._inset = inset
         self._sentences = sorted(transcript.sentences, key=lambda sentence: sentence.start)
         self._starts = [sentence.start for sentence in self._sentences]
         self._track, self._fps = transcript.track if debug else None, transcript.fps
@@ -55,7 +57,7 @@ class CaptionOverlay:
         """Draw into ``rgb``, (H, W, 3) uint8, in place; ``elapsed`` is in seconds since the first picture."""
         if self._track is not None and len(self._track.found):
             index = min(round(elapsed * self._fps), len(self._track.found) - 1)
-            _draw_track(rgb, self._track, index)
+            _draw_track(rgb, self._track, index, self._inset)
         caption = self._caption_at(elapsed + ROUNDING_S)
         if caption != self._caption:
             self._caption, self._text = caption, _render(caption, *rgb.shape[1::-1]) if caption else None
@@ -146,20 +148,26 @@ def _visible_lines(lines: list[list[int]], word: int) -> list[list[int]]:
     return lines[first : first + MAX_LINES]
 
 
-def _draw_track(rgb: np.ndarray, track: FaceTrack, index: int) -> None:
-    """Draw frame ``index`` of a track into ``rgb``, in place."""
-    landmarks, crop_size = track.landmarks[index], track.crop_size
+def _draw_track(rgb: np.ndarray, track: FaceTrack, index: int, inset: bool) -> None:
+    """Draw frame ``index`` of a track into ``rgb``, in place; ``inset``: with the mouth crop."""
+    landmarks = track.landmarks[index]
     if np.isnan(landmarks).any():  # no face in this frame or near it
         return
-    mouth = warp(rgb, track.to_crop[index], crop_size)  # before the landmarks are drawn
+    mouth = warp(rgb, track.to_crop[index], track.crop_size)  # before the landmarks are drawn
     colour = FOUND if track.found[index] else FILLED_IN
     line = max(2, round(min(rgb.shape[:2]) / 200))  # px; in YUV 4:2:0, colours have half the resolution
     left, top, right, bottom = np.rint(face_outline(landmarks, track.layout)).astype(int).tolist()
     cv2.rectangle(rgb, (left, top), (right, bottom), colour, line)
     for point in np.rint(landmarks * 16).astype(int).tolist():
         cv2.circle(rgb, point, 12 * line, colour, cv2.FILLED, cv2.LINE_AA, shift=4)  # in sixteenths of a px
-    enlarge = INSET * min(rgb.shape[0] / crop_size[1], rgb.shape[1] / crop_size[0])
-    size = [max(1, round(side * enlarge)) for side in crop_size]
-    inset = cv2.resize(mouth, size, interpolation=cv2.INTER_CUBIC)
+    if inset:
+        _draw_inset(rgb, mouth, line)
+
+
+def _draw_inset(rgb: np.ndarray, mouth: np.ndarray, line: int) -> None:
+    """Draw a mouth crop (h, w, 3) into the corner of ``rgb``, with an edge of ``line`` px."""
+    height, width = mouth.shape[:2]
+    enlarge = INSET * min(rgb.shape[0] / height, rgb.shape[1] / width)
+    size = [max(1, round(side * enlarge)) for side in (width, height)]
     rgb[: size[1] + 2 * line, : size[0] + 2 * line] = WHITE
-    rgb[line : line + size[1], line : line + size[0]] = inset
+    rgb[line : line + size[1], line : line + size[0]] = cv2.resize(mouth, size, interpolation=cv2.INTER_CUBIC)
