@@ -6,6 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := data/demo
 SMOKE := data/smoke
+PICTURES := data/pictures
 JOBS ?= 2  # processes that run tests
 N ?= 1000
 # The crop store of GRID, and the speakers that `make loso` leaves out in turn.
@@ -18,7 +19,7 @@ OLDEST := .venv-oldest
 OLDEST_TESTS := tests/test_config.py tests/test_metrics.py $(addprefix tests/,video cropping data decoding \
 	models training inference output)
 
-.PHONY: install demo smoke loso test test-slow test-all test-oldest fuzz kill benchmark lint clean
+.PHONY: install demo smoke pictures loso test test-slow test-all test-oldest fuzz kill benchmark lint clean
 
 install: $(VENV)/installed
 
@@ -42,6 +43,12 @@ smoke: install
 	$(BIN)/python scripts/train.py --config configs/smoke.yaml data.root=$(SMOKE)/crops run.dir=runs/smoke
 	$(BIN)/python scripts/evaluate.py --weights runs/smoke/best.safetensors --data $(SMOKE)/crops \
 		--split dev_seen
+
+# The picture at the top of the README: a synthetic speaker, read with the weights that ship.
+pictures: install
+	rm -rf $(PICTURES)
+	$(BIN)/python scripts/synthesize.py --out $(PICTURES) --speakers 1 --first-speaker 3 --sentences 5 --seed 5
+	$(BIN)/python scripts/animate.py $(PICTURES)/s3/bgwq9a.mp4 --decoder grammar --out pictures/demo.webp
 
 # Leave-one-speaker-out: the landmark model is trained without each of LOSO and evaluated on that speaker.
 loso: install $(addprefix runs/loso_,$(addsuffix /metrics.json,$(LOSO)))
@@ -95,4 +102,4 @@ lint: install
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(DEMO) $(SMOKE) runs/smoke
+	rm -rf $(VENV) $(OLDEST) $(DEMO) $(SMOKE) $(PICTURES) runs/smoke

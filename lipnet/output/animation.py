@@ -27,6 +27,7 @@ from lipnet.drawing import (
     LABELS,
     ORANGE,
     PALE,
+    ROW,
     WHITE,
     Colour,
     Posteriorgram,
@@ -51,7 +52,7 @@ MAX_CROP_HEIGHT = 180  # px
 WORDS, WORD_ROW = 6, 20  # words that are shown at once, and the height of each one's row, px
 WORD_X, BAR_X, BAR_WIDTH, BAR_HEIGHT = 66, 166, 140, 10  # px, in the row of a word
 SHOWN = 0.05  # symbols that are never so probable, nor the most probable one, have no row
-FRAME_MS, LAST_MS = round(1000 / FRAME_RATE), 1500  # for which a frame, and the last one, are shown
+FRAME_MS, LAST_MS = round(1000 / FRAME_RATE), 1500  # for which a picture, and the last one, are shown
 WEBP = {"quality": 75, "minimize_size": True, "method": 4}  # method 6: 10 times slower, 1 % fewer bytes
 
 
@@ -169,11 +170,12 @@ def compose(clip: Clip) -> Iterator[np.ndarray]:
 
 
 def _played(drawn: Posteriorgram, part: float) -> np.ndarray:
-    """The picture of a posteriorgram as far as that part of its time, where a line is; all of it at 1."""
+    """The picture of a posteriorgram up to that part of its time, where a line is; all of it at 1."""
     picture = drawn.picture.copy()
     inside = picture[drawn.top + 1 : drawn.top + drawn.height, drawn.left + 1 : drawn.left + drawn.width - 1]
     place = math.ceil(part * inside.shape[1])
     inside[:, place:] = WHITE
+    inside[ROW - 1 :: ROW, place:] = PALE  # its lines between the rows
     inside[:, place : place + 1] = BLACK
     return picture
 
@@ -229,15 +231,15 @@ def check_picture(video: Path, target: Path) -> None:
 def write_animation(target: Path, pictures: Iterable[np.ndarray]) -> None:
     """Write pictures, (H, W, 3) uint8 RGB at 25 a second, as a loop; if this fails, ``target`` is unchanged.
 
+    The last picture, which stays longer, is the file's first: where nothing moves, that one is shown.
+
     Args:
         target: ends in .webp or .gif; its folder is created if necessary.
     """
-    images = [Image.fromarray(picture) for picture in pictures]
-    durations = [FRAME_MS] * (len(images) - 1) + [LAST_MS]
+    *others, last = (Image.fromarray(picture) for picture in pictures)
+    durations = [LAST_MS, *[FRAME_MS] * len(others)]
     kind, content = FORMATS[target.suffix.lower()], io.BytesIO()
     options = WEBP if kind == "WEBP" else {}
-    images[0].save(
-        content, kind, save_all=True, append_images=images[1:], duration=durations, loop=0, **options
-    )
+    last.save(content, kind, save_all=True, append_images=others, duration=durations, loop=0, **options)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, content.getvalue())
