@@ -85,7 +85,7 @@ def test_the_settings_are_in_the_table_of_runs(events: EventAccumulator, finishe
 
 def test_the_predictions(events: EventAccumulator) -> None:
     stored = events.Tensors("dev/predictions/text_summary")[-1].tensor_proto.string_val[0].decode()
-    assert stored.startswith("| clip | target | prediction |\n|---|---|---|\n| s2/bbwg6s | ")
+    assert stored.splitlines()[1:2] == ["|---|---|---|"] and "\n| s2/bbwg6s | " in stored
     assert "bin" in stored and stored.count("\n") == 3
 
 
@@ -94,7 +94,7 @@ def test_the_figures(events: EventAccumulator) -> None:
     for tag in FIGURES:
         assert [event.step for event in events.Images(tag)] == [3, 6, 9]
         picture = picture_of(events, tag)
-        assert picture.shape[1] == 400 and 100 < picture.shape[0] < 450
+        assert picture.shape[1] == 350 and 100 < picture.shape[0] < 450
         assert picture.std() > 5
 
 

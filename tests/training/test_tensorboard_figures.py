@@ -12,6 +12,7 @@ from lipnet.training.tensorboard.figures import (
     BAR,
     BAR_LABELS,
     BAR_WIDTH,
+    CELL_LABELS,
     RED,
     WIDTH,
     confusion_matrix,
@@ -100,7 +101,7 @@ def test_a_confusion_matrix() -> None:
     picture = confusion_matrix(np.array([[1, 1, 0], [0, 0, 1]]), ["b", "p"], "letters")
     size, top = 2 * ROW, MARGIN + 3 * LINE
     assert picture.shape == (top + 2 * size + MARGIN, WIDTH, 3)
-    corners = picture[top + 3 :: size, LABELS + 3 :: size][:2, :3].astype(int)  # of each cell
+    corners = picture[top + 3 :: size, CELL_LABELS + 3 :: size][:2, :3].astype(int)  # of each cell
     half = [255 + 0.5**0.5 * (np.array(colour) - 255) for colour in (BLUE, RED)]
     assert np.abs(corners[0, :2] - half).max() <= 1
     assert (corners[0, 2] == 255).all() and (corners[1, :2] == 255).all() and (corners[1, 2] == RED).all()

@@ -1,4 +1,4 @@
-"""Figures of an evaluation: (H, W, 3) uint8 RGB, 400 px wide, dark on white."""
+"""Figures of an evaluation: (H, W, 3) uint8 RGB, 350 px wide, dark on white."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from lipnet import drawing
 from lipnet.drawing import BLACK, BLUE, FONT, GREY, LABELS, LINE, MARGIN, ROW, WHITE, Colour, font, shade
 from lipnet.metrics import words_right
 
-WIDTH = 400  # px: TensorBoard shows a picture so wide without making it smaller
-BAR, BAR_LABELS, BAR_WIDTH = 20, 80, 190  # px: height of a bar, room for its label, width of 100 %
-RED = (200, 20, 20)
+WIDTH = 350  # px: as wide as TensorBoard shows pictures; others are resized without interpolation
+BAR, BAR_LABELS, BAR_WIDTH = 20, 80, 150  # px: height of a bar, room for its label, width of 100 %
+CELL_LABELS = 20  # px, left of a matrix
+RED, GRID = (200, 20, 20), (225, 225, 225)
 
 
 def _sheet(height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
@@ -67,7 +68,7 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[str], title: str) -> n
         labels: of the N rows, a character each.
         title: above the matrix.
     """
-    size = (WIDTH - LABELS - MARGIN) // counts.shape[1]
+    size = (WIDTH - CELL_LABELS - MARGIN) // counts.shape[1]
     size = min(size, 2 * ROW)
     top = MARGIN + 3 * LINE
     sheet, draw = _sheet(top + size * len(labels) + MARGIN)
@@ -78,20 +79,22 @@ def confusion_matrix(counts: np.ndarray, labels: Sequence[str], title: str) -> n
     np.fill_diagonal(correct := np.zeros(counts.shape, bool), True)
     shades[correct] = shade(shares, BLUE)[correct]
     picture = cv2.resize(shades, None, fx=size, fy=size, interpolation=cv2.INTER_NEAREST)
-    sheet.paste(Image.fromarray(picture), (LABELS, top))
+    sheet.paste(Image.fromarray(picture), (CELL_LABELS, top))
     for place, label in enumerate([*labels, "-"]):
+        draw.line((CELL_LABELS, top + place * size, CELL_LABELS + picture.shape[1], top + place * size), GRID)
+        draw.line((CELL_LABELS + place * size, top, CELL_LABELS + place * size, top + picture.shape[0]), GRID)
         middle = place * size + size // 2
         name = "_" if label == " " else label
-        draw.text((LABELS + middle, top - 2), name, BLACK, font(FONT), anchor="ms")
+        draw.text((CELL_LABELS + middle, top - 2), name, BLACK, font(FONT), anchor="ms")
         if place < len(labels):
-            draw.text((LABELS - MARGIN, top + middle), name, BLACK, font(FONT), anchor="rm")
+            draw.text((CELL_LABELS - MARGIN, top + middle), name, BLACK, font(FONT), anchor="rm")
     for row, column in zip(*np.nonzero(counts), strict=True):
-        x, y = (LABELS + column * size + size // 2, top + row * size + size // 2)
+        x, y = (CELL_LABELS + column * size + size // 2, top + row * size + size // 2)
         colour = WHITE if shares[row, column] > 0.25 else BLACK
         text = str(counts[row, column])
         if font(FONT - 2).getlength(text) <= size:
             draw.text((x, y), text, colour, font(FONT - 2), anchor="mm")
-    draw.rectangle((LABELS, top, LABELS + picture.shape[1], top + picture.shape[0]), outline=GREY)
+    draw.rectangle((CELL_LABELS, top, CELL_LABELS + picture.shape[1], top + picture.shape[0]), outline=GREY)
     return np.asarray(sheet)
 
 

@@ -60,7 +60,7 @@ def prediction_table(names: Sequence[str], texts: Sequence[tuple[str, str]]) -> 
     Bold are the words of a prediction that are wrong, and those of a target that were not read.
     """
     rows = list(zip(names, texts, strict=True))
-    table = ["| clip | target | prediction |", "|---|---|---|"]
+    table = ["| clip | target (bold: not read) | prediction (bold: wrong) |", "|---|---|---|"]
     for name, (target, prediction) in rows[:: max(1, len(rows) // PREDICTIONS)][:PREDICTIONS]:
         said, read = _marked(target, prediction), _marked(prediction, target)
         table.append(f"| {_literal(name)} | {said} | {read or '*nothing*'} |")
