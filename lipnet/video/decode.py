@@ -32,6 +32,8 @@ MAX_PIXELS = 4096 * 4096  # of a picture
 NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: an elementary stream, without a container
 ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
+# A file that cannot seek may be recorded while it is read: FFmpeg would look at its first seconds for the rate.
+LIVE = {"fpsprobesize": "0"}
 URL_TIMEOUT_S = 20.0  # to open a URL, and for each read from it
 
 
@@ -114,8 +116,9 @@ def open_video(source: VideoSource) -> InputContainer:
             return av.open(f"file:{path}", metadata_errors="replace")
         if isinstance(source, io.TextIOBase):
             raise VideoError(f"{name}: is open as text; open it in binary mode ('rb')")
-        if source.seekable():
-            source.seek(0)
+        if not source.seekable():
+            return av.open(source, "r", metadata_errors="replace", options=LIVE)
+        source.seek(0)
         return av.open(source, "r", metadata_errors="replace")
 
 

@@ -1,0 +1,138 @@
+"""The page: what is on it, and what happens when something on it is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from lipnet.app.examples import write_examples
+from lipnet.app.files import SessionFiles
+from lipnet.app.live import LiveRecordings
+from lipnet.app.readers import DECODER_NAMES, Readers
+from lipnet.app.reading import read_video, show_problem, template
+from lipnet.errors import LipnetError
+
+STATIC = Path(__file__).with_name("static")
+STYLE = STATIC / "page.css"
+SCRIPTS = [STATIC / "player.html", STATIC / "live.html"]
+# Fonts of the visitor's computer: Gradio's own themes load theirs from the network.
+THEME: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+WAITING = 20  # videos that may wait to be read
+INTRODUCTION = (
+    "# lipnet\nReads lips: give a video of one talking face, seen from the front. "
+    "Videos stay on the computer that runs this page, and are deleted when the page is closed."
+)
+Upload = dict[str, Any] | None  # what the browser sends of an uploaded or recorded video
+
+
+class Page:
+    """The page's functions, with what they need."""
+
+    def __init__(self, readers: Readers, files: SessionFiles, recordings: LiveRecordings) -> None:
+        self.readers, self.files, self.recordings = readers, files, recordings
+        self.examples: dict[str, Path] = write_examples(files.examples)
+
+    def read(
+        self,
+        video: Upload,
+        weights: str,
+        decoder: str,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> str:
+        """Read an uploaded or recorded video. Returns the HTML of its result, or of what is wrong."""
+        if not video:
+            return show_problem("there is no video yet; upload or record one, or take an example")
+        session = request.session_hash or ""
+        name = str(video.get("orig_name") or Path(str(video.get("path"))).name)
+        try:
+            path = self.files.add_upload(session, Path(str(video.get("path"))))
+            return self._read(path, name, weights, decoder, session, progress)
+        except LipnetError as error:
+            return show_problem(str(error))
+
+    def read_example(
+        self,
+        sentence: str,
+        weights: str,
+        decoder: str,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> str:
+        """Read the example in which ``sentence`` is said."""
+        try:
+            path = self.examples[sentence]
+            return self._read(path, path.name, weights, decoder, request.session_hash or "", progress)
+        except LipnetError as error:
+            return show_problem(str(error))
+
+    def _read(
+        self, path: Path, name: str, weights: str, decoder: str, session: str, progress: gr.Progress
+    ) -> str:
+        reader = self.readers.get(weights, decoder)
+        return read_video(
+            reader, path, name, self.files, session, lambda part, what: progress(part, desc=what)
+        )
+
+    def start_live(self, weights: str, decoder: str) -> str:
+        """Begin a live recording. Returns HTML that names it to live.js, or says what is wrong."""
+        try:
+            name = self.recordings.start(self.readers.get(weights, decoder))
+        except LipnetError as error:
+            return show_problem(str(error))
+        return template("live").render(address=f"live/{name}")
+
+    def end(self, request: gr.Request) -> None:
+        """Delete what a session has left behind."""
+        self.files.end(request.session_hash or "")
+
+
+def build_page(page: Page) -> gr.Blocks:
+    """Lay the page out and connect it."""
+    with gr.Blocks(title="lipnet", analytics_enabled=False, fill_width=True) as blocks:
+        gr.Markdown(INTRODUCTION)
+        names = page.readers.names
+        with gr.Row():
+            weights = gr.Dropdown(names, value=names[0], label="Weights", visible=len(names) > 1)
+            decoder = gr.Dropdown(list(DECODER_NAMES), value=DECODER_NAMES[0], label="Decoder")
+        with gr.Tab("Read a video"):
+            _video_tab(page, weights, decoder)
+        with gr.Tab("Live"):
+            _live_tab(page, weights, decoder)
+        blocks.unload(page.end)
+    return blocks.queue(max_size=WAITING, default_concurrency_limit=1)
+
+
+def _video_tab(page: Page, weights: gr.Dropdown, decoder: gr.Dropdown) -> None:
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            video = gr.Video(
+                sources=["upload", "webcam"],
+                include_audio=False,
+                webcam_options=gr.WebcamOptions(mirror=False),
+                label="Video (at most 200 MB)",
+                elem_id="video",
+            )
+            again = gr.Button("Read", variant="primary", elem_id="read")
+            gr.Markdown("Or read a synthetic speaker:")
+            examples = [gr.Button(sentence, size="sm", elem_classes="example") for sentence in page.examples]
+        with gr.Column(scale=5, min_width=300):
+            result = gr.HTML(elem_id="result", js_on_load="watch('value', () => lipnetPlay(element))")
+    # Raw values: Gradio would run the program ffmpeg to remove the sound.
+    raw: dict[str, Any] = {"preprocess": False, "concurrency_id": "reading", "api_visibility": "private"}
+    settings = [weights, decoder]
+    gr.on([video.upload, video.stop_recording, again.click], page.read, [video, *settings], result, **raw)
+    video.clear(lambda: "", None, result, queue=False, api_visibility="private")
+    for example in examples:
+        example.click(page.read_example, [example, *settings], result, **raw)
+
+
+def _live_tab(page: Page, weights: gr.Dropdown, decoder: gr.Dropdown) -> None:
+    gr.Markdown(
+        "Words appear every second; a sentence is final, by the decoder that was chosen, when it has ended."
+    )
+    start = gr.Button("Start the webcam", variant="primary", elem_id="start")
+    live = gr.HTML(elem_id="live", js_on_load="watch('value', () => lipnetLive(element))")
+    start.click(page.start_live, [weights, decoder], live, api_visibility="private", preprocess=False)

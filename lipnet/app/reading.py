@@ -1,0 +1,145 @@
+"""One video of the page: read, and shown with all that was found in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, Template
+
+from lipnet.app.files import SessionFiles
+from lipnet.app.result_files import (
+    CROPS_ACROSS,
+    CROPS_DOWN,
+    write_crops,
+    write_posteriorgram,
+    write_track,
+)
+from lipnet.grid import FRAME_RATE
+from lipnet.inference.reader import LipReader
+from lipnet.inference.transcript import Sentence, Transcript
+from lipnet.output.captioned_video import burn_in
+from lipnet.output.formats import FORMATS
+from lipnet.utils.files import as_bytes
+from lipnet.video.decode import declared_seconds, iter_frames
+
+CAPTIONED = "captioned.mp4"
+PROGRESS_EVERY = 25  # frames
+READING_SHARE = 0.7  # of the whole progress; then the captioned video is written
+Progress = Callable[[float | None, str], None]  # a fraction, None where it is not known, and what is done
+
+
+def read_video(
+    reader: LipReader, video: Path, name: str, files: SessionFiles, session: str, progress: Progress
+) -> str:
+    """Read a video, write the files that show the transcript, and return the HTML that does.
+
+    Args:
+        reader: of the weights and the decoder that were chosen.
+        video: the upload.
+        name: of the video, as its user knows it.
+        files, session: whose the result is.
+        progress: is told how far the work is.
+
+    Raises:
+        LipnetError: the video cannot be read, has no face, or the session has ended meanwhile.
+    """
+    folder = files.new_result(session)
+    frames = round((declared_seconds(video) or 0) * FRAME_RATE)
+
+    def report(done: int) -> None:
+        if done % PROGRESS_EVERY:
+            return
+        files.check_result(folder)
+        part = READING_SHARE * min(done / frames, 1) if frames else None
+        progress(part, f"reading, {done // FRAME_RATE} s")
+
+    progress(0.0, "reading")
+    transcript = reader.read(video, name=name, progress=report)
+    files.check_result(folder)
+    progress(READING_SHARE, "writing the captioned video")
+    burn_in(video, folder / CAPTIONED, transcript)
+    progress(0.9, "drawing")
+    return _show(transcript, reader, video, folder)
+
+
+def _show(transcript: Transcript, reader: LipReader, video: Path, folder: Path) -> str:
+    """Write the other files of a result into its folder. Returns the HTML that shows all of them."""
+    stem = Path(transcript.video).stem or "video"
+    downloads = [(CAPTIONED, f"{stem}_read.mp4", "MP4")]
+    for suffix, write in FORMATS.items():
+        (folder / f"transcript.{suffix}").write_bytes(as_bytes(write(transcript)))
+        downloads.append((f"transcript.{suffix}", f"{stem}.{suffix}", suffix.upper()))
+    data = _player_data(transcript, reader.backend.metadata.model.alphabet, video, folder)
+    return template("result").render(
+        transcript=transcript,
+        sentences=[_timed(sentence) for sentence in transcript.sentences],
+        downloads=downloads,
+        base=f"result/{folder.name}/",
+        video=CAPTIONED,
+        data=json.dumps(data),
+    )
+
+
+def _player_data(transcript: Transcript, alphabet: str, video: Path, folder: Path) -> dict[str, Any]:
+    """What player.js needs; the files that it loads are written."""
+    track = transcript.track
+    assert track is not None  # only a live transcription keeps none
+    frames = iter_frames(video, transcript.fps)
+    return {
+        "fps": transcript.fps,
+        "frames": transcript.frames,
+        "crop": {"width": track.crop_size[0], "height": track.crop_size[1]},
+        "sheet": {"across": CROPS_ACROSS, "down": CROPS_DOWN, "count": write_crops(frames, track, folder)},
+        "row": write_track(track, folder / "track.bin"),
+        "posteriorgrams": [
+            drawn
+            for number, sentence in enumerate(transcript.sentences)
+            if (drawn := _draw(sentence, alphabet, transcript.fps, folder, number)) is not None
+        ],
+    }
+
+
+def _draw(sentence: Sentence, alphabet: str, fps: float, folder: Path, number: int) -> dict[str, Any] | None:
+    """A posteriorgram: its file, the seconds that it shows, and where in the picture, as fractions."""
+    name = f"posteriorgram_{number}.png"
+    drawn = write_posteriorgram(sentence, alphabet, fps, folder / name)
+    if drawn is None or sentence.emissions is None:
+        return None
+    height, width = drawn.picture.shape[:2]
+    start = sentence.first_frame / fps
+    return {
+        "file": name,
+        "start": start,
+        "end": start + sentence.emissions.frames / fps,
+        "left": drawn.left / width,
+        "width": drawn.width / width,
+        "top": drawn.top / height,
+        "height": drawn.height / height,
+    }
+
+
+def _timed(sentence: Sentence) -> dict[str, Any]:
+    """A sentence for the template."""
+    return {
+        "words": [asdict(word) for word in sentence.words],
+        "n_best": [(alternative.text, alternative.score) for alternative in sentence.n_best],
+    }
+
+
+def show_problem(message: str) -> str:
+    """The HTML of an error that the user can fix."""
+    return template("problem").render(message=message)
+
+
+@cache
+def template(name: str) -> Template:
+    """A file of templates/; values are escaped."""
+    loader = PackageLoader("lipnet.app", "templates")
+    return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(
+        f"{name}.html.j2"
+    )

@@ -1,0 +1,99 @@
+"""The server of the page: it listens at an address until it is stopped, and leaves no file behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+
+from lipnet.errors import LipnetError
+
+MAX_UPLOAD = "200mb"
+LOCAL = "127.0.0.1"
+
+
+def check_address(host: str, auth: str | None) -> tuple[str, str] | None:
+    """The name and password of ``auth``, USER:PASSWORD.
+
+    Raises LipnetError if it has no such form, or if other computers can reach ``host`` without a password.
+    """
+    if auth is None:
+        if not _is_local(host):
+            raise LipnetError(f"--host {host}: other people can reach this page; give --auth USER:PASSWORD")
+        return None
+    user, colon, password = auth.partition(":")
+    if not (user and colon and password):
+        raise LipnetError("--auth: give a name and a password with a colon between, USER:PASSWORD")
+    return user, password
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serve(weights: Sequence[Path], device: str, host: str, port: int, auth: tuple[str, str] | None) -> None:
+    """Serve the page until the process is interrupted.
+
+    Args:
+        weights: files, of which the page's user may choose.
+        device: auto, cpu, cuda or cuda:N.
+        host, port: the address to listen at; port 0: any that is free.
+        auth: name and password, asked for before the page is shown.
+
+    Raises:
+        LipnetError: weights, a device or an address that cannot be used.
+    """
+    with tempfile.TemporaryDirectory(prefix="lipnet-") as root:
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(root) / "uploads")  # read when Gradio is imported
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+        _serve(Path(root), weights, device, host, port, auth)
+
+
+def _serve(
+    root: Path, weights: Sequence[Path], device: str, host: str, port: int, auth: tuple[str, str] | None
+) -> None:
+    try:
+        import gradio as gr
+    except ImportError as error:
+        raise LipnetError(f"the page needs Gradio ({error}); pip install -e '.[app]'") from error
+    from lipnet.app.files import SessionFiles
+    from lipnet.app.live import LiveRecordings
+    from lipnet.app.page import SCRIPTS, STYLE, THEME, Page, build_page
+    from lipnet.app.readers import Readers
+    from lipnet.app.routes import make_routes
+
+    files = SessionFiles(root)
+    recordings = LiveRecordings(max(1, (os.cpu_count() or 1) // 2))
+    blocks = build_page(Page(Readers(weights, device), files, recordings))
+    try:
+        _, address, _ = blocks.launch(
+            server_name=host,
+            server_port=port or None,
+            auth=auth,
+            max_file_size=MAX_UPLOAD,
+            theme=gr.themes.Default(**THEME),
+            css_paths=STYLE,
+            head_paths=SCRIPTS,
+            footer_links=[],
+            run_history=False,
+            share=False,
+            ssr_mode=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            app_kwargs={"routes": make_routes(files, recordings)},
+        )
+    except OSError as error:
+        raise LipnetError(f"port {port} of {host}: cannot be used ({error}); give another --port") from error
+    print(f"{address}  (Ctrl-C ends it)", flush=True)
+    try:
+        while True:
+            time.sleep(3600)
+    finally:
+        blocks.close(verbose=False)
