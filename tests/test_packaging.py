@@ -84,4 +84,6 @@ def test_the_wheel_holds_the_package_the_scripts_and_the_weights(tmp_path: Path)
     expected |= {f"lipnet/scripts/{path.name}" for path in (ROOT / "scripts").glob("*.py")}
     weights = ("grid.safetensors", "landmarks.safetensors", "grid.arpa", "MODEL_CARD.md")
     expected |= {f"lipnet/weights/{name}" for name in weights} | {"lipnet/analysis/report.html.j2"}
+    page = [path for folder in ("static", "templates") for path in (ROOT / "lipnet/app" / folder).iterdir()]
+    expected |= {str(path.relative_to(ROOT)) for path in page}
     assert names == expected

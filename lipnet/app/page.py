@@ -19,6 +19,7 @@ STYLE = STATIC / "page.css"
 SCRIPTS = [STATIC / "player.html", STATIC / "live.html"]
 # Fonts of the visitor's computer: Gradio's own themes load theirs from the network.
 THEME: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+CAMERA = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "frameRate": {"ideal": 25}}}
 WAITING = 20  # videos that may wait to be read
 INTRODUCTION = (
     "# lipnet\nReads lips: give a video of one talking face, seen from the front. "
@@ -111,7 +112,7 @@ def _video_tab(page: Page, weights: gr.Dropdown, decoder: gr.Dropdown) -> None:
             video = gr.Video(
                 sources=["upload", "webcam"],
                 include_audio=False,
-                webcam_options=gr.WebcamOptions(mirror=False),
+                webcam_options=gr.WebcamOptions(mirror=False, constraints=CAMERA),
                 label="Video (at most 200 MB)",
                 elem_id="video",
             )

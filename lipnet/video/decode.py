@@ -32,7 +32,8 @@ MAX_PIXELS = 4096 * 4096  # of a picture
 NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: an elementary stream, without a container
 ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
-# A file that cannot seek may be recorded while it is read: FFmpeg would look at its first seconds for the rate.
+# For a file that cannot seek, and may be recorded while it is read: FFmpeg would wait for its first seconds
+# to find the rate.
 LIVE = {"fpsprobesize": "0"}
 URL_TIMEOUT_S = 20.0  # to open a URL, and for each read from it
 
