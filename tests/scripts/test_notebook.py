@@ -16,9 +16,10 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from PIL import Image
+from tiny import run_script
 
 from lipnet.decoding.factory import DECODERS
-from lipnet.grid import is_grid_sentence
+from lipnet.grid import GRAMMAR, is_grid_sentence
 from lipnet.video.decode import read_video
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +124,31 @@ def test_pictures(done: Done, cell: str) -> None:
         pixels = np.asarray(image.convert("L"))
     assert min(pixels.shape) > 200
     assert len(np.unique(pixels)) > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "texts"),
+    [
+        ("rates", [*DECODERS, "95 % interval"]),
+        ("slots", [slot.name for slot in GRAMMAR]),
+        ("letters", ["said", "read"]),
+        ("visemes", ["E: P B M", "said", "read"]),
+        ("calibration", ["mean confidence"]),
+        ("saliency", ["<image", "s3/"]),
+    ],
+)
+def test_figures_of_the_report(done: Done, cell: str, texts: list[str]) -> None:
+    html = done.data(cell, "text/html")
+    assert "<svg" in html and [text for text in texts if text not in html] == []
+
+
+@pytest.mark.slow
+def test_the_errors_are_those_of_evaluate(done: Done) -> None:
+    smoke = done.work / "smoke" / "crops"
+    result = run_script("evaluate", "--data", smoke, "--split", "dev_unseen", "--decoder", "grammar")
+    printed = done.text("analysis").splitlines()[-1]
+    assert printed.startswith("WER") and printed in result.out
 
 
 @pytest.mark.slow
