@@ -12,17 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lipnet.analysis.figures import BLUE, INK, ORANGE, STYLE, axes_of, shades, svg_of
+from lipnet.drawing import NAMES, probable_symbols
 
 WIDTH = 10.2  # inches, of the figure of a clip
 LABELS = 0.6  # inches, left of its axes
 CROPS = 15  # of a clip
 CROP_WIDTH = 1.0  # inches, at most, of a salient frame
 SHOWN = 0.05  # symbols that are never so probable, nor the most probable one, have no row
-MAX_SYMBOLS = 40  # rows of a posteriorgram: those that become most probable
 RED = "#d0463b"  # seen on white and on black
 HEAT = np.array([255, 60, 0])  # RGB of what moved the output most
 BLUR = 1.0  # px, standard deviation: single pixels cannot be seen
-NAMES = {"": "blank", " ": "space"}
 
 
 class TimedWord(NamedTuple):
@@ -55,7 +54,7 @@ def clip_figure(
     """
     seconds = len(log_probs) / rate
     lines = {label: line for label, line in words.items() if line}
-    rows = _probable(log_probs)
+    rows = probable_symbols(log_probs, SHOWN)
     crop_height = (WIDTH - LABELS) / CROPS * frames.shape[1] / frames.shape[2] if frames.size else 0
     heights = [height for height in (crop_height, 0.22 * len(lines)) if height] + [0.15 * len(rows)]
     figure = Figure((WIDTH, sum(heights) + 0.5 + 0.1 * len(heights)), layout="constrained")
@@ -71,13 +70,6 @@ def clip_figure(
     )
     every[-1].set(xlabel="s", xlim=(0, seconds))
     return svg_of(every[-1], name)
-
-
-def _probable(log_probs: np.ndarray) -> list[int]:
-    """The symbols that have a row, in their order."""
-    likely = np.argsort(-log_probs.max(axis=0), kind="stable")[:MAX_SYMBOLS]
-    best = set(log_probs.argmax(axis=1).tolist())
-    return [row for row in sorted(likely.tolist()) if row in best or log_probs[:, row].max() > np.log(SHOWN)]
 
 
 def _draw_crops(axes: Axes, frames: np.ndarray, seconds: float) -> None:
