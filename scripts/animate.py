@@ -27,7 +27,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--out", type=Path, required=True, metavar="WEBP", help=".webp, or .gif, which is 8 times as large")
     add("--weights", type=Path, default=WEIGHTS, help="of a run, or an .onnx file (default: those that ship)")
     add_decoder_arguments(parser)
-    add("--face", metavar="WHICH", help="of several faces: largest, left, right, or a number from the left")
+    add(
+        "--face",
+        metavar="WHICH",
+        help="of several faces: largest, left, right, or a number from the left; none: "
+        "the video shows only a mouth",
+    )
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     return parser.parse_args()
 

@@ -222,6 +222,13 @@ def test_the_script_writes_a_picture_and_says_that_the_video_is_longer(
         assert image.n_frames == 10
 
 
+def test_the_picture_of_the_readme_is_small() -> None:
+    path = Path(__file__).parents[2] / "pictures" / "demo.webp"
+    assert path.stat().st_size < 1_000_000
+    with Image.open(path) as image:
+        assert (image.size[0], image.n_frames, image.info["loop"]) == (WIDTH, 75, 0)
+
+
 def test_crops_are_white_where_no_face_is_near() -> None:
     frames = [np.full((40, 60, 3), 90, np.uint8)] * 3
     cropper = fake_cropper()
