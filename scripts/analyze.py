@@ -84,6 +84,9 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise LipnetError(f"--batch-size {args.batch_size}: give 1 or more")
     if args.workers < 0:
         raise LipnetError(f"--workers {args.workers}: give 0 or more")
+    existing = next(path for path in (args.out, *args.out.absolute().parents) if path.exists())
+    if not existing.is_dir():  # known before all clips are read
+        raise LipnetError(f"--out {args.out}: {existing} is a file; give a folder")
     for package in PACKAGES:
         if find_spec(package) is None:
             raise LipnetError(f"{package} is not installed: pip install 'lipnet[analyze]'")

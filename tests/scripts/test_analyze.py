@@ -147,5 +147,7 @@ def test_bad_input(untrained_weights: Path, crop_store: Path, text_file: Path, t
     (tmp_path / "log.jsonl").write_text("")
     assert_one_line(analyze("--run", tmp_path), "no epoch has ended")
     assert_one_line(analyze("--weights", untrained_weights, untrained_weights), "given twice")
+    for out in (text_file, text_file / "report"):
+        assert_one_line(analyze("--out", out), f"--out {out}: {text_file} is a file", "give a folder")
     assert_one_line(analyze("--batch-size", 0), "--batch-size 0", "1 or more")
     assert not (tmp_path / "out").exists()
