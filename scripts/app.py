@@ -11,8 +11,8 @@ from lipnet.utils.cli import command_line, make_parser
 from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
-  On this computer, at http://127.0.0.1:7860:
-    %(prog)s
+  On this computer, at http://127.0.0.1:8000, with weights of a run:
+    %(prog)s --port 8000 --weights runs/a/best.safetensors
 
   With two networks to choose from, for everyone who can reach this computer and knows the password:
     %(prog)s --weights runs/a/best.safetensors runs/b/best.safetensors \\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Sequence
@@ -37,6 +38,17 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
+def free_port(host: str, port: int) -> int:
+    """``port``, or any that is free for 0. Raises LipnetError if the address cannot be listened at."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host, port), family=family) as listening:
+            return int(listening.getsockname()[1])
+    except (OSError, OverflowError) as error:
+        hint = "give another --port, or --host"
+        raise LipnetError(f"{host} port {port}: cannot be listened at ({error}); {hint}") from error
+
+
 def serve(weights: Sequence[Path], device: str, host: str, port: int, auth: tuple[str, str] | None) -> None:
     """Serve the page until the process is interrupted.
 
@@ -49,6 +61,7 @@ def serve(weights: Sequence[Path], device: str, host: str, port: int, auth: tupl
     Raises:
         LipnetError: weights, a device or an address that cannot be used.
     """
+    port = free_port(host, port)
     with tempfile.TemporaryDirectory(prefix="lipnet-") as root:
         os.environ["GRADIO_TEMP_DIR"] = str(Path(root) / "uploads")  # read when Gradio is imported
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -72,25 +85,22 @@ def _serve(
     files = SessionFiles(root)
     recordings = LiveRecordings(max(1, (os.cpu_count() or 1) // 2))
     blocks = build_page(Page(Readers(weights, device), files, recordings))
-    try:
-        _, address, _ = blocks.launch(
-            server_name=host,
-            server_port=port or None,
-            auth=auth,
-            max_file_size=MAX_UPLOAD,
-            theme=gr.themes.Default(**THEME),
-            css_paths=STYLE,
-            head_paths=SCRIPTS,
-            footer_links=[],
-            run_history=False,
-            share=False,
-            ssr_mode=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            app_kwargs={"routes": make_routes(files, recordings)},
-        )
-    except OSError as error:
-        raise LipnetError(f"port {port} of {host}: cannot be used ({error}); give another --port") from error
+    _, address, _ = blocks.launch(
+        server_name=host,
+        server_port=port,
+        auth=auth,
+        max_file_size=MAX_UPLOAD,
+        theme=gr.themes.Default(**THEME),
+        css_paths=STYLE,
+        head_paths=SCRIPTS,
+        footer_links=[],
+        run_history=False,
+        share=False,
+        ssr_mode=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        app_kwargs={"routes": make_routes(files, recordings)},
+    )
     print(f"{address}  (Ctrl-C ends it)", flush=True)
     try:
         while True:
