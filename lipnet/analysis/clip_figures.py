@@ -19,6 +19,7 @@ LABELS = 0.6  # inches, left of its axes
 CROPS = 15  # of a clip
 CROP_WIDTH = 1.0  # inches, at most, of a salient frame
 SHOWN = 0.05  # symbols that are never so probable, nor the most probable one, have no row
+GAP = 0.01  # s, between two words
 RED = "#d0463b"  # seen on white and on black
 HEAT = np.array([255, 60, 0])  # RGB of what moved the output most
 BLUR = 1.0  # px, standard deviation: single pixels cannot be seen
@@ -82,7 +83,8 @@ def _draw_crops(axes: Axes, frames: np.ndarray, seconds: float) -> None:
 def _draw_words(axes: Axes, lines: dict[str, Sequence[TimedWord]]) -> None:
     for place, line in enumerate(lines.values()):
         for text, start, end, right in line:
-            axes.barh(place, end - start, left=start, height=0.8, color=BLUE if right else RED, alpha=0.25)
+            width = max(end - start - GAP, GAP)
+            axes.barh(place, width, left=start, height=0.8, color=BLUE if right else RED, alpha=0.25)
             colour = INK if right else RED
             axes.text((start + end) / 2, place, text, ha="center", va="center", color=colour, clip_on=True)
     axes.set_yticks(range(len(lines)), list(lines), fontsize=8)
