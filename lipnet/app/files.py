@@ -59,17 +59,15 @@ class SessionFiles:
         if not folder.exists():
             raise SessionEndedError("the session has ended; load the page again")
 
-    def add_upload(self, session: str, path: Path) -> Path:
+    def add_upload(self, session: str, path: Path) -> None:
         """Note that a session has uploaded a file, which lies anywhere below ``uploads``.
 
         Raises LipnetError if it lies elsewhere or is gone.
         """
-        path = path.resolve()
-        if not path.is_relative_to(self.uploads.resolve()) or not path.is_file():
+        if not path.resolve().is_relative_to(self.uploads.resolve()) or not path.is_file():
             raise LipnetError("the video is no longer there; upload or record it again")
         with self._lock:
             self._uploads_of[session].add(path)
-        return path
 
     def end(self, session: str) -> None:
         """Delete a session's files. An upload that another session has uploaded, too, stays for that one."""

@@ -48,11 +48,12 @@ class Page:
             return show_problem("there is no video yet; upload or record one, or take an example")
         session = request.session_hash or ""
         name = str(video.get("orig_name") or Path(str(video.get("path"))).name)
+        path = Path(str(video.get("path")))
         try:
-            path = self.files.add_upload(session, Path(str(video.get("path"))))
-            return self._read(path, name, weights, decoder, session, progress)
+            self.files.add_upload(session, path)
         except LipnetError as error:
             return show_problem(str(error))
+        return self._read(path, name, weights, decoder, session, progress)
 
     def read_example(
         self,
@@ -63,19 +64,20 @@ class Page:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> str:
         """Read the example in which ``sentence`` is said."""
-        try:
-            path = self.examples[sentence]
-            return self._read(path, path.name, weights, decoder, request.session_hash or "", progress)
-        except LipnetError as error:
-            return show_problem(str(error))
+        path = self.examples[sentence]
+        return self._read(path, path.name, weights, decoder, request.session_hash or "", progress)
 
     def _read(
         self, path: Path, name: str, weights: str, decoder: str, session: str, progress: gr.Progress
     ) -> str:
-        reader = self.readers.get(weights, decoder)
-        return read_video(
-            reader, path, name, self.files, session, lambda part, what: progress(part, desc=what)
-        )
+        def report(part: float | None, what: str) -> None:
+            progress(part, desc=what)
+
+        try:
+            reader = self.readers.get(weights, decoder)
+            return read_video(reader, path, name, self.files, session, report)
+        except LipnetError as error:  # the visitor does not know where the server keeps the video
+            return show_problem(str(error).replace(str(path), name))
 
     def start_live(self, weights: str, decoder: str) -> str:
         """Begin a live recording. Returns HTML that names it to live.js, or says what is wrong."""

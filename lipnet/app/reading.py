@@ -19,6 +19,7 @@ from lipnet.app.result_files import (
     write_posteriorgram,
     write_track,
 )
+from lipnet.errors import problems_of
 from lipnet.grid import FRAME_RATE
 from lipnet.inference.reader import LipReader
 from lipnet.inference.transcript import Sentence, Transcript
@@ -62,9 +63,10 @@ def read_video(
     transcript = reader.read(video, name=name, progress=report)
     files.check_result(folder)
     progress(READING_SHARE, "writing the captioned video")
-    burn_in(video, folder / CAPTIONED, transcript)
-    progress(0.9, "drawing")
-    return _show(transcript, reader, video, folder)
+    with problems_of(name):
+        burn_in(video, folder / CAPTIONED, transcript)
+        progress(0.9, "drawing")
+        return _show(transcript, reader, video, folder)
 
 
 def _show(transcript: Transcript, reader: LipReader, video: Path, folder: Path) -> str:

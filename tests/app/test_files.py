@@ -27,7 +27,8 @@ def test_a_session_s_files_are_deleted_when_it_ends(files: SessionFiles) -> None
     results = [files.new_result(session) for session in ("a", "b")]
     for folder in results:
         (folder / "text.srt").write_text("text")
-    path = files.add_upload("a", upload(files))
+    path = upload(files)
+    files.add_upload("a", path)
     files.end("a")
     assert not results[0].exists() and not path.exists() and not path.parent.exists()
     assert files.find(results[0].name, "text.srt") is None
