@@ -1,4 +1,4 @@
-"""TensorBoard's file on a full disk. Its contents: ``test_run_dir.py``."""
+"""TensorBoard's file on a full disk. Its contents: ``test_tensorboard_contents.py``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from tiny import Train
 
 
-@pytest.mark.parametrize("records", [0, 1, 5])
-@pytest.mark.parametrize("method", ["write", "flush"])
+@pytest.mark.parametrize("records", [0, pytest.param(1, marks=pytest.mark.slow), 5])
+@pytest.mark.parametrize("method", ["write", pytest.param("flush", marks=pytest.mark.slow)])
 def test_training_goes_on_without_it(
     method: str, records: int, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
