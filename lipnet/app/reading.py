@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, Template
 
 from lipnet.app.files import SessionFiles
@@ -29,9 +30,35 @@ from lipnet.utils.files import as_bytes
 from lipnet.video.decode import declared_seconds, iter_frames
 
 CAPTIONED = "captioned.mp4"
-PROGRESS_EVERY = 25  # frames
-READING_SHARE = 0.7  # of the whole progress; then the captioned video is written
+# The parts of the work, by where they begin and end in the whole.
+READING, CAPTIONING, DRAWING = (0.0, 0.65), (0.65, 0.9), (0.9, 1.0)
+REPORT_EVERY = 1.0  # seconds of the video
 Progress = Callable[[float | None, str], None]  # a fraction, None where it is not known, and what is done
+
+
+class Work:
+    """How far the work on one video is. It ends by a SessionEndedError when its session has ended."""
+
+    def __init__(self, files: SessionFiles, folder: Path, seconds: float | None, progress: Progress) -> None:
+        """``seconds``: how long the video is, None if that is not known."""
+        self._files, self._folder, self._seconds, self._progress = files, folder, seconds, progress
+        self._next = 0.0
+
+    def begin(self, part: tuple[float, float], what: str) -> Callable[[float], None]:
+        """Begin a part of the work. Returns a function that is told how many seconds of video are done."""
+        self._next = 0.0
+        first, last = part
+
+        def report(done: float) -> None:
+            if done < self._next:
+                return
+            self._next = done + REPORT_EVERY
+            self._files.check_result(self._folder)
+            known = first + (last - first) * min(done / self._seconds, 1) if self._seconds else None
+            self._progress(known, f"{what}, {done:.0f} s")
+
+        report(0.0)
+        return report
 
 
 def read_video(
@@ -50,33 +77,25 @@ def read_video(
         LipnetError: the video cannot be read, has no face, or the session has ended meanwhile.
     """
     folder = files.new_result(session)
-    frames = round((declared_seconds(video) or 0) * FRAME_RATE)
-
-    def report(done: int) -> None:
-        if done % PROGRESS_EVERY:
-            return
-        files.check_result(folder)
-        part = READING_SHARE * min(done / frames, 1) if frames else None
-        progress(part, f"reading, {done // FRAME_RATE} s")
-
-    progress(0.0, "reading")
-    transcript = reader.read(video, name=name, progress=report)
-    files.check_result(folder)
-    progress(READING_SHARE, "writing the captioned video")
+    work = Work(files, folder, declared_seconds(video), progress)
+    report = work.begin(READING, "reading")
+    transcript = reader.read(video, name=name, progress=lambda frames: report(frames / FRAME_RATE))
     with problems_of(name):
-        burn_in(video, folder / CAPTIONED, transcript)
-        progress(0.9, "drawing")
-        return _show(transcript, reader, video, folder)
+        burn_in(video, folder / CAPTIONED, transcript, progress=work.begin(CAPTIONING, "writing captions"))
+        return _show(transcript, reader, video, folder, work.begin(DRAWING, "drawing"))
 
 
-def _show(transcript: Transcript, reader: LipReader, video: Path, folder: Path) -> str:
+def _show(
+    transcript: Transcript, reader: LipReader, video: Path, folder: Path, report: Callable[[float], None]
+) -> str:
     """Write the other files of a result into its folder. Returns the HTML that shows all of them."""
     stem = Path(transcript.video).stem or "video"
     downloads = [(CAPTIONED, f"{stem}_read.mp4", "MP4")]
     for suffix, write in FORMATS.items():
         (folder / f"transcript.{suffix}").write_bytes(as_bytes(write(transcript)))
         downloads.append((f"transcript.{suffix}", f"{stem}.{suffix}", suffix.upper()))
-    data = _player_data(transcript, reader.backend.metadata.model.alphabet, video, folder)
+    frames = _reported(iter_frames(video, transcript.fps), transcript.fps, report)
+    data = _player_data(transcript, reader.backend.metadata.model.alphabet, frames, folder)
     return template("result").render(
         transcript=transcript,
         sentences=[_timed(sentence) for sentence in transcript.sentences],
@@ -87,11 +106,20 @@ def _show(transcript: Transcript, reader: LipReader, video: Path, folder: Path) 
     )
 
 
-def _player_data(transcript: Transcript, alphabet: str, video: Path, folder: Path) -> dict[str, Any]:
-    """What player.js needs; the files that it loads are written."""
+def _reported(
+    frames: Iterable[np.ndarray], fps: float, report: Callable[[float], None]
+) -> Iterator[np.ndarray]:
+    for number, frame in enumerate(frames):
+        report(number / fps)
+        yield frame
+
+
+def _player_data(
+    transcript: Transcript, alphabet: str, frames: Iterable[np.ndarray], folder: Path
+) -> dict[str, Any]:
+    """What static/player.html needs; the files that it loads are written."""
     track = transcript.track
     assert track is not None  # only a live transcription keeps none
-    frames = iter_frames(video, transcript.fps)
     return {
         "fps": transcript.fps,
         "frames": transcript.frames,

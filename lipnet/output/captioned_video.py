@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
@@ -42,6 +42,8 @@ X264 = {"crf": "18", "preset": "veryfast", "bf": "0"}
 MAX_FPS = Fraction(240)  # declared to the encoder; some files claim 90000
 DEFAULT_FPS = Fraction(25)  # as in `iter_frames`, for a file that declares no rate
 MPEG_RANGE, SMPTE170M = 1, 6  # AVCOL_RANGE_MPEG, AVCOL_SPC_SMPTE170M
+# Draws into a picture, (H, W, 3) uint8 RGB, which is shown so many seconds after the first one.
+Draw = Callable[[np.ndarray, float], None]
 
 
 def burn_in(
@@ -49,6 +51,7 @@ def burn_in(
     target: Path,
     transcript: Transcript,
     debug: bool = False,
+    progress: Callable[[float], None] | None = None,
 ) -> None:
     """Write ``source`` with captions to ``target``, an H.264 MP4; if this fails, ``target`` is unchanged.
 
@@ -60,6 +63,8 @@ def burn_in(
         source: a video of any format, or its address.
         target: ends in .mp4; its folder is created if necessary.
         transcript, debug: what is drawn, as for `CaptionOverlay`.
+        progress: called with the seconds of the video that are done; a LipnetError that it raises ends the
+            writing.
 
     Raises:
         VideoError: no picture can be read from ``source``.
@@ -67,11 +72,17 @@ def burn_in(
     """
     unfinished = part_of(target)
     captions = CaptionOverlay(transcript, debug)
+
+    def draw(rgb: np.ndarray, elapsed: float) -> None:
+        captions.draw(rgb, elapsed)
+        if progress is not None:
+            progress(elapsed)
+
     try:
         check_target(source, target)
         for audio_packets in (copy_audio, encode_aac, no_audio):
             try:
-                _write(source, unfinished, captions, audio_packets)
+                _write(source, unfinished, draw, audio_packets)
                 break
             except (av.FFmpegError, ValueError) as error:
                 if audio_packets is no_audio or isinstance(error, OSError):
@@ -100,7 +111,7 @@ def check_target(source: Path | Url, target: Path) -> None:
         raise LipnetError(f"{target}: is the video itself; give the captioned video another name")
 
 
-def _write(source: Path | Url, target: Path, captions: CaptionOverlay, audio_packets: AudioPackets) -> None:
+def _write(source: Path | Url, target: Path, draw: Draw, audio_packets: AudioPackets) -> None:
     """Write the captioned video. Pictures and audio are read from the source by a container each."""
     with (
         open_video(source) as container,
@@ -115,7 +126,7 @@ def _write(source: Path | Url, target: Path, captions: CaptionOverlay, audio_pac
         target.parent.mkdir(parents=True, exist_ok=True)
         track = _add_video(output, stream, first.rgb)
         audio = SourceAudio(audio_container, first.time)
-        packets = _encode(track, stream, chain([first], pictures), captions, audio.zero)
+        packets = _encode(track, stream, chain([first], pictures), draw, audio.zero)
         # heapq.merge takes a packet of each before it yields one: all streams exist when writing starts.
         for packet in heapq.merge(packets, audio_packets(output, audio), key=_decoding_time):
             output.mux(packet)
@@ -150,13 +161,13 @@ def _encode(
     track: VideoStream,
     stream: VideoStream,
     pictures: Iterable[TimedPicture],
-    captions: CaptionOverlay,
+    draw: Draw,
     zero: float,
 ) -> Iterator[Packet]:
     """Draw the captions and encode; the time ``zero`` of the source, in seconds, becomes 0."""
     time, ticks = zero, -1
     for rgb, time, elapsed in pictures:
-        captions.draw(rgb, elapsed)
+        draw(rgb, elapsed)
         frame = to_video_frame(_pad_to_even(rgb))
         ticks = max(round((time - zero) / TICK), ticks + 1)
         frame.pts, frame.time_base = ticks, TICK

@@ -223,6 +223,20 @@ def test_a_failure_leaves_the_existing_file_and_nothing_else(
     assert sorted(os.listdir(tmp_path)) == ["a.mp4", "b.mp4"]
 
 
+def test_progress_is_told_and_may_end_the_writing(tmp_path: Path) -> None:
+    source, target, done = write_video(tmp_path / "a.mp4", CLIP), tmp_path / "b.mp4", []
+    burn_in(source, target, NO_WORDS, progress=done.append)
+    assert done == pytest.approx([index / 25 for index in range(25)])
+    content = target.read_bytes()
+
+    def stop(seconds: float) -> None:
+        raise LipnetError("enough")
+
+    with pytest.raises(LipnetError, match=r"^enough$"):
+        burn_in(source, target, NO_WORDS, progress=stop)
+    assert target.read_bytes() == content and {path.name for path in tmp_path.iterdir()} == {"a.mp4", "b.mp4"}
+
+
 def test_real_clips_keep_their_pictures_times_and_audio(grid_root: Path, tmp_path: Path) -> None:
     source = grid_root / "original/s1/sgib8n.mpg"
     target = tmp_path / "b.mp4"
