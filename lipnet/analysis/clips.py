@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from lipnet.analysis.clip_figures import TimedWord, clip_figure, saliency_figure
 from lipnet.analysis.rates import counts_of
@@ -41,7 +42,7 @@ def worst_clips(reading: Reading, store: CropStore, clips: Sequence[StoredClip])
     tokenizer = Tokenizer(metadata.model.alphabet)
     decoder = make_decoder(reading.decoder, tokenizer, reading.options(N_BEST))
     result = []
-    for i in wrong[:WORST]:
+    for i in tqdm(wrong[:WORST], unit="clip", leave=False):
         clip, emitted = clips[i], reading.emissions[clips[i].name]
         words = None if emitted.word_log_probs is None else emitted.word_log_probs[None]
         [ranked] = decoder(emitted.log_probs[None], [len(emitted.log_probs)], words)
@@ -110,13 +111,16 @@ def salient_words(
     if not rest:
         return [], "Saliency: greedy search reads no word right."
     figures: list[tuple[SalientWord, str]] = []
-    for _ in range(TRIES):
+    failed: list[SalientWord] = []
+    for _ in tqdm(range(TRIES), unit="word", leave=False):
         if not rest or len(figures) == SALIENT_WORDS:
             break
-        word = next_word(rest, [other for other, _ in figures], config.outputs_per_frame)
+        word = next_word(rest, [other for other, _ in figures], failed, config.outputs_per_frame)
         rest = [other for other in rest if other.clip.name != word.clip.name]
         if figure := _saliency_figure(word, network, reading.emissions[word.clip.name], store):
             figures.append((word, figure))
+        else:
+            failed.append(word)
     figures.sort(key=lambda pair: pair[0].place)
     shown = [(f"“{word.span.word}”, {word.clip.name}", figure) for word, figure in figures]
     return shown, "" if shown else "Saliency: the pixels do not change the texts, only the landmarks do."
@@ -160,19 +164,25 @@ def _readable_words(reading: Reading, clips: Sequence[StoredClip]) -> list[Salie
 
 
 def next_word(
-    words: Sequence[SalientWord], chosen: Sequence[SalientWord], steps_per_frame: int
+    words: Sequence[SalientWord],
+    chosen: Sequence[SalientWord],
+    failed: Sequence[SalientWord],
+    steps_per_frame: int,
 ) -> SalientWord:
-    """The word that is shown beside those that were chosen before.
+    """The word that is shown beside those that were chosen before; ``failed``: those without saliency.
 
-    One of the place in the sentence that they have least; of several, one that the path spells when it is
-    said; then of the speaker that they have least; then the one whose path is most probable.
+    One of the place in the sentence that is chosen least; of several, of the speaker that failed least; then
+    one that the path spells when it is said; then of the speaker that is chosen least; then the one whose
+    path is most probable.
     """
     places = Counter(word.place for word in chosen)
     speakers = Counter(word.clip.speaker for word in chosen)
+    failures = Counter(word.clip.speaker for word in failed)
     return min(
         words,
         key=lambda word: (
             places[word.place],
+            failures[word.clip.speaker],
             not word.is_in_time(steps_per_frame),
             speakers[word.clip.speaker],
             -word.score,

@@ -244,7 +244,7 @@ class Report:
                 continue
             values = [float(row[place] or 0) for row in known]
             found = bands(values, [row[3] for row in known], [row[4] for row in known])
-            labels = [f"{band.low:.2f} to {band.high:.2f} {unit}, clips: {band.clips}" for band in found]
+            labels = [f"{band.range} {unit}, clips: {band.clips}" for band in found]
             values = [band.errors / max(band.words, 1) for band in found]
             section = self._section(f"Word errors by {name}", name)
             section.figure(figures.bars(labels, values, [band.interval for band in found], name))

@@ -126,6 +126,12 @@ class Band(NamedTuple):
     words: int
     interval: tuple[float, float]  # 95 % bootstrap interval of the error rate, by draws of clips
 
+    @property
+    def range(self) -> str:
+        """``2.50 to 3.00``, or one number if both are the same."""
+        low, high = f"{self.low:.2f}", f"{self.high:.2f}"
+        return low if low == high else f"{low} to {high}"
+
 
 def bands(values: Sequence[float], errors: Sequence[int], words: Sequence[int], count: int = 4) -> list[Band]:
     """The word errors of clips by a number that each has, such as its length.

@@ -23,8 +23,10 @@ def test_the_next_word_is_of_another_place_then_in_time_then_of_another_speaker_
         word("s2", "f", 1, -0.3),  # less sure
     ]
     for number in range(len(others), 0, -1):
-        assert next_word([*others[:number], best], chosen, 1) == best
-    assert next_word(others[:2], chosen, 1) == others[1]
+        assert next_word([*others[:number], best], chosen, [], 1) == best
+    assert next_word(others[:2], chosen, [], 1) == others[1]
+    failed = [word("s2", "g", 1)]
+    assert next_word([*others, best], chosen, failed, 1) == others[2]
 
 
 def test_a_path_is_in_time_near_the_word() -> None:

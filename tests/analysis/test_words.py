@@ -65,5 +65,6 @@ def test_bands() -> None:
     found = bands([1, 2, 3, 4], [0, 1, 2, 3], [6, 6, 6, 6], 2)
     intervals = [bootstrap_interval(errors, [6, 6]) for errors in ([0, 1], [2, 3])]
     assert found == [(1, 2, 2, 1, 12, intervals[0]), (3, 4, 2, 5, 12, intervals[1])]
+    assert found[0].range == "1.00 to 2.00" and found[0]._replace(high=1).range == "1.00"
     assert [band[:5] for band in bands([3, 3, 3], [1, 0, 0], [6, 6, 6])] == [(3, 3, 3, 1, 18)]
     assert bands([], [], []) == []
