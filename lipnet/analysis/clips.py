@@ -171,18 +171,18 @@ def next_word(
 ) -> SalientWord:
     """The word that is shown beside those that were chosen before; ``failed``: those without saliency.
 
-    One of the place in the sentence that is chosen least; of several, of the speaker that failed least; then
-    one that the path spells when it is said; then of the speaker that is chosen least; then the one whose
-    path is most probable.
+    One of the place in the sentence that is chosen least; of several, of the speaker whose words of this
+    place failed least; then one that the path spells when it is said; then of the speaker that is chosen
+    least; then the one whose path is most probable.
     """
     places = Counter(word.place for word in chosen)
     speakers = Counter(word.clip.speaker for word in chosen)
-    failures = Counter(word.clip.speaker for word in failed)
+    failures = Counter((word.place, word.clip.speaker) for word in failed)
     return min(
         words,
         key=lambda word: (
             places[word.place],
-            failures[word.clip.speaker],
+            failures[word.place, word.clip.speaker],
             not word.is_in_time(steps_per_frame),
             speakers[word.clip.speaker],
             -word.score,
