@@ -37,6 +37,13 @@ class Confusion(NamedTuple):
         """(N, N) float64: the counts over the sum of their row; 0 in a row without any."""
         return self.counts / np.maximum(self.counts.sum(axis=1, keepdims=True), 1)
 
+    def most_confused(self, count: int) -> list[int]:
+        """The places, in their order, of at most ``count`` symbols: those in most errors, and NOTHING."""
+        errors = self.counts * (1 - np.eye(len(self.symbols), dtype=np.int64))
+        involved = errors.sum(axis=0) + errors.sum(axis=1)
+        involved[-1] = involved.sum() + 1
+        return sorted(np.argsort(-involved, kind="stable")[:count].tolist())
+
     def most_common(self, count: int) -> list[tuple[str, str, int]]:
         """The most frequent errors: target symbol, predicted symbol, number of times."""
         errors = self.counts * (1 - np.eye(len(self.symbols), dtype=np.int64))

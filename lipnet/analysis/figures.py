@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from lipnet.decoding.base import Floats
 INK = "#123456"  # in the SVG replaced by the page's text colour
 BLUE, ORANGE = "#3b82c4", "#e08a1e"  # seen on white and on black
 COLOURS = (BLUE, ORANGE, "#3f9d5a", "#c0504d", "#8a6fc0")
+MAX_SYMBOLS = 45  # of a confusion matrix
 TIME_LIMIT = 420  # ms: larger errors are in the outermost bars of their histogram
 WIDTH = 4.6  # inches: two figures are beside each other
 RASTER = 144  # dots an inch, of pictures within a figure
@@ -48,7 +50,9 @@ def svg_of(axes: Axes, name: str) -> str:
     figure = axes.get_figure(root=True)
     assert figure is not None
     file = io.StringIO()
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # Texts are drawn by the browser, which has more fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         metadata = {"Date": None, "Creator": None}
         figure.savefig(file, format="svg", transparent=True, metadata=metadata, dpi=RASTER)
     text = file.getvalue()
@@ -88,19 +92,21 @@ def bars(
 def confusion(table: Confusion, name: str, rows: Mapping[str, str] | None = None) -> str:
     """Counts of errors, on shares of each row: blue what was right, orange the errors.
 
-    ``rows``: longer labels of some rows.
+    Of large alphabets, the MAX_SYMBOLS symbols in most errors. ``rows``: longer labels of some rows.
     """
-    count = len(table.symbols)
+    shown = table.most_confused(MAX_SYMBOLS)
+    symbols, counts = [table.symbols[i] for i in shown], table.counts[np.ix_(shown, shown)]
+    shares, count = table.shares[np.ix_(shown, shown)], len(shown)
     room = 0.06 * max((len(label) for label in (rows or {}).values()), default=0)  # inches, of their labels
     axes = axes_of(0.9 + room + 0.22 * count, 0.7 + 0.22 * count)
     is_right = np.eye(count, dtype=bool)
-    cells = np.where(is_right[..., None], shades(table.shares, BLUE), shades(table.shares, ORANGE))
+    cells = np.where(is_right[..., None], shades(shares, BLUE), shades(shares, ORANGE))
     axes.imshow(cells, interpolation="nearest", aspect="auto")
-    for row, column in np.argwhere((table.counts > 0) & ~is_right).tolist():
-        shown = str(table.counts[row, column])
-        axes.text(column, row, shown, ha="center", va="center", fontsize=7 if len(shown) < 3 else 5)
-    axes.set_xticks(range(count), table.symbols, fontsize=8)
-    axes.set_yticks(range(count), [(rows or {}).get(symbol, symbol) for symbol in table.symbols], fontsize=8)
+    for row, column in np.argwhere((counts > 0) & ~is_right).tolist():
+        number = str(counts[row, column])
+        axes.text(column, row, number, ha="center", va="center", fontsize=7 if len(number) < 3 else 5)
+    axes.set_xticks(range(count), symbols, fontsize=8)
+    axes.set_yticks(range(count), [(rows or {}).get(symbol, symbol) for symbol in symbols], fontsize=8)
     axes.tick_params(top=True, labeltop=True, length=0)
     for ticks in (axes.set_xticks, axes.set_yticks):
         ticks(np.arange(count + 1) - 0.5, minor=True)

@@ -41,6 +41,7 @@ def test_letters_against_a_table_by_hand() -> None:
     assert confusion.errors == 3 and confusion.rate == 3 / 6
     assert sorted(confusion.most_common(9)) == [("b", "c", 1), ("b", NOTHING, 1), (NOTHING, "c", 1)]
     np.testing.assert_array_equal(confusion.shares[1], [0, 0, 0.5, 0, 0.5])
+    assert confusion.most_confused(3) == [1, 2, 4] and confusion.most_confused(9) == [0, 1, 2, 3, 4]
 
 
 def test_spoken_letters_against_a_table_by_hand() -> None:

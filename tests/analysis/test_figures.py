@@ -43,6 +43,12 @@ def test_confusions_name_their_symbols_and_count_errors() -> None:
     assert ">E: P B M</text>" in visemes
 
 
+def test_a_large_alphabet_shows_what_is_confused() -> None:
+    said = "".join(chr(0x4E00 + place) for place in range(3000))
+    svg = figures.confusion(letter_confusion([said], [said[:-1] + "a"]), "letters")
+    assert f">{said[-1]}</text>" in svg and svg.count("<text") < 200
+
+
 def test_shades() -> None:
     cells = figures.shades(np.array([[0, 0.25, 1]]), "#ff0000")
     np.testing.assert_allclose(cells, [[[1, 0, 0, 0], [1, 0, 0, 0.5], [1, 0, 0, 1]]])
