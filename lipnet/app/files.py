@@ -81,6 +81,13 @@ class SessionFiles:
             with suppress(OSError):  # something else is in the folder
                 path.parent.rmdir()
 
+    def close(self) -> None:
+        """End all sessions: what is still being read ends, too."""
+        with self._lock:
+            sessions = {*self._results_of, *self._uploads_of}
+        for session in sessions:
+            self.end(session)
+
     def _delete(self, results: list[str]) -> None:
         for name in results:
             shutil.rmtree(self._results / name, ignore_errors=True)

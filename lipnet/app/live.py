@@ -11,7 +11,7 @@ import secrets
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from queue import Empty, Queue
+from queue import Empty, Full, Queue
 from threading import Lock, Thread
 from typing import Any, BinaryIO, cast
 
@@ -127,6 +127,14 @@ class LiveRecordings:
             name = secrets.token_urlsafe(16)
             self._recordings[name] = LiveRecording(reader)
             return name
+
+    def close(self) -> None:
+        """End all recordings."""
+        with self._lock:
+            for recording in self._recordings.values():
+                with suppress(Full):
+                    recording.add(b"")
+                recording.finish()
 
     def find(self, name: str) -> LiveRecording | None:
         """The recording of this name, also after its end until another one starts."""

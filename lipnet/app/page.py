@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import gradio as gr
 
-from lipnet.app.examples import write_examples
+from lipnet.app.examples import Examples
 from lipnet.app.files import SessionFiles
-from lipnet.app.live import LiveRecordings
+from lipnet.app.live import PATIENCE_S, LiveRecordings
 from lipnet.app.readers import DECODER_NAMES, Readers
 from lipnet.app.reading import read_video, show_problem, template
 from lipnet.errors import LipnetError
@@ -33,7 +35,21 @@ class Page:
 
     def __init__(self, readers: Readers, files: SessionFiles, recordings: LiveRecordings) -> None:
         self.readers, self.files, self.recordings = readers, files, recordings
-        self.examples: dict[str, Path] = write_examples(files.examples)
+        self.examples = Examples(files.examples)
+        self._working = Lock()  # Python must not end while a thread is inside a library
+
+    def prepare(self) -> None:
+        """Do in advance what else the first reading would wait for."""
+        with self._working, suppress(LipnetError):  # which the first reading shows
+            for sentence in self.examples.sentences:
+                self.examples.video(sentence)
+            self.readers.get(self.readers.names[0], DECODER_NAMES[0])
+
+    def close(self) -> None:
+        """End all sessions and recordings, and wait until nothing is read any more."""
+        self.files.close()
+        self.recordings.close()
+        self._working.acquire(timeout=PATIENCE_S)
 
     def read(
         self,
@@ -64,7 +80,7 @@ class Page:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> str:
         """Read the example in which ``sentence`` is said."""
-        path = self.examples[sentence]
+        path = self.examples.video(sentence)
         return self._read(path, path.name, weights, decoder, request.session_hash or "", progress)
 
     def _read(
@@ -74,8 +90,9 @@ class Page:
             progress(part, desc=what)
 
         try:
-            reader = self.readers.get(weights, decoder)
-            return read_video(reader, path, name, self.files, session, report)
+            with self._working:
+                reader = self.readers.get(weights, decoder)
+                return read_video(reader, path, name, self.files, session, report)
         except LipnetError as error:  # the visitor does not know where the server keeps the video
             return show_problem(str(error).replace(str(path), name))
 
@@ -120,7 +137,9 @@ def _video_tab(page: Page, weights: gr.Dropdown, decoder: gr.Dropdown) -> None:
             )
             again = gr.Button("Read", variant="primary", elem_id="read")
             gr.Markdown("Or read a synthetic speaker:")
-            examples = [gr.Button(sentence, size="sm", elem_classes="example") for sentence in page.examples]
+            examples = [
+                gr.Button(sentence, size="sm", elem_classes="example") for sentence in page.examples.sentences
+            ]
         with gr.Column(scale=5, min_width=300):
             result = gr.HTML(elem_id="result", js_on_load="watch('value', () => lipnetPlay(element))")
     # Raw values: Gradio would run the program ffmpeg to remove the sound.

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Thread
 
 from lipnet.errors import LipnetError
 
@@ -84,7 +85,8 @@ def _serve(
 
     files = SessionFiles(root)
     recordings = LiveRecordings(max(1, (os.cpu_count() or 1) // 2))
-    blocks = build_page(Page(Readers(weights, device), files, recordings))
+    page = Page(Readers(weights, device), files, recordings)
+    blocks = build_page(page)
     _, address, _ = blocks.launch(
         server_name=host,
         server_port=port,
@@ -101,9 +103,11 @@ def _serve(
         prevent_thread_lock=True,
         app_kwargs={"routes": make_routes(files, recordings)},
     )
+    Thread(target=page.prepare, daemon=True).start()
     print(f"{address}  (Ctrl-C ends it)", flush=True)
     try:
         while True:
             time.sleep(3600)
     finally:
+        page.close()
         blocks.close(verbose=False)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from page_server import PageServer
 
-from lipnet.app.examples import write_examples
+from lipnet.app.examples import Examples
 from lipnet.video.decode import iter_frames
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -36,7 +36,8 @@ WORDS = {"place", "white", "by", "k", "four", "again"}  # of the webcam's senten
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return write_examples(tmp_path_factory.mktemp("examples"))
+    rendered = Examples(tmp_path_factory.mktemp("examples"))
+    return {sentence: rendered.video(sentence) for sentence in rendered.sentences}
 
 
 @pytest.fixture(scope="module")

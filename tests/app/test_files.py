@@ -37,6 +37,8 @@ def test_a_session_s_files_are_deleted_when_it_ends(files: SessionFiles) -> None
         files.check_result(results[0])
     files.end("a")
     files.end("unknown")
+    files.close()
+    assert not results[1].exists()
 
 
 def test_an_upload_of_two_sessions_stays_until_both_have_ended(files: SessionFiles) -> None:

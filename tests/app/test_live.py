@@ -13,7 +13,7 @@ import av
 import pytest
 
 from lipnet.app import live as live_module
-from lipnet.app.examples import write_examples
+from lipnet.app.examples import Examples
 from lipnet.app.live import MAX_PIECES, LiveRecording, LiveRecordings, Pieces
 from lipnet.errors import LipnetError
 from lipnet.inference.reader import LipReader
@@ -30,7 +30,8 @@ def reader() -> LipReader:
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    return next(iter(write_examples(tmp_path_factory.mktemp("examples")).items()))
+    examples = Examples(tmp_path_factory.mktemp("examples"))
+    return examples.sentences[0], examples.video(examples.sentences[0])
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,5 @@ def test_only_so_many_are_read_at_the_same_time(reader: LipReader) -> None:
     assert recordings.find(names[0]) is first
     third = recordings.find(recordings.start(reader))
     assert third is not None and recordings.find(names[0]) is None
-    for one in (second, third):
-        one.add(b"")
-        one.finish()
+    recordings.close()
+    assert not second.running and not third.running

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from noise_videos import noise
 
-from lipnet.app.examples import EXAMPLES, write_examples
+from lipnet.app.examples import CLIPS, Examples
 from lipnet.app.files import SessionEndedError, SessionFiles
 from lipnet.app.readers import DECODER_NAMES, SHIPPED, Readers
 from lipnet.app.reading import read_video, show_problem
@@ -29,7 +29,8 @@ def reader() -> LipReader:
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return write_examples(tmp_path_factory.mktemp("examples"))
+    rendered = Examples(tmp_path_factory.mktemp("examples"))
+    return {sentence: rendered.video(sentence) for sentence in rendered.sentences}
 
 
 def nothing(part: float | None, what: str) -> None:
@@ -37,7 +38,7 @@ def nothing(part: float | None, what: str) -> None:
 
 
 def test_both_examples_are_read_right(reader: LipReader, examples: dict[str, Path]) -> None:
-    assert len(examples) == len(EXAMPLES)
+    assert len(examples) == len(CLIPS)
     for sentence, path in examples.items():
         assert reader.read(path).text == sentence
 

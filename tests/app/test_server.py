@@ -46,7 +46,7 @@ def test_the_server_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         with PageServer() as server:
-            assert list(tmp_path.glob("lipnet-*/examples/*.mp4"))
+            assert list(tmp_path.glob("lipnet-*/results"))
             assert_one_line(run_script("app", "--port", server.port), str(server.port), "another --port")
             assert server.end(number) == code
         assert not list(tmp_path.glob("lipnet-*"))
