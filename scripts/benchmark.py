@@ -86,15 +86,20 @@ def run(
     """Measure the parts; print each result, and write all of them into a file after each part."""
     started = time.perf_counter()
     results: list[Result] = []
+
+    def save() -> None:
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(out, to_json(where, what, results, time.perf_counter() - started))
+
+    save()  # so that a file that cannot be written is known before anything is measured
     with tqdm(parts, unit="part", leave=False) as bar:
         for part in bar:
             bar.set_description(part)
             for result in PARTS[part](bench):
                 results.append(result)
                 tqdm.write(row(result))
-            if out is not None:
-                out.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(out, to_json(where, what, results, time.perf_counter() - started))
+            save()
 
 
 def chosen_parts(args: argparse.Namespace) -> list[str]:

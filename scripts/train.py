@@ -33,6 +33,7 @@ from lipnet.training.pretrained import Pretrained, load_pretrained, origin, star
 from lipnet.training.run_dir import RunDir
 from lipnet.training.tensorboard.logger import TensorBoardLogger
 from lipnet.utils.cli import command_line, make_parser
+from lipnet.utils.log import LOG
 
 EXAMPLES = """examples:
   Train the paper's LipNet on its overlapped split, and continue the run if it was killed:
@@ -140,6 +141,7 @@ def train(run: RunDir, model: LipNet, data: Data, device: Device, together: Proc
     if config.run.compile:
         model.compile_parts(fullgraph=together.count == 1)
     print_summary(run, model, data, device, together)
+    first = run.step
     with ExitStack() as stack:
         logger = stack.enter_context(TensorBoardLogger(run, data.dev, device))
         bar = stack.enter_context(progress_bar(run, items))
@@ -156,6 +158,8 @@ def train(run: RunDir, model: LipNet, data: Data, device: Device, together: Proc
             for name, evaluation in evaluations.items():
                 scores = evaluation.counts.summary("greedy")
                 bar.write(f"epoch {run.epoch}  loss {line['loss']:.3f}  {name} {scores}")
+    if profiler is not None and run.step - first < UNPROFILED + profiled:
+        LOG.warning(f"--profile {profiled}: only the last of {run.step - first} steps are traced")
 
 
 def train_epoch(

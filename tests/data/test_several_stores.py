@@ -49,10 +49,15 @@ def test_clips_are_those_of_all_stores(parts: tuple[Path, Path]) -> None:
         assert own is not None and expected is not None and np.array_equal(own, expected)
 
 
-def test_lists_are_looked_up_in_all_stores(parts: tuple[Path, Path], tmp_path: Path) -> None:
+def test_lists_are_looked_up_in_all_stores(
+    parts: tuple[Path, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     both = CropStore(*parts)
     assert [clip.name for clip in both.split("train")] == ["s1/bbaf2n", "s3/bgbt1s", "s1/swiq9a"]
+    assert not caplog.messages
     assert [clip.name for clip in both.split("dev")] == ["s2/prwazs"]
+    [warning] = caplog.messages
+    assert str(parts[0]) in warning and "no list dev" in warning
     assert len(both.split("all")) == 5
     file = write_list(tmp_path / "mine.txt", ["s3/bgbt1s", "s2/prwazs"])
     assert [clip.name for clip in both.split(str(file))] == ["s3/bgbt1s", "s2/prwazs"]

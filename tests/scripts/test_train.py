@@ -85,6 +85,9 @@ def test_a_trace_for_tensorboard(crop_store: Path, tmp_path: Path) -> None:
     names = {event["name"] for event in json.loads(trace.read_text())["traceEvents"] if "name" in event}
     assert any("conv" in name for name in names)
     assert len([name for name in names if name.startswith("ProfilerStep#")]) == 2
+    assert "only the last of" not in result.err
+    result = run_script("train", *OVERRIDES, *settings, f"run.dir={tmp_path / 'short'}", "--profile", 50)
+    assert result.code == 0 and re.search(r"warning: --profile 50: only the last of \d+ steps", result.err)
 
 
 def test_the_progress_bar_ends_at_its_total(crop_store: Path, tmp_path: Path) -> None:

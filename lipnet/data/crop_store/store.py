@@ -22,6 +22,7 @@ from lipnet.data.crop_store.index import (
     read_indexes,
     store_paths,
 )
+from lipnet.utils.log import LOG
 
 
 class CropStore:
@@ -127,7 +128,8 @@ class CropStore:
     def split(self, name: str) -> list[StoredClip]:
         """The clips of a split: ``all``, the name of a list in ROOT/splits, or the path of a list file.
 
-        Where several roots have lists of that name, the split has the clips of all these lists.
+        Where several roots have lists of that name, the split has the clips of all these lists. A root that
+        has none is named by a warning.
 
         Raises CropStoreError if the list does not exist, is empty or has clips that are not in the store.
         """
@@ -141,6 +143,11 @@ class CropStore:
             raise CropStoreError(
                 f"no split {name!r}: give a list file, or one of: all, {', '.join(sorted(known))}"
             )
+        if paths[0] in named:
+            for root in (path.parent.parent for path in named if path not in paths):
+                LOG.warning(
+                    f"{root}: has no list {name}: the split has those of the other roots"
+                )
         lists = [self._listed(path) for path in paths]
         if len(lists) == 1:
             return lists[0]
