@@ -158,8 +158,9 @@ def train(run: RunDir, model: LipNet, data: Data, device: Device, together: Proc
             for name, evaluation in evaluations.items():
                 scores = evaluation.counts.summary("greedy")
                 bar.write(f"epoch {run.epoch}  loss {line['loss']:.3f}  {name} {scores}")
-    if profiler is not None and run.step - first < UNPROFILED + profiled:
-        LOG.warning(f"--profile {profiled}: only the last of {run.step - first} steps are traced")
+    traced = max(run.step - first - UNPROFILED, 0)
+    if profiler is not None and traced < profiled:
+        LOG.warning(f"--profile {profiled}: {traced} steps were traced, since the run had no more")
 
 
 def train_epoch(
