@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from threading import Lock
 
+from lipnet.errors import LipnetError
 from lipnet.grid import sentence_of
 from lipnet.synthetic.corpus import render_frames
 from lipnet.synthetic.head import HEIGHT, WIDTH
@@ -29,7 +30,12 @@ class Examples:
         return list(self._clips)
 
     def video(self, sentence: str) -> Path:
-        """The video in which ``sentence`` is said, rendered in half a second if it does not exist yet."""
+        """The video in which ``sentence`` is said, rendered in half a second if it does not exist yet.
+
+        Raises LipnetError if there is none.
+        """
+        if sentence not in self._clips:
+            raise LipnetError(f"{sentence}: not an example; load the page again")
         speaker, clip = self._clips[sentence]
         path = self._folder / f"example_{speaker}.mp4"
         with self._lock:

@@ -81,6 +81,12 @@ class LiveRecording:
         """Wait until all has been read."""
         self._thread.join(PATIENCE_S)
 
+    def end(self) -> None:
+        """Take no more pieces, and wait until those that came have been read."""
+        with suppress(Full):
+            self.add(b"")
+        self.finish()
+
     def events(self) -> list[Event]:
         """What was read since the last call: the text so far, sentences that have ended, problems."""
         events = []
@@ -117,24 +123,35 @@ class LiveRecordings:
         self._limit = limit
         self._lock = Lock()
         self._recordings: dict[str, LiveRecording] = {}
+        self._owned: dict[str, str] = {}  # the name of each session's
 
-    def start(self, reader: LipReader) -> str:
-        """Begin a recording and return its name. Raises LipnetError if there are too many."""
+    def start(self, reader: LipReader, session: str) -> str:
+        """Begin a session's recording, end the one before, and return the name of the new one.
+
+        Raises LipnetError if there are too many of other sessions.
+        """
+        self.end(session)
         with self._lock:
             self._recordings = {name: one for name, one in self._recordings.items() if one.running}
             if len(self._recordings) >= self._limit:
                 raise LipnetError("other webcams are being read; try again in a minute")
             name = secrets.token_urlsafe(16)
             self._recordings[name] = LiveRecording(reader)
+            self._owned[session] = name
             return name
+
+    def end(self, session: str) -> None:
+        """End a session's recording, if it has one."""
+        with self._lock:
+            recording = self._recordings.pop(self._owned.pop(session, ""), None)
+        if recording is not None:
+            recording.end()
 
     def close(self) -> None:
         """End all recordings."""
         with self._lock:
             for recording in self._recordings.values():
-                with suppress(Full):
-                    recording.add(b"")
-                recording.finish()
+                recording.end()
 
     def find(self, name: str) -> LiveRecording | None:
         """The recording of this name, also after its end until another one starts."""

@@ -51,25 +51,31 @@ class Page:
         self.recordings.close()
         self._working.acquire(timeout=PATIENCE_S)
 
+    def note(self, video: Upload, request: gr.Request) -> None:
+        """Note which video a session has uploaded or recorded: at once, so that it is deleted with it."""
+        path = Path(str((video or {}).get("path") or ""))
+        with suppress(LipnetError):  # which the reading shows
+            self.files.add_upload(request.session_hash or "", path, str((video or {}).get("orig_name") or ""))
+
     def read(
         self,
-        video: Upload,
         weights: str,
         decoder: str,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> str:
-        """Read an uploaded or recorded video. Returns the HTML of its result, or of what is wrong."""
-        if not video:
-            return show_problem("there is no video yet; upload or record one, or take an example")
+        """Read the session's video. Returns the HTML of its result, or of what is wrong."""
         session = request.session_hash or ""
-        name = str(video.get("orig_name") or Path(str(video.get("path"))).name)
-        path = Path(str(video.get("path")))
-        try:
-            self.files.add_upload(session, path)
-        except LipnetError as error:
-            return show_problem(str(error))
+        found = self.files.last_upload(session)
+        if found is None:
+            return show_problem("there is no video yet; upload or record one, or take an example")
+        path, name = found
         return self._read(path, name, weights, decoder, session, progress)
+
+    def clear(self, request: gr.Request) -> str:
+        """Forget the session's video. Returns an empty result."""
+        self.files.forget_upload(request.session_hash or "")
+        return ""
 
     def read_example(
         self,
@@ -80,7 +86,10 @@ class Page:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> str:
         """Read the example in which ``sentence`` is said."""
-        path = self.examples.video(sentence)
+        try:
+            path = self.examples.video(str(sentence))
+        except LipnetError as error:
+            return show_problem(str(error))
         return self._read(path, path.name, weights, decoder, request.session_hash or "", progress)
 
     def _read(
@@ -91,15 +100,16 @@ class Page:
 
         try:
             with self._working:
-                reader = self.readers.get(weights, decoder)
+                reader = self.readers.get(str(weights), str(decoder))
                 return read_video(reader, path, name, self.files, session, report)
         except LipnetError as error:  # the visitor does not know where the server keeps the video
             return show_problem(str(error).replace(str(path), name))
 
-    def start_live(self, weights: str, decoder: str) -> str:
-        """Begin a live recording. Returns HTML that names it to live.js, or says what is wrong."""
+    def start_live(self, weights: str, decoder: str, request: gr.Request) -> str:
+        """Begin a live recording. Returns HTML that names it to static/live.html, or says what is wrong."""
         try:
-            name = self.recordings.start(self.readers.get(weights, decoder))
+            reader = self.readers.get(str(weights), str(decoder))
+            name = self.recordings.start(reader, request.session_hash or "")
         except LipnetError as error:
             return show_problem(str(error))
         return template("live").render(address=f"live/{name}")
@@ -107,6 +117,7 @@ class Page:
     def end(self, request: gr.Request) -> None:
         """Delete what a session has left behind."""
         self.files.end(request.session_hash or "")
+        self.recordings.end(request.session_hash or "")
 
 
 def build_page(page: Page) -> gr.Blocks:
@@ -128,13 +139,17 @@ def build_page(page: Page) -> gr.Blocks:
 def _video_tab(page: Page, weights: gr.Dropdown, decoder: gr.Dropdown) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            video = gr.Video(
-                sources=["upload", "webcam"],
-                include_audio=False,
-                webcam_options=gr.WebcamOptions(mirror=False, constraints=CAMERA),
-                label="Video (at most 200 MB)",
-                elem_id="video",
-            )
+            # No preview of uploads: browsers cannot play all videos that can be read, such as GRID's.
+            with gr.Tab("Upload"):
+                upload = gr.File(label="Video (at most 200 MB)", elem_id="upload")
+            with gr.Tab("Record"):
+                webcam = gr.Video(
+                    sources=["webcam"],
+                    include_audio=False,
+                    webcam_options=gr.WebcamOptions(mirror=False, constraints=CAMERA),
+                    label="Webcam",
+                    elem_id="webcam",
+                )
             again = gr.Button("Read", variant="primary", elem_id="read")
             gr.Markdown("Or read a synthetic speaker:")
             examples = [
@@ -144,16 +159,23 @@ def _video_tab(page: Page, weights: gr.Dropdown, decoder: gr.Dropdown) -> None:
             result = gr.HTML(elem_id="result", js_on_load="watch('value', () => lipnetPlay(element))")
     # Raw values: Gradio would run the program ffmpeg to remove the sound.
     raw: dict[str, Any] = {"preprocess": False, "concurrency_id": "reading", "api_visibility": "private"}
+    at_once: dict[str, Any] = {"preprocess": False, "queue": False, "api_visibility": "private"}
     settings = [weights, decoder]
-    gr.on([video.upload, video.stop_recording, again.click], page.read, [video, *settings], result, **raw)
-    video.clear(lambda: "", None, result, queue=False, api_visibility="private")
-    for example in examples:
-        example.click(page.read_example, [example, *settings], result, **raw)
+    readings: list[Any] = [again.click(page.read, settings, result, **raw)]
+    for source, given in ((upload, upload.upload), (webcam, webcam.stop_recording)):
+        readings.append(given(page.note, source, None, **at_once).then(page.read, settings, result, **raw))
+    webcam.change(page.note, webcam, None, **at_once)  # a part of a recording was chosen
+    readings += [
+        example.click(page.read_example, [example, *settings], result, **raw) for example in examples
+    ]
+    for source in (upload, webcam):
+        source.clear(page.clear, None, result, cancels=readings, **at_once)
 
 
 def _live_tab(page: Page, weights: gr.Dropdown, decoder: gr.Dropdown) -> None:
     gr.Markdown(
-        "Words appear every second; a sentence is final, by the decoder that was chosen, when it has ended."
+        "What is read so far appears every second, letter by letter as the network writes it. "
+        "When a sentence has ended, it is read again by the decoder that was chosen."
     )
     start = gr.Button("Start the webcam", variant="primary", elem_id="start")
     live = gr.HTML(elem_id="live", js_on_load="watch('value', () => lipnetLive(element))")

@@ -22,7 +22,8 @@ class Readers:
     def __init__(self, weights: Sequence[Path], device: str = "auto") -> None:
         """Load all networks. Raises LipnetError on weights or a device that cannot be used."""
         self._backends: dict[str, Backend] = {
-            SHIPPED if path == WEIGHTS else str(path): load_backend(path, device) for path in weights
+            SHIPPED if path.resolve() == WEIGHTS.resolve() else str(path): load_backend(path, device)
+            for path in weights
         }
         self._lock = Lock()
         self._readers: dict[tuple[str, str], LipReader] = {}

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 
 from lipnet.errors import LipnetError
+from lipnet.utils.files import LOCK_NAME, lock_folder
 
 MAX_UPLOAD = "200mb"
 LOCAL = "127.0.0.1"
+PREFIX = "lipnet-page-"  # of the name of the folder for temporary files
 
 
 def check_address(host: str, auth: str | None) -> tuple[str, str] | None:
@@ -37,6 +41,15 @@ def _is_local(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def delete_left_behind() -> None:
+    """Delete the files of servers that were killed: those in whose folder no process works any more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if not (folder / LOCK_NAME).exists():  # another server has just made it
+            continue
+        with suppress(LipnetError, OSError), lock_folder(folder):
+            shutil.rmtree(folder)
 
 
 def free_port(host: str, port: int) -> int:
@@ -63,7 +76,8 @@ def serve(weights: Sequence[Path], device: str, host: str, port: int, auth: tupl
         LipnetError: weights, a device or an address that cannot be used.
     """
     port = free_port(host, port)
-    with tempfile.TemporaryDirectory(prefix="lipnet-") as root:
+    delete_left_behind()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as root, lock_folder(Path(root)):
         os.environ["GRADIO_TEMP_DIR"] = str(Path(root) / "uploads")  # read when Gradio is imported
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from page_server import PageServer
 
 from lipnet.app.examples import Examples
 from lipnet.video.decode import iter_frames
+from lipnet.video.encode import write_video
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -31,6 +33,7 @@ OPTIONS = (
 CAMERA_SIZE = (640, 480)
 STILL = 50  # frames before the sentence, so that a recording can begin at any time
 PATIENCE_MS = 60_000
+FIRST = "place white by k four again"  # an example
 WORDS = {"place", "white", "by", "k", "four", "again"}  # of the webcam's sentence
 
 
@@ -43,7 +46,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def webcam(examples: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What Chromium's pretended webcam shows, again and again: YUV4MPEG2."""
-    frames = list(iter_frames(examples["place white by k four again"]))
+    frames = list(iter_frames(examples[FIRST]))
     path = tmp_path_factory.mktemp("webcam") / "speaker.y4m"
     width, height = CAMERA_SIZE
     with path.open("wb") as file:
@@ -91,7 +94,7 @@ def open_page(browser, server: PageServer) -> Iterator[Callable]:
         page.on("request", lambda request: asked(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(server.address)
-        page.wait_for_selector("#video")
+        page.wait_for_selector("#upload")
         return page
 
     yield open_page
@@ -144,7 +147,7 @@ def test_an_example_is_read_and_played(open_page: Callable, examples: dict[str, 
 def test_an_upload_is_read_with_another_decoder(open_page: Callable, examples: dict[str, Path]) -> None:
     page = open_page()
     sentence, path = list(examples.items())[1]
-    page.set_input_files("#video input[type=file]", path)
+    page.set_input_files("#upload input[type=file]", path)
     page.wait_for_selector(".lipnet-text")
     assert page.inner_text(".lipnet-text") == sentence
     assert path.name in page.inner_text(".lipnet-note >> nth=0")
@@ -158,7 +161,7 @@ def test_what_cannot_be_read_is_a_message(open_page: Callable, text_file: Path) 
     page = open_page()
     page.click("#read")
     page.wait_for_selector(".lipnet-problem:has-text('there is no video yet')")
-    page.set_input_files("#video input[type=file]", text_file)
+    page.set_input_files("#upload input[type=file]", text_file)
     page.wait_for_selector(".lipnet-problem:has-text('cannot be read as a video')")
     assert page.inner_text(".lipnet-problem").startswith(f"{text_file.name}: cannot be read as a video")
     assert "Traceback" not in page.content()
@@ -168,7 +171,7 @@ def test_sessions_do_not_see_each_other_s_files_which_are_deleted(
     open_page: Callable, server: PageServer, examples: dict[str, Path]
 ) -> None:
     first, second = open_page(), open_page()
-    first.set_input_files("#video input[type=file]", next(iter(examples.values())))
+    first.set_input_files("#upload input[type=file]", next(iter(examples.values())))
     first.wait_for_selector(".lipnet-text")
     address = first.get_attribute(".lipnet-screen video", "src")
     assert second.inner_text("#result").strip() == ""
@@ -184,14 +187,41 @@ def test_sessions_do_not_see_each_other_s_files_which_are_deleted(
     assert len(list(server.folder.glob("lipnet-*/results/*"))) == 1
 
 
+def test_what_waits_is_deleted_when_its_page_is_closed(
+    open_page: Callable, server: PageServer, examples: dict[str, Path], tmp_path: Path
+) -> None:
+    """Two people upload the same video; it stays while one of them has the page open."""
+    long = tmp_path / "long.mp4"
+    frames = [frame for path in examples.values() for frame in iter_frames(path)] * 4
+    write_video(long, frames, 360, 288)
+    pages = [open_page() for _ in range(3)]
+    for page in pages:
+        page.set_input_files("#upload input[type=file]", long if page is pages[0] else examples[FIRST])
+    pages[1].wait_for_selector("#result:has-text('queue')")
+    for page in pages[:2]:
+        page.context.close()
+    pages[2].wait_for_selector(f".lipnet-text:has-text('{FIRST}')")
+    pages[2].click("#upload [aria-label='Clear']")
+    pages[2].wait_for_function("!document.querySelector('.lipnet-text')")
+    pages[2].click("#read")
+    pages[2].wait_for_selector(".lipnet-problem:has-text('there is no video yet')")
+    pages[2].context.close()
+    for _ in range(100):
+        if not list(server.folder.glob("lipnet-*/uploads/*/*.mp4")):
+            break
+        time.sleep(0.1)
+    assert not list(server.folder.glob("lipnet-*/uploads/*/*.mp4"))
+    assert not list(server.folder.glob("lipnet-*/results/*"))
+
+
 def test_a_recording_of_the_webcam_is_read(open_page: Callable) -> None:
     page = open_page()
-    page.click("#video [aria-label='Capture from camera']")
-    page.click("#video button:has-text('Click to Access Webcam')")
+    page.click("button[role=tab]:has-text('Record')")
+    page.click("#webcam button:has-text('Click to Access Webcam')")
     page.wait_for_timeout(1000)
-    page.click("#video [aria-label='start recording']:has-text('Record')")
+    page.click("#webcam [aria-label='start recording']:has-text('Record')")
     page.wait_for_timeout(7000)
-    page.click("#video button:has-text('Stop')")
+    page.click("#webcam button:has-text('Stop')")
     page.wait_for_selector(".lipnet-text")
     assert len(WORDS & set(page.inner_text(".lipnet-text").split())) >= 3
 
@@ -205,8 +235,10 @@ def test_the_webcam_is_read_live(open_page: Callable) -> None:
     page.wait_for_timeout(3000)
     read = {word for text in page.locator(".lipnet-sentences li").all_inner_texts() for word in text.split()}
     assert len(WORDS & read) >= 3
-    page.click("#start")  # the first recording has ended, and makes room
-    page.wait_for_selector(".lipnet-partial:has-text('Watching')")
+    for _ in range(2):  # each ends the one before
+        page.click("#start")
+        page.wait_for_selector(".lipnet-partial:has-text('Watching')")
+        page.wait_for_timeout(1000)
 
 
 def test_a_password_is_asked_for(browser) -> None:
@@ -214,11 +246,11 @@ def test_a_password_is_asked_for(browser) -> None:
         page = browser.new_page()
         page.goto(server.address)
         page.wait_for_selector("input[type=password]")
-        assert page.query_selector("#video") is None
+        assert page.query_selector("#upload") is None
         config = "fetch('config').then(answer => answer.status)"
         assert page.evaluate(config) == 401
         page.fill("input >> nth=0", "reader")
         page.fill("input[type=password]", "secret")
         page.click("button")
-        page.wait_for_selector("#video", timeout=PATIENCE_MS)
+        page.wait_for_selector("#upload", timeout=PATIENCE_MS)
         page.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
-from lipnet.app.files import KEPT_RESULTS, SessionEndedError, SessionFiles
+from lipnet.app.files import KEPT_RESULTS, MAX_AGE_S, SessionEndedError, SessionFiles
 from lipnet.errors import LipnetError
 
 
@@ -35,6 +36,8 @@ def test_a_session_s_files_are_deleted_when_it_ends(files: SessionFiles) -> None
     assert files.find(results[1].name, "text.srt") == results[1] / "text.srt"
     with pytest.raises(SessionEndedError, match="load the page again"):
         files.check_result(results[0])
+    with pytest.raises(SessionEndedError, match="load the page again"):
+        files.new_result("a")  # of a video that waited meanwhile
     files.end("a")
     files.end("unknown")
     files.close()
@@ -54,6 +57,29 @@ def test_an_upload_of_two_sessions_stays_until_both_have_ended(files: SessionFil
 def test_old_results_of_a_session_are_deleted(files: SessionFiles) -> None:
     folders = [files.new_result("a") for _ in range(KEPT_RESULTS + 2)]
     assert [folder.exists() for folder in folders] == [False] * 2 + [True] * KEPT_RESULTS
+
+
+def test_the_last_upload_is_the_one_that_is_read(files: SessionFiles) -> None:
+    assert files.last_upload("a") is None
+    first, second = upload(files, "1"), upload(files, "2")
+    files.add_upload("a", first)
+    assert files.last_upload("a") == (first, "clip.mp4")
+    files.add_upload("a", second, "my clip.mp4")
+    assert files.last_upload("a") == (second, "my clip.mp4") and files.last_upload("b") is None
+    files.forget_upload("a")
+    assert files.last_upload("a") is None
+    files.end("a")
+    assert not first.exists() and not second.exists()
+
+
+def test_sessions_that_never_say_their_end_end_after_a_day(
+    files: SessionFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = files.new_result("a")
+    later = time.monotonic() + MAX_AGE_S + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    new = files.new_result("b")
+    assert new.exists() and not old.exists()
 
 
 def test_only_files_of_results_are_found(files: SessionFiles, tmp_path: Path) -> None:

@@ -105,15 +105,19 @@ def test_pieces_that_nobody_reads_are_refused() -> None:
 
 def test_only_so_many_are_read_at_the_same_time(reader: LipReader) -> None:
     recordings = LiveRecordings(2)
-    names = [recordings.start(reader) for _ in range(2)]
+    names = [recordings.start(reader, session) for session in "ab"]
     with pytest.raises(LipnetError, match="try again"):
-        recordings.start(reader)
+        recordings.start(reader, "c")
     first, second = (recordings.find(name) for name in names)
     assert first is not None and second is not None
     first.add(b"")
     first.finish()
     assert recordings.find(names[0]) is first
-    third = recordings.find(recordings.start(reader))
+    third = recordings.find(recordings.start(reader, "c"))
     assert third is not None and recordings.find(names[0]) is None
+    again = recordings.find(recordings.start(reader, "b"))  # a session's new recording ends its old one
+    assert again is not None and not second.running and recordings.find(names[1]) is None
+    recordings.end("b")
+    assert not again.running and third.running
     recordings.close()
-    assert not second.running and not third.running
+    assert not third.running

@@ -39,7 +39,7 @@ def test_files_are_served_while_their_session_lasts(client: TestClient, files: S
     assert answer.headers["content-type"] == "video/mp4" and "no-store" in answer.headers["cache-control"]
     part = client.get(address, headers={"Range": "bytes=10-19"})  # how a browser jumps in a video
     assert part.status_code == 206 and part.content == bytes(range(10, 20))
-    for other in ("other.mp4", "..%2f..%2fuploads", "%2e%2e"):
+    for other in ("a" * 5000, "other.mp4", "..%2f..%2fuploads", "%2e%2e"):
         assert client.get(f"/result/{folder.name}/{other}").status_code == 404
     files.end("a")
     assert client.get(address).status_code == 404
@@ -53,7 +53,7 @@ def test_problems_of_recordings_are_told(
 ) -> None:
     answer = client.post("/live/unknown", content=b"x")
     assert answer.status_code == 404 and "start again" in answer.json()["events"][0]["problem"]
-    name = recordings.start(LipReader.load(untrained_weights, device="cpu"))
+    name = recordings.start(LipReader.load(untrained_weights, device="cpu"), "a")
     monkeypatch.setattr(routes_module, "MAX_PIECE", 10)
     assert client.post(f"/live/{name}", content=b"x" * 11).status_code == 413
     recording = recordings.find(name)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 from page_server import PageServer
 from tiny import assert_one_line, run_script
 
-from lipnet.app.server import check_address
+from lipnet.app.server import PREFIX, check_address, delete_left_behind
 from lipnet.errors import LipnetError
+from lipnet.utils.files import LOCK_NAME, lock_folder
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
@@ -39,6 +41,18 @@ def test_bad_input(text_file: Path, tmp_path: Path) -> None:
     assert_one_line(run_script("app", "--host", "0.0.0.0"), "0.0.0.0", "--auth")
     assert_one_line(run_script("app", "--host", "192.0.2.1", "--auth", "a:b"), "192.0.2.1", "--port")
     assert_one_line(run_script("app", "--port", 70000), "70000", "--port")
+
+
+def test_files_of_killed_servers_are_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    killed, running, new = (tmp_path / f"{PREFIX}{name}" for name in ("killed", "running", "new"))
+    for folder in (killed, running, new):
+        folder.mkdir()
+        (folder / "video.mp4").write_text("video")
+    (killed / LOCK_NAME).touch()
+    with lock_folder(running):
+        delete_left_behind()
+    assert not killed.exists() and (running / "video.mp4").exists() and (new / "video.mp4").exists()
 
 
 @pytest.mark.slow
