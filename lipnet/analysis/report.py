@@ -22,9 +22,11 @@ from lipnet.analysis.rates import compare, counts_of, places, rates, rates_by
 from lipnet.analysis.reading import Reading, speakers_of, texts_of
 from lipnet.analysis.sections import (
     ABOUT,
+    PAGE,
     RATE_COLUMNS,
     Section,
     about,
+    delete_report,
     percent,
     percent_range,
     rate_row,
@@ -68,7 +70,8 @@ class Report:
         self.sections: list[Section] = []
 
     def write(self, title: str, run: RunLog | None = None) -> Path:
-        """Write all files, and return the page's path."""
+        """Write all files in place of those of a former report, and return the page's path."""
+        delete_report(self.folder)
         self._rates()
         self._comparison()
         self._speakers()
@@ -88,14 +91,13 @@ class Report:
         page = environment.get_template("report.html.j2").render(
             title=title,
             summary=self.first.main.counts.summary(self.first.decoder),
-            about=[about(reading) for reading in self.readings],
+            about=[about(reading, self.speakers) for reading in self.readings],
             notes=self.notes,
             sections=self.sections,
             worst=worst,
         )
-        path = self.folder / "report.html"
-        write_atomically(path, as_bytes(page))
-        return path
+        write_atomically(self.folder / PAGE, as_bytes(page))
+        return self.folder / PAGE
 
     def _section(self, title: str, key: str, *values: object) -> Section:
         """A new section with the explanation ``key``, in which ``values`` are filled in."""
@@ -230,9 +232,8 @@ class Report:
         section.table(("ms", "median", "median of |error|", "90 % of |errors| are below"), shown)
 
     def _length_and_speed(self) -> None:
-        counts = counts_of(self.targets, self.texts)
         rows = []
-        for clip, text, one in zip(self.clips, self.texts, counts, strict=True):
+        for clip, text, one in zip(self.clips, self.texts, counts_of(self.targets, self.texts), strict=True):
             seconds, speed = spoken(clip)
             rows.append((clip.name, clip.sentence, text, one.word_errors, one.words, seconds, speed))
         columns = ("clip", "target", "prediction", "word_errors", "words", "seconds", "words_per_second")

@@ -13,11 +13,17 @@ from lipnet.analysis.confusion import Confusion
 from lipnet.analysis.rates import Interval, Rates
 from lipnet.analysis.reading import Reading
 from lipnet.analysis.words import ReadWord
+from lipnet.grid import natural_key
 from lipnet.metrics import RESAMPLES
 from lipnet.training.pretrained import origin
 from lipnet.utils.files import as_bytes, write_atomically
 
 RATE_COLUMNS = ("wer", "wer_low", "wer_high", "cer", "cer_low", "cer_high", "word_errors", "words", "clips")
+PAGE = "report.html"
+TABLES = (
+    *("rates", "comparison", "places", "words", "calibration", "times", "clips"),
+    *("spoken_letters", "letters", "phonemes", "visemes"),
+)
 ABOUT = {
     "rates": "Errors (substitutions, deletions and insertions) over words of the reference texts "
     "(WER), and over characters with spaces (CER), summed over all clips. Intervals: "
@@ -77,12 +83,22 @@ class Section:
         self.parts.append({"svg": svg, "caption": caption, "is_wide": is_wide})
 
 
-def about(reading: Reading) -> str:
-    """What the weights read, and which speakers they were trained with."""
+def delete_report(folder: Path) -> None:
+    """Delete the files of a report, of which another one may not have all."""
+    for name in (PAGE, *(f"{table}.csv" for table in TABLES)):
+        (folder / name).unlink(missing_ok=True)
+
+
+def about(reading: Reading, speakers: Iterable[str]) -> str:
+    """What the weights read, and which speakers they were trained with; ``speakers``: those of the split."""
     metadata = reading.network.metadata
-    speakers = origin(metadata.info)["train_speakers"]
-    known = f"trained with speakers {', '.join(speakers)}" if speakers else "training speakers not known"
-    return f"{reading.name} reads {' and '.join(metadata.model.streams)}; {known}."
+    trained = origin(metadata.info)["train_speakers"]
+    known = f"trained with speakers {', '.join(trained)}" if trained else "training speakers not known"
+    text = f"{reading.name} reads {' and '.join(metadata.model.streams)}; {known}."
+    seen = sorted(set(trained) & set(speakers), key=natural_key)
+    if seen:
+        text += f" Clips of {', '.join(seen)} are in this split, too: it has seen these people."
+    return text
 
 
 def verdict(low: float, high: float) -> str:

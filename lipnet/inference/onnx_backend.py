@@ -99,7 +99,7 @@ class OnnxBackend:
 
 def _open(content: bytes) -> InferenceSession:
     try:
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its wheels would report to their maker
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it looks for its maker's server
         import onnxruntime  # imported only here: an optional dependency
     except ImportError as error:
         raise LipnetError("ONNX Runtime is not installed: pip install onnxruntime") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -138,6 +139,7 @@ def test_an_exported_file_has_the_metadata_of_the_weights(tmp_path: Path) -> Non
     path = tmp_path / "lipnet.onnx"
     path.write_bytes(export(model, described))
     assert OnnxBackend.load(path).metadata == OnnxBackend.load(str(path)).metadata == described
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
 
 def test_a_file_with_former_names_in_its_metadata_gives_the_same(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny import CROP, Result, assert_one_line, make_clip, pack, run_script, tiny_model, write_list
 
+from lipnet.analysis.sections import TABLES
 from lipnet.models.checkpoint import save_weights
 from lipnet.models.lipnet import LipNet
 from lipnet.models.metadata import Metadata
@@ -68,6 +69,7 @@ def test_every_number_is_that_of_evaluate(crop_store: Path, tmp_path: Path) -> N
     places = table(tmp_path / "report" / "places.csv")
     assert [int(row["errors"]) for row in places] == [place["errors"] for place in metrics["places"]]
     both = [float(rates[path.name, "grammar", "all"]["wer"]) for path in weights]
+    assert {path.stem for path in (tmp_path / "report").glob("*.csv")} <= set(TABLES)
     compared = table(tmp_path / "report" / "comparison.csv")
     assert [row["drawn"] for row in compared] == ["clips", "speakers"]
     for row in compared:
@@ -108,8 +110,13 @@ def test_what_is_missing_is_said(untrained_weights: Path, tmp_path: Path) -> Non
         "--run",
         run,
     )
+    (tmp_path / "report").mkdir()
+    for name in ("comparison.csv", "mine.csv"):
+        (tmp_path / "report" / name).write_text("of a former report, and of the user")
     result = run_script("analyze", *given, "--out", tmp_path / "report")
     assert result.code == 0, result.err
+    tables = {path.stem for path in (tmp_path / "report").glob("*.csv")}
+    assert "comparison" not in tables and {"mine", "rates"} <= tables <= {"mine", *TABLES}
     page = (tmp_path / "report" / "report.html").read_text().replace("&#39;", "'")
     for note in (
         "all clips are of one speaker",

@@ -145,9 +145,7 @@ class CropStore:
             )
         if paths[0] in named:
             for root in (path.parent.parent for path in named if path not in paths):
-                LOG.warning(
-                    f"{root}: has no list {name}: the split has those of the other roots"
-                )
+                LOG.warning(f"{root}: has no list {name}: the split has those of the other roots")
         lists = [self._listed(path) for path in paths]
         if len(lists) == 1:
             return lists[0]
