@@ -41,9 +41,10 @@ class Page:
     def prepare(self) -> None:
         """Do in advance what else the first reading would wait for."""
         with self._working, suppress(LipnetError):  # which the first reading shows
-            for sentence in self.examples.sentences:
-                self.examples.video(sentence)
             self.readers.get(self.readers.names[0], DECODER_NAMES[0])
+        for sentence in self.examples.sentences:
+            with self._working:  # a reading may come between
+                self.examples.video(sentence)
 
     def close(self) -> None:
         """End all sessions and recordings, and wait until nothing is read any more."""
