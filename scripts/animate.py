@@ -6,13 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from lipnet.decoding.factory import add_decoder_arguments, decoder_options
-from lipnet.inference.reader import LipReader
-from lipnet.inference.sentences import N_BEST
+from lipnet.inference.reader import add_reader_arguments, load_reader
 from lipnet.output.animation import MAX_SECONDS, check_picture, compose, read_clip, write_animation
 from lipnet.utils.cli import command_line, make_parser
 from lipnet.utils.terminal import one_line, printable
-from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
   %(prog)s clip.mpg --out clip.webp
@@ -25,15 +22,7 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("video", type=Path, help=f"of which the first {MAX_SECONDS} s are read and shown")
     add("--out", type=Path, required=True, metavar="WEBP", help=".webp, or .gif, which is 8 times as large")
-    add("--weights", type=Path, default=WEIGHTS, help="of a run, or an .onnx file (default: those that ship)")
-    add_decoder_arguments(parser)
-    add(
-        "--face",
-        metavar="WHICH",
-        help="of several faces: largest, left, right, or a number from the left; none: "
-        "the video shows only a mouth",
-    )
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+    add_reader_arguments(parser)
     return parser.parse_args()
 
 
@@ -41,10 +30,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> int:
     args = parse_arguments()
     check_picture(args.video, args.out)
-    reader = LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
-    if args.face is not None:
-        reader.use_face(args.face)
-    clip = read_clip(reader, args.video)
+    clip = read_clip(load_reader(args), args.video)
     warnings = [*clip.transcript.warnings]
     if clip.is_cut:
         warnings.insert(0, f"longer than {MAX_SECONDS} s: only the first {MAX_SECONDS} s are read and shown")

@@ -10,11 +10,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lipnet.data.references import find_references
-from lipnet.decoding.factory import AUTO, add_decoder_arguments, decoder_options
+from lipnet.decoding.factory import AUTO
 from lipnet.errors import LipnetError, problems_of
 from lipnet.inference.quality import MIN_CONFIDENCE
-from lipnet.inference.reader import LipReader
-from lipnet.inference.sentences import N_BEST
+from lipnet.inference.reader import LipReader, add_reader_arguments, load_reader
 from lipnet.inference.transcript import Sentence, Transcript
 from lipnet.metrics import ErrorCounts
 from lipnet.output.captioned_video import burn_in, check_target
@@ -25,7 +24,6 @@ from lipnet.utils.files import as_bytes, write_atomically
 from lipnet.utils.terminal import one_line, printable
 from lipnet.video.camera import camera_frames
 from lipnet.video.decode import Url
-from lipnet.weights import WEIGHTS
 
 EXAMPLES = """examples:
   Read a GRID clip with your own weights, and burn the words into a copy of it:
@@ -46,20 +44,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--url", action="append", default=[], help="a video's address, which FFmpeg opens; may be repeated")
     add("--camera", metavar="SOURCE", help="read live: a device's number, a stream's URL, or a file replayed")
-    add("--weights", type=Path, default=WEIGHTS, help="of a run, or an .onnx file (default: those that ship)")
-    add_decoder_arguments(parser)
+    add_reader_arguments(parser)
     add("--format", type=formats, default=["txt"], help=f"some of {','.join(FORMATS)} (default: txt)")
     add("--out", type=Path, help="folder for a file of each format a video, instead of printing")
     add("--save", type=Path, metavar="MP4", help="captioned copy of the video; a folder for several videos")
     add("--debug", action="store_true", help="with --save: draw the face, its landmarks and the crop, too")
     add("--references", type=Path, metavar="DIR", help="what is said (ID.align or ID.txt): adds error rates")
-    add(
-        "--face",
-        metavar="WHICH",
-        help="of several faces: largest, left, right, or a number from the left; none: "
-        "the videos show only a mouth",
-    )
-    add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
     args = parser.parse_intermixed_args()
     if bool(args.videos or args.url) == bool(args.camera):
         parser.error("give videos, or --camera")
@@ -90,13 +80,6 @@ def main() -> int:
     reader = load_reader(args)
     references = references_of(videos, reader, args.references) if args.references else {}
     return read_videos(reader, videos, references, args)
-
-
-def load_reader(args: argparse.Namespace) -> LipReader:
-    reader = LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
-    if args.face is not None:
-        reader.use_face(args.face)
-    return reader
 
 
 def references_of(videos: dict[Video, Path], reader: LipReader, folder: Path) -> dict[Video, str]:

@@ -8,18 +8,27 @@ import shutil
 import time
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
 from lipnet.errors import LipnetError
 
-MAX_AGE_S = 24 * 3600.0  # of a session, since its last result
+MAX_AGE_S = 24 * 3600.0  # of a session, since its last upload or result
 ENDED = "the session has ended; load the page again"
 KEPT_RESULTS = 2  # of a session: the one that is shown, and the next one
 
 
 class SessionEndedError(LipnetError):
     """A result whose session has ended meanwhile."""
+
+
+@dataclass
+class _Session:
+    results: list[str] = field(default_factory=list)  # names of their folders, oldest first
+    uploads: set[Path] = field(default_factory=set)
+    last: tuple[Path, str] | None = None  # the last upload, and the name that its user knows it by
+    used: float = field(default_factory=time.monotonic)  # when something was last added, s
 
 
 class SessionFiles:
@@ -37,11 +46,8 @@ class SessionFiles:
         for folder in (self.uploads, self.examples, self._results):
             folder.mkdir()
         self._lock = Lock()
-        self._results_of: dict[str, list[str]] = defaultdict(list)  # oldest first
-        self._uploads_of: dict[str, set[Path]] = defaultdict(set)
-        self._last: dict[str, tuple[Path, str]] = {}
+        self._sessions: dict[str, _Session] = defaultdict(_Session)
         self._ended: set[str] = set()
-        self._used: dict[str, float] = {}  # when a session began its last result, s
 
     def new_result(self, session: str) -> Path:
         """An empty folder for a result. Of the session's older ones the last KEPT_RESULTS - 1 stay.
@@ -54,8 +60,8 @@ class SessionFiles:
             if session in self._ended:
                 raise SessionEndedError(ENDED)
             folder.mkdir()
-            self._used[session] = time.monotonic()
-            names = self._results_of[session]
+            self._sessions[session].used = time.monotonic()
+            names = self._sessions[session].results
             names.append(folder.name)
             old, names[:] = names[:-KEPT_RESULTS], names[-KEPT_RESULTS:]
         self._delete(old)
@@ -64,7 +70,7 @@ class SessionFiles:
     def find(self, result: str, name: str) -> Path | None:
         """The file of a result that a browser asks for, if there is one."""
         with self._lock:
-            known = any(result in names for names in self._results_of.values())
+            known = any(result in session.results for session in self._sessions.values())
         if not known or Path(name).name != name:
             return None
         path = self._results / result / name
@@ -86,30 +92,29 @@ class SessionFiles:
         if not path.resolve().is_relative_to(self.uploads.resolve()) or not path.is_file():
             raise LipnetError("the video is no longer there; upload or record it again")
         with self._lock:
-            self._uploads_of[session].add(path)
-            self._last[session] = path, name or path.name
+            self._sessions[session].used = time.monotonic()
+            self._sessions[session].uploads.add(path)
+            self._sessions[session].last = path, name or path.name
 
     def last_upload(self, session: str) -> tuple[Path, str] | None:
         """A session's last upload, and the name that its user knows it by."""
         with self._lock:
-            return self._last.get(session)
+            return self._sessions[session].last if session in self._sessions else None
 
     def forget_upload(self, session: str) -> None:
         """The session has no last upload any more; the file stays until the session ends."""
         with self._lock:
-            self._last.pop(session, None)
+            if session in self._sessions:
+                self._sessions[session].last = None
 
     def end(self, session: str) -> None:
         """Delete a session's files. An upload that another session has uploaded, too, stays for that one."""
         with self._lock:
             self._ended.add(session)
-            self._last.pop(session, None)
-            self._used.pop(session, None)
-            results = self._results_of.pop(session, [])
-            own = self._uploads_of.pop(session, set())
-            own -= set().union(*self._uploads_of.values())
-        self._delete(results)
-        for path in own:
+            ended = self._sessions.pop(session, _Session())
+            others = set().union(*(other.uploads for other in self._sessions.values()))
+        self._delete(ended.results)
+        for path in ended.uploads - others:
             path.unlink(missing_ok=True)
             with suppress(OSError):  # something else is in the folder
                 path.parent.rmdir()
@@ -118,14 +123,14 @@ class SessionFiles:
         """Programs that use the page's addresses, not a browser, do not say when they have ended."""
         oldest = time.monotonic() - MAX_AGE_S
         with self._lock:
-            old = [session for session, used in self._used.items() if used < oldest]
+            old = [name for name, session in self._sessions.items() if session.used < oldest]
         for session in old:
             self.end(session)
 
     def close(self) -> None:
         """End all sessions: what is still being read ends, too."""
         with self._lock:
-            sessions = {*self._results_of, *self._uploads_of}
+            sessions = list(self._sessions)
         for session in sessions:
             self.end(session)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -98,7 +97,6 @@ def _show(
     data = _player_data(transcript, reader.backend.metadata.model.alphabet, frames, folder)
     return template("result").render(
         transcript=transcript,
-        sentences=[_timed(sentence) for sentence in transcript.sentences],
         downloads=downloads,
         base=f"result/{folder.name}/",
         video=CAPTIONED,
@@ -150,14 +148,6 @@ def _draw(sentence: Sentence, alphabet: str, fps: float, folder: Path, number: i
         "width": drawn.width / width,
         "top": drawn.top / height,
         "height": drawn.height / height,
-    }
-
-
-def _timed(sentence: Sentence) -> dict[str, Any]:
-    """A sentence for the template."""
-    return {
-        "words": [asdict(word) for word in sentence.words],
-        "n_best": [(alternative.text, alternative.score) for alternative in sentence.n_best],
     }
 
 

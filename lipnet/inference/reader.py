@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -16,11 +17,11 @@ from lipnet.cropping.cropper import Cropper
 from lipnet.cropping.factory import make_cropper
 from lipnet.cropping.landmarks import IBUG_68
 from lipnet.cropping.patch import Patch
-from lipnet.decoding.factory import AUTO, DecoderOptions
+from lipnet.decoding.factory import AUTO, DecoderOptions, add_decoder_arguments, decoder_options
 from lipnet.errors import LipnetError, problems_of
 from lipnet.grid import FRAME_RATE
 from lipnet.inference.emissions import Backend
-from lipnet.inference.sentences import SentenceDecoder
+from lipnet.inference.sentences import N_BEST, SentenceDecoder
 from lipnet.inference.streaming import WINDOW, StreamingTranscriber
 from lipnet.inference.transcript import Sentence, Transcript
 from lipnet.utils.prefetch import prefetch
@@ -204,6 +205,27 @@ def _open(video: VideoSource | np.ndarray, fps: float | None) -> tuple[Iterator[
     if fps is None or not fps > 0:
         raise VideoError(f"fps {fps}: give the frames a second of the array")
     return resample((Picture(frame, None, False) for frame in video), fps, FRAME_RATE), "video"
+
+
+def add_reader_arguments(parser: ArgumentParser) -> None:
+    """The arguments of a program that reads videos with one network, for `load_reader`."""
+    add = parser.add_argument
+    add("--weights", type=Path, default=WEIGHTS, help="of a run, or an .onnx file (default: those that ship)")
+    add_decoder_arguments(parser)
+    add(
+        "--face",
+        metavar="WHICH",
+        help="of several faces: largest, left, right, or a number from the left; none: only a mouth is shown",
+    )
+    add("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: auto)")
+
+
+def load_reader(args: Namespace) -> LipReader:
+    """The reader that a program was asked for. Raises LipnetError as `LipReader.load` and `use_face` do."""
+    reader = LipReader.load(args.weights, args.decoder, args.device, decoder_options(args, N_BEST))
+    if args.face is not None:
+        reader.use_face(args.face)
+    return reader
 
 
 def load_backend(weights: str | Path, device: str = "auto") -> Backend:

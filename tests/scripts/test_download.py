@@ -1,18 +1,14 @@
 """download_grid.sh with a local server that has archives of a few bytes."""
 
 import hashlib
-import io
 import os
 import shutil
 import socket
 import subprocess
-import tarfile
-import threading
-import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from file_server import FileServer, tar_of, zip_of
 
 SCRIPT = Path(__file__).parents[2] / "download_grid.sh"
 TOOLS = ("bash", "curl", "unzip", "tar")
@@ -21,24 +17,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 VIDEO_URL, ALIGN_URL = "/s1/video/s1.mpg_vcd.zip", "/s1/align/s1.tar"
-
-
-def zip_of(files):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
-
-
-def tar_of(files):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
 
 
 VIDEOS = {"bbaf2n": os.urandom(5000), "lrae3s": os.urandom(3000)}
@@ -60,58 +38,18 @@ ZENODO = {
 }
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_HEAD(self):
-        self.reply(with_body=False)
-
-    def do_GET(self):
-        self.reply(with_body=True)
-
-    def reply(self, with_body):
-        server = self.server
-        path = self.path.partition("?")[0]
-        requested = self.headers.get("Range")
-        server.requests.append((self.command, path, requested))
-        body = server.files.get(path)
-        if body is None:
-            self.send_error(404)
-            return
-        start = 0
-        if requested and server.can_continue:
-            start = int(requested.removeprefix("bytes=").rstrip("-"))
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(len(body) - start))
-        if path in server.headers:
-            self.send_header(*server.headers[path])
-        self.end_headers()
-        if with_body:
-            self.wfile.write(body[start : server.breaks_off_at])
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def serve():
     """A function that starts a server with files (path -> bytes); the server's ``requests`` are recorded."""
     servers = []
 
     def start(files):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.files, server.requests, server.headers = dict(files), [], {}
-        server.can_continue, server.breaks_off_at = True, None
-        server.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        servers.append(server)
-        return server
+        servers.append(FileServer(files))
+        return servers[-1]
 
     yield start
     for server in servers:
-        server.shutdown()
-        server.server_close()
+        server.stop()
 
 
 @pytest.fixture
